@@ -1,0 +1,17 @@
+// What the shared headers need to compile as C (CPU kernels, Swift) and under NVRTC (CUDA kernels).
+#ifndef CK_PORTABLE_H
+#define CK_PORTABLE_H
+
+#ifdef __CUDACC_RTC__
+typedef unsigned char uint8_t;
+typedef int int32_t;
+typedef unsigned int uint32_t;
+typedef long long int64_t;
+typedef unsigned long long uint64_t;
+#define CK_INLINE static __device__ __forceinline__
+#else
+#include <stdint.h>
+#define CK_INLINE static inline
+#endif
+
+#endif

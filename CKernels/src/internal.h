@@ -1,0 +1,14 @@
+// Shared by the C sources of CKernels; not part of the public header.
+#ifndef CK_INTERNAL_H
+#define CK_INTERNAL_H
+
+#include "CKernels.h"
+
+// Records the text for ck_last_error() and returns `status`.
+ck_status ck_fail(ck_status status, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+static inline int64_t ck_min64(int64_t a, int64_t b) { return a < b ? a : b; }
+static inline int64_t ck_max64(int64_t a, int64_t b) { return a > b ? a : b; }
+static inline int64_t ck_ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+#endif
