@@ -12,6 +12,7 @@ let package = Package(
         .target(name: "CKernels", dependencies: ["COpenBLAS"], path: "CKernels"),
 
         .target(name: "OCCEngine", dependencies: ["CKernels"]),
+        .target(name: "OCCNetworks", dependencies: ["OCCEngine"]),
         .testTarget(name: "OCCEngineTests", dependencies: ["OCCEngine"]),
     ],
     cLanguageStandard: .gnu2x

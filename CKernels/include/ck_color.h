@@ -1,0 +1,32 @@
+// Colour jitter of one pixel, in code shared by every backend: torchvision's and TensorFlow's formulas for brightness (added,
+// as in the reference implementation of Sohn et al. 2021), contrast, saturation and hue. Values are not clipped.
+#ifndef CK_COLOR_H
+#define CK_COLOR_H
+
+#include "ck_portable.h"
+
+CK_INLINE float ck_luma(float r, float g, float b) { return 0.299f * r + 0.587f * g + 0.114f * b; }
+
+// Turns the hue by `shift` (in turns) through HSV; saturation and value stay.
+CK_INLINE void ck_shift_hue(float *r, float *g, float *b, float shift) {
+    float high = *r > *g ? (*r > *b ? *r : *b) : (*g > *b ? *g : *b);
+    float low = *r < *g ? (*r < *b ? *r : *b) : (*g < *b ? *g : *b);
+    float range = high - low;
+    if (!(range > 0)) return;
+    float hue = *r == high ? (*g - *b) / range : *g == high ? 2 + (*b - *r) / range : 4 + (*r - *g) / range;
+    hue = hue / 6 + shift;
+    hue -= (float)(int)hue;
+    if (hue < 0) hue += 1;
+    // channel(n) = high - range * clamp(min(k, 4 - k), 0, 1), k = (n + 6 hue) mod 6, n = 5, 3, 1
+    float out[3];
+    for (int i = 0; i < 3; i++) {
+        float k = (float)(5 - 2 * i) + 6 * hue;
+        if (k >= 6) k -= 6;
+        float t = k < 4 - k ? k : 4 - k;
+        t = t < 0 ? 0 : t > 1 ? 1 : t;
+        out[i] = high - range * t;
+    }
+    *r = out[0], *g = out[1], *b = out[2];
+}
+
+#endif

@@ -1,0 +1,22 @@
+// The eight symmetries of the square, numbered as the paper's transforms 1...8 (Sohn et al. 2021, figure 7), from 0:
+// 0 identity, 1 mirror, 2 turn 90, 3 turn 90 of the mirror, 4 turn 180, 5 turn 180 of the mirror, 6 turn 270, 7 turn 270
+// of the mirror. Turns are counter-clockwise and follow the left-right mirror.
+#ifndef CK_DIHEDRAL_H
+#define CK_DIHEDRAL_H
+
+#include "ck_portable.h"
+
+// The source pixel of output pixel (row, column) in an image of the given side.
+CK_INLINE void ck_dihedral_source(int transform, int side, int row, int column, int *from_row, int *from_column) {
+    int last = side - 1, r = row, c = column;
+    switch (transform >> 1) {
+    case 1: r = column, c = last - row; break;         // 90: out[row][column] = in[column][last - row]
+    case 2: r = last - row, c = last - column; break;  // 180
+    case 3: r = last - column, c = row; break;         // 270
+    default: break;
+    }
+    *from_row = r;
+    *from_column = (transform & 1) ? last - c : c;
+}
+
+#endif

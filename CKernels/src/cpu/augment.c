@@ -1,0 +1,285 @@
+// Augmentation: each image draws its own numbers from (seed, step, image, stream), so an image's view does not depend on
+// the batch around it, the number of threads, or the backend. One task an image.
+#include "cpu.h"
+
+struct job {
+    const ck_image_params *p;
+    float *y;
+    const float *x;
+    const ck_step_state *step;
+    const uint8_t *data;
+    const int32_t *indices;
+    float *scratch;
+};
+
+static struct job job_of(ck_cpu_call call) {
+    return (struct job){.p = &call.p->image, .y = call.t[0], .x = call.t[1], .step = call.t[2],
+                        .scratch = (float *)call.workspace};
+}
+
+static int64_t image_size(const ck_image_params *p) { return (int64_t)p->h * p->w * p->c; }
+
+static ck_random4 draw(const struct job *j, int64_t n) {
+    return ck_philox(j->step->seed, j->step->step, (uint32_t)n, j->p->stream);
+}
+
+static void copy_image(const struct job *j, int64_t n) {
+    int64_t size = image_size(j->p);
+    memcpy(j->y + n * size, j->x + n * size, sizeof(float) * (size_t)size);
+}
+
+// ---- Gather and symmetries --------------------------------------------------------------------------------------
+
+static void gather_image(void *context, int64_t n, int worker) {
+    (void)worker;
+    struct job *j = context;
+    int64_t size = image_size(j->p);
+    const uint8_t *restrict from = j->data + j->indices[n] * size;
+    float *restrict to = j->y + n * size;
+    for (int64_t i = 0; i < size; i++) to[i] = (float)from[i] * (1.0f / 255.0f);
+}
+
+ck_status ck_cpu_gather(ck_cpu_call call) {
+    struct job j = {.p = &call.p->image, .y = call.t[0], .data = call.t[1], .indices = call.t[2]};
+    ck_parallel_for(j.p->n, gather_image, &j);
+    return CK_OK;
+}
+
+static void dihedral_image(void *context, int64_t n, int worker) {
+    (void)worker;
+    struct job *j = context;
+    int side = j->p->h, c = j->p->c, transform = j->indices[n];
+    const float *x = j->x + n * image_size(j->p);
+    float *y = j->y + n * image_size(j->p);
+    for (int row = 0; row < side; row++)
+        for (int column = 0; column < side; column++, y += c) {
+            int from_row, from_column;
+            ck_dihedral_source(transform, side, row, column, &from_row, &from_column);
+            const float *from = x + ((int64_t)from_row * side + from_column) * c;
+            for (int i = 0; i < c; i++) y[i] = from[i];
+        }
+}
+
+ck_status ck_cpu_dihedral(ck_cpu_call call) {
+    struct job j = {.p = &call.p->image, .y = call.t[0], .x = call.t[1], .indices = call.t[2]};
+    if (j.p->h != j.p->w) return ck_fail(CK_INVALID_ARGUMENT, "the symmetries of the square need square images");
+    ck_parallel_for(j.p->n, dihedral_image, &j);
+    return CK_OK;
+}
+
+// ---- Random crop ------------------------------------------------------------------------------------------------
+
+// Side uniform in minimum * H ... H (whole pixels), place uniform, bilinear back to H x W with half-pixel centres.
+static void crop_image(void *context, int64_t n, int worker) {
+    (void)worker;
+    struct job *j = context;
+    const ck_image_params *p = j->p;
+    ck_random4 r = draw(j, n);
+    int smallest = (int)ceilf(p->minimum * (float)p->h);
+    int side = smallest + (int)ck_below(r.v[0], (uint32_t)(p->h - smallest + 1));
+    int top = (int)ck_below(r.v[1], (uint32_t)(p->h - side + 1)), left = (int)ck_below(r.v[2], (uint32_t)(p->w - side + 1));
+    float scale = (float)side / (float)p->h;
+    const float *x = j->x + n * image_size(p);
+    float *restrict y = j->y + n * image_size(p);
+    for (int row = 0; row < p->h; row++) {
+        float at = fminf(fmaxf(((float)row + 0.5f) * scale - 0.5f, 0), (float)(side - 1));
+        int r0 = (int)at, r1 = r0 + 1 < side ? r0 + 1 : r0;
+        float fr = at - (float)r0;
+        for (int column = 0; column < p->w; column++, y += p->c) {
+            float across = fminf(fmaxf(((float)column + 0.5f) * scale - 0.5f, 0), (float)(side - 1));
+            int c0 = (int)across, c1 = c0 + 1 < side ? c0 + 1 : c0;
+            float fc = across - (float)c0;
+            const float *a = x + ((int64_t)(top + r0) * p->w + left) * p->c, *b = x + ((int64_t)(top + r1) * p->w + left) * p->c;
+            for (int i = 0; i < p->c; i++) {
+                float upper = a[c0 * p->c + i] + fc * (a[c1 * p->c + i] - a[c0 * p->c + i]);
+                float lower = b[c0 * p->c + i] + fc * (b[c1 * p->c + i] - b[c0 * p->c + i]);
+                y[i] = upper + fr * (lower - upper);
+            }
+        }
+    }
+}
+
+ck_status ck_cpu_random_crop(ck_cpu_call call) {
+    struct job j = job_of(call);
+    ck_parallel_for(j.p->n, crop_image, &j);
+    return CK_OK;
+}
+
+// ---- Random flip ------------------------------------------------------------------------------------------------
+
+static void flip_image(void *context, int64_t n, int worker) {
+    (void)worker;
+    struct job *j = context;
+    const ck_image_params *p = j->p;
+    if (!(ck_uniform(draw(j, n).v[0]) < p->probability)) {
+        copy_image(j, n);
+        return;
+    }
+    const float *x = j->x + n * image_size(p);
+    float *y = j->y + n * image_size(p);
+    for (int64_t i = 0; i < (int64_t)p->h * p->w; i++)
+        for (int64_t c = 0; c < p->c; c++) y[i * p->c + c] = x[(i / p->w * p->w + p->w - 1 - i % p->w) * p->c + c];
+}
+
+ck_status ck_cpu_random_flip(ck_cpu_call call) {
+    struct job j = job_of(call);
+    ck_parallel_for(j.p->n, flip_image, &j);
+    return CK_OK;
+}
+
+// ---- Colour jitter ----------------------------------------------------------------------------------------------
+
+static float mean_luma(const float *y, int64_t pixels) {
+    double sum = 0;
+    for (int64_t i = 0; i < pixels; i++) sum += ck_luma(y[3 * i], y[3 * i + 1], y[3 * i + 2]);
+    return (float)(sum / (double)pixels);
+}
+
+static void jitter_image(void *context, int64_t n, int worker) {
+    (void)worker;
+    struct job *j = context;
+    const ck_image_params *p = j->p;
+    ck_random4 r = draw(j, n);
+    // A second block of numbers, for the order: the sample's counter with its top bit set.
+    ck_random4 o = ck_philox(j->step->seed, j->step->step, (uint32_t)n | 0x80000000u, p->stream);
+    float brightness = p->brightness * (2 * ck_uniform(r.v[0]) - 1), contrast = 1 + p->contrast * (2 * ck_uniform(r.v[1]) - 1);
+    float saturation = 1 + p->saturation * (2 * ck_uniform(r.v[2]) - 1), hue = p->hue * (2 * ck_uniform(r.v[3]) - 1);
+    int order[4] = {0, 1, 2, 3};
+    for (int i = 3; i > 0; i--) {
+        int k = (int)ck_below(o.v[i], (uint32_t)(i + 1)), swap = order[i];
+        order[i] = order[k];
+        order[k] = swap;
+    }
+    copy_image(j, n);
+    int64_t pixels = (int64_t)p->h * p->w;
+    float *y = j->y + n * image_size(p);
+    for (int i = 0; i < 4; i++)
+        switch (order[i]) {
+        case 0:
+            if (p->brightness > 0)
+                for (int64_t k = 0; k < 3 * pixels; k++) y[k] += brightness;
+            break;
+        case 1:
+            if (p->contrast > 0) {
+                float mean = mean_luma(y, pixels);
+                for (int64_t k = 0; k < 3 * pixels; k++) y[k] = mean + contrast * (y[k] - mean);
+            }
+            break;
+        case 2:
+            if (p->saturation > 0)
+                for (int64_t k = 0; k < pixels; k++) {
+                    float gray = ck_luma(y[3 * k], y[3 * k + 1], y[3 * k + 2]);
+                    for (int c = 0; c < 3; c++) y[3 * k + c] = gray + saturation * (y[3 * k + c] - gray);
+                }
+            break;
+        default:
+            if (p->hue > 0)
+                for (int64_t k = 0; k < pixels; k++) ck_shift_hue(y + 3 * k, y + 3 * k + 1, y + 3 * k + 2, hue);
+        }
+}
+
+static ck_status needs_color(const ck_image_params *p) {
+    return p->c == 3 ? CK_OK : ck_fail(CK_INVALID_ARGUMENT, "colour operations need 3 channels, not %d", (int)p->c);
+}
+
+ck_status ck_cpu_color_jitter(ck_cpu_call call) {
+    struct job j = job_of(call);
+    ck_status status = needs_color(j.p);
+    if (status == CK_OK) ck_parallel_for(j.p->n, jitter_image, &j);
+    return status;
+}
+
+// ---- Random gray ------------------------------------------------------------------------------------------------
+
+static void gray_image(void *context, int64_t n, int worker) {
+    (void)worker;
+    struct job *j = context;
+    copy_image(j, n);
+    if (!(ck_uniform(draw(j, n).v[0]) < j->p->probability)) return;
+    float *y = j->y + n * image_size(j->p);
+    for (int64_t k = 0; k < (int64_t)j->p->h * j->p->w; k++)
+        y[3 * k] = y[3 * k + 1] = y[3 * k + 2] = ck_luma(y[3 * k], y[3 * k + 1], y[3 * k + 2]);
+}
+
+ck_status ck_cpu_random_gray(ck_cpu_call call) {
+    struct job j = job_of(call);
+    ck_status status = needs_color(j.p);
+    if (status == CK_OK) ck_parallel_for(j.p->n, gray_image, &j);
+    return status;
+}
+
+// ---- Random blur ------------------------------------------------------------------------------------------------
+
+enum { MAX_TAPS = 63 };
+
+static void blur_image(void *context, int64_t n, int worker) {
+    struct job *j = context;
+    const ck_image_params *p = j->p;
+    ck_random4 r = draw(j, n);
+    if (!(ck_uniform(r.v[0]) < p->probability)) {
+        copy_image(j, n);
+        return;
+    }
+    float sigma = p->minimum + (p->maximum - p->minimum) * ck_uniform(r.v[1]), weights[MAX_TAPS], sum = 0;
+    int reach = p->taps / 2;
+    for (int i = -reach; i <= reach; i++) sum += weights[i + reach] = expf(-0.5f * (float)(i * i) / (sigma * sigma));
+    for (int i = 0; i < p->taps; i++) weights[i] /= sum;
+    float *middle = j->scratch + (int64_t)worker * image_size(p);
+    const float *x = j->x + n * image_size(p);
+    float *y = j->y + n * image_size(p);
+    int64_t line = (int64_t)p->w * p->c;
+    for (int64_t row = 0; row < p->h; row++)
+        for (int64_t column = 0; column < p->w; column++)
+            for (int64_t c = 0; c < p->c; c++) {
+                float value = 0;
+                for (int64_t i = -reach; i <= reach; i++)
+                    value += weights[i + reach] * x[row * line + ck_min64(p->w - 1, ck_max64(0, column + i)) * p->c + c];
+                middle[row * line + column * p->c + c] = value;
+            }
+    for (int64_t row = 0; row < p->h; row++) {
+        for (int64_t i = 0; i < line; i++) y[row * line + i] = 0;
+        for (int64_t i = -reach; i <= reach; i++) {
+            const float *from = middle + ck_min64(p->h - 1, ck_max64(0, row + i)) * line;
+            for (int64_t k = 0; k < line; k++) y[row * line + k] += weights[i + reach] * from[k];
+        }
+    }
+}
+
+ck_status ck_cpu_random_blur(ck_cpu_call call) {
+    struct job j = job_of(call);
+    if (j.p->taps < 1 || j.p->taps > MAX_TAPS || j.p->taps % 2 == 0)
+        return ck_fail(CK_INVALID_ARGUMENT, "a blur of %d taps: it must be odd, 1...%d", (int)j.p->taps, (int)MAX_TAPS);
+    ck_parallel_for(j.p->n, blur_image, &j);
+    return CK_OK;
+}
+
+uint64_t ck_cpu_workspace_image(const ck_operation *operation) {
+    return sizeof(float) * (uint64_t)(image_size(&operation->params.image) * ck_thread_count());
+}
+
+// ---- Gaussian noise ---------------------------------------------------------------------------------------------
+
+// Four normal numbers to a counter (Box-Muller); the counter is the image's, the stream counts the quadruples.
+static void noise_image(void *context, int64_t n, int worker) {
+    (void)worker;
+    struct job *j = context;
+    int64_t size = image_size(j->p);
+    const float *x = j->x + n * size;
+    float *y = j->y + n * size;
+    for (int64_t i = 0; i < size; i += 4) {
+        ck_random4 r = ck_philox(j->step->seed, j->step->step, (uint32_t)n, j->p->stream + ((uint32_t)(i / 4 + 1) << 12));
+        float normal[4];
+        for (int k = 0; k < 4; k += 2) {
+            float radius = sqrtf(-2 * logf(1 - ck_uniform(r.v[k]))), angle = 6.2831853f * ck_uniform(r.v[k + 1]);
+            normal[k] = radius * cosf(angle);
+            normal[k + 1] = radius * sinf(angle);
+        }
+        for (int64_t k = 0; k < 4 && i + k < size; k++) y[i + k] = x[i + k] + j->p->maximum * normal[k];
+    }
+}
+
+ck_status ck_cpu_gaussian_noise(ck_cpu_call call) {
+    struct job j = job_of(call);
+    ck_parallel_for(j.p->n, noise_image, &j);
+    return CK_OK;
+}

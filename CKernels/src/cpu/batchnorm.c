@@ -1,0 +1,234 @@
+// Batch normalisation over rows x channels (Ioffe & Szegedy 2015), with the residual add and the ReLU that follow it in a
+// residual network folded in: y = relu((x - mean) / sqrt(var + eps) * gamma + beta + residual).
+// Sums run over fixed blocks of rows whose partial results are combined in order, in double precision.
+#include "cpu.h"
+
+typedef ck_batchnorm_params batchnorm;
+
+static int64_t block_rows(const batchnorm *p) { return ck_max64(8, CK_BLOCK / p->channels); }
+static int64_t block_count(const batchnorm *p) { return ck_ceil_div(p->rows, block_rows(p)); }
+
+struct job {
+    const batchnorm *p;
+    float *y, *dx, *dresidual;
+    const float *x, *dy, *residual;
+    float *partial;                // [blocks][2][C]
+    const float *scale, *shift;    // [C]
+    const float *mean, *invstd;    // [C]
+    const float *mean_dy, *mean_dyx;
+};
+
+// sum[c] = sum over rows of x; squares[c] = sum of (x - block mean)^2.
+CK_SIMD static void block_moments(float *restrict sum, float *restrict squares, const float *restrict x, int64_t rows,
+                                  int64_t channels) {
+    for (int64_t c = 0; c < channels; c++) sum[c] = 0;
+    for (int64_t i = 0; i < rows; i++)
+        for (int64_t c = 0; c < channels; c++) sum[c] += x[i * channels + c];
+    float share = 1.0f / (float)rows;
+    for (int64_t c = 0; c < channels; c++) squares[c] = 0;
+    for (int64_t i = 0; i < rows; i++)
+        for (int64_t c = 0; c < channels; c++) {
+            float d = x[i * channels + c] - sum[c] * share;
+            squares[c] += d * d;
+        }
+}
+
+static void moments(void *context, int64_t index, int worker) {
+    (void)worker;
+    struct job *j = context;
+    int64_t channels = j->p->channels, first = index * block_rows(j->p);
+    int64_t rows = ck_min64(block_rows(j->p), j->p->rows - first);
+    float *partial = j->partial + index * 2 * channels;
+    block_moments(partial, partial + channels, j->x + first * channels, rows, channels);
+}
+
+CK_SIMD static void normalize_rows(float *restrict y, const float *restrict x, const float *restrict residual,
+                                   const float *restrict scale, const float *restrict shift, int64_t rows,
+                                   int64_t channels, int relu) {
+    for (int64_t i = 0; i < rows; i++, y += channels, x += channels) {
+        if (residual) {
+            const float *r = residual + i * channels;
+            for (int64_t c = 0; c < channels; c++) y[c] = x[c] * scale[c] + shift[c] + r[c];
+        } else {
+            for (int64_t c = 0; c < channels; c++) y[c] = x[c] * scale[c] + shift[c];
+        }
+        if (relu)
+            for (int64_t c = 0; c < channels; c++) y[c] = y[c] > 0 ? y[c] : 0;
+    }
+}
+
+static void normalize(void *context, int64_t index, int worker) {
+    (void)worker;
+    struct job *j = context;
+    int64_t channels = j->p->channels, first = index * block_rows(j->p);
+    int64_t rows = ck_min64(block_rows(j->p), j->p->rows - first), at = first * channels;
+    normalize_rows(j->y + at, j->x + at, j->residual ? j->residual + at : NULL, j->scale, j->shift, rows, channels,
+                   j->p->relu);
+}
+
+ck_status ck_cpu_batchnorm_forward(ck_cpu_call call) {
+    const batchnorm *p = &call.p->batchnorm;
+    float *mean = call.t[1], *invstd = call.t[2], *running_mean = call.t[3], *running_variance = call.t[4];
+    const float *gamma = call.t[7], *beta = call.t[8];
+    int64_t channels = p->channels, blocks = block_count(p), size = block_rows(p);
+    float *scale = (float *)call.workspace, *shift = scale + channels;
+    struct job j = {.p = p, .y = call.t[0], .x = call.t[5], .residual = call.t[6], .partial = shift + channels};
+    j.scale = scale;
+    j.shift = shift;
+    ck_parallel_for(blocks, moments, &j);
+    for (int64_t c = 0; c < channels; c++) {
+        // Chan's combination of the blocks' means and squared deviations.
+        double total = 0, m2 = 0, average = 0;
+        for (int64_t b = 0; b < blocks; b++) {
+            double count = (double)ck_min64(size, p->rows - b * size), all = total + count;
+            double sum = j.partial[b * 2 * channels + c], squares = j.partial[(b * 2 + 1) * channels + c];
+            double delta = sum / count - average;
+            average += delta * count / all;
+            m2 += squares + delta * delta * total * count / all;
+            total = all;
+        }
+        double variance = m2 / total, inverse = 1.0 / sqrt(variance + (double)p->epsilon);
+        mean[c] = (float)average;
+        invstd[c] = (float)inverse;
+        scale[c] = (float)(inverse * gamma[c]);
+        shift[c] = (float)(beta[c] - average * inverse * gamma[c]);
+        double unbiased = total > 1 ? m2 / (total - 1) : variance;
+        running_mean[c] += p->momentum * ((float)average - running_mean[c]);
+        running_variance[c] += p->momentum * ((float)unbiased - running_variance[c]);
+    }
+    ck_parallel_for(blocks, normalize, &j);
+    return CK_OK;
+}
+
+// ---- Backward ---------------------------------------------------------------------------------------------------
+
+// dy behind the ReLU is dy where y > 0; s1[c] = sum dy, s2[c] = sum dy * (x - mean) * invstd.
+CK_SIMD static void block_gradient_sums(float *restrict s1, float *restrict s2, const float *restrict dy,
+                                        const float *restrict y, const float *restrict x, const float *restrict mean,
+                                        const float *restrict invstd, int64_t rows, int64_t channels, int relu) {
+    for (int64_t c = 0; c < channels; c++) s1[c] = s2[c] = 0;
+    for (int64_t i = 0; i < rows; i++)
+        for (int64_t c = 0; c < channels; c++) {
+            int64_t at = i * channels + c;
+            float g = !relu || y[at] > 0 ? dy[at] : 0;
+            s1[c] += g;
+            s2[c] += g * (x[at] - mean[c]) * invstd[c];
+        }
+}
+
+static void gradient_sums(void *context, int64_t index, int worker) {
+    (void)worker;
+    struct job *j = context;
+    int64_t channels = j->p->channels, first = index * block_rows(j->p), at = first * channels;
+    int64_t rows = ck_min64(block_rows(j->p), j->p->rows - first);
+    float *partial = j->partial + index * 2 * channels;
+    block_gradient_sums(partial, partial + channels, j->dy + at, j->y + at, j->x + at, j->mean, j->invstd, rows,
+                        channels, j->p->relu);
+}
+
+// dx = gamma * invstd * (dy - mean(dy) - xhat * mean(dy * xhat))
+CK_SIMD static void gradient_rows(float *restrict dx, float *restrict dresidual, const float *restrict dy,
+                                  const float *restrict y, const float *restrict x, const float *restrict mean,
+                                  const float *restrict invstd, const float *restrict scale,
+                                  const float *restrict mean_dy, const float *restrict mean_dyx, int64_t rows,
+                                  int64_t channels, int relu) {
+    for (int64_t i = 0; i < rows; i++)
+        for (int64_t c = 0; c < channels; c++) {
+            int64_t at = i * channels + c;
+            float g = !relu || y[at] > 0 ? dy[at] : 0;
+            if (dresidual) dresidual[at] = g;
+            dx[at] = scale[c] * (g - mean_dy[c] - (x[at] - mean[c]) * invstd[c] * mean_dyx[c]);
+        }
+}
+
+static void gradient(void *context, int64_t index, int worker) {
+    (void)worker;
+    struct job *j = context;
+    int64_t channels = j->p->channels, first = index * block_rows(j->p), at = first * channels;
+    int64_t rows = ck_min64(block_rows(j->p), j->p->rows - first);
+    gradient_rows(j->dx + at, j->dresidual ? j->dresidual + at : NULL, j->dy + at, j->y + at, j->x + at, j->mean,
+                  j->invstd, j->scale, j->mean_dy, j->mean_dyx, rows, channels, j->p->relu);
+}
+
+ck_status ck_cpu_batchnorm_backward(ck_cpu_call call) {
+    const batchnorm *p = &call.p->batchnorm;
+    float *dgamma = call.t[1], *dbeta = call.t[2];
+    const float *gamma = call.t[9];
+    int64_t channels = p->channels, blocks = block_count(p);
+    float *scale = (float *)call.workspace, *mean_dy = scale + channels, *mean_dyx = mean_dy + channels;
+    struct job j = {.p = p, .dx = call.t[0], .dresidual = call.t[3], .dy = call.t[4], .x = call.t[5], .y = call.t[6]};
+    j.mean = call.t[7];
+    j.invstd = call.t[8];
+    j.scale = scale;
+    j.mean_dy = mean_dy;
+    j.mean_dyx = mean_dyx;
+    j.partial = mean_dyx + channels;
+    ck_parallel_for(blocks, gradient_sums, &j);
+    for (int64_t c = 0; c < channels; c++) {
+        double s1 = 0, s2 = 0;
+        for (int64_t b = 0; b < blocks; b++) {
+            s1 += j.partial[b * 2 * channels + c];
+            s2 += j.partial[(b * 2 + 1) * channels + c];
+        }
+        dbeta[c] = (float)s1;
+        dgamma[c] = (float)s2;
+        scale[c] = gamma[c] * j.invstd[c];
+        mean_dy[c] = (float)(s1 / (double)p->rows);
+        mean_dyx[c] = (float)(s2 / (double)p->rows);
+    }
+    ck_parallel_for(blocks, gradient, &j);
+    return CK_OK;
+}
+
+// ---- Inference --------------------------------------------------------------------------------------------------
+
+ck_status ck_cpu_batchnorm_inference(ck_cpu_call call) {
+    const batchnorm *p = &call.p->batchnorm;
+    const float *gamma = call.t[3], *beta = call.t[4], *mean = call.t[5], *variance = call.t[6];
+    float *scale = (float *)call.workspace, *shift = scale + p->channels;
+    for (int64_t c = 0; c < p->channels; c++) {
+        double inverse = 1.0 / sqrt((double)variance[c] + (double)p->epsilon);
+        scale[c] = (float)(gamma[c] * inverse);
+        shift[c] = (float)(beta[c] - mean[c] * gamma[c] * inverse);
+    }
+    struct job j = {.p = p, .y = call.t[0], .x = call.t[1], .residual = call.t[2], .scale = scale, .shift = shift};
+    ck_parallel_for(block_count(p), normalize, &j);
+    return CK_OK;
+}
+
+CK_SIMD static void inference_gradient_rows(float *restrict dx, float *restrict dresidual, const float *restrict dy,
+                                            const float *restrict y, const float *restrict scale, int64_t rows,
+                                            int64_t channels, int relu) {
+    for (int64_t i = 0; i < rows; i++)
+        for (int64_t c = 0; c < channels; c++) {
+            int64_t at = i * channels + c;
+            float g = !relu || y[at] > 0 ? dy[at] : 0;
+            if (dresidual) dresidual[at] = g;
+            dx[at] = scale[c] * g;
+        }
+}
+
+static void inference_gradient(void *context, int64_t index, int worker) {
+    (void)worker;
+    struct job *j = context;
+    int64_t channels = j->p->channels, first = index * block_rows(j->p), at = first * channels;
+    int64_t rows = ck_min64(block_rows(j->p), j->p->rows - first);
+    inference_gradient_rows(j->dx + at, j->dresidual ? j->dresidual + at : NULL, j->dy + at, j->y + at, j->scale, rows,
+                            channels, j->p->relu);
+}
+
+ck_status ck_cpu_batchnorm_inference_backward(ck_cpu_call call) {
+    const batchnorm *p = &call.p->batchnorm;
+    const float *gamma = call.t[4], *variance = call.t[5];
+    float *scale = (float *)call.workspace;
+    for (int64_t c = 0; c < p->channels; c++)
+        scale[c] = (float)(gamma[c] / sqrt((double)variance[c] + (double)p->epsilon));
+    struct job j = {.p = p, .dx = call.t[0], .dresidual = call.t[1], .dy = call.t[2], .y = call.t[3], .scale = scale};
+    ck_parallel_for(block_count(p), inference_gradient, &j);
+    return CK_OK;
+}
+
+uint64_t ck_cpu_workspace_batchnorm(const ck_operation *operation) {
+    const batchnorm *p = &operation->params.batchnorm;
+    return sizeof(float) * (uint64_t)(p->channels * (3 + 2 * block_count(p)));
+}

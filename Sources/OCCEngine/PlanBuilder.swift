@@ -1,0 +1,177 @@
+import CKernels
+
+/// One line of a plan.
+public struct PlannedOperation: Sendable {
+    public let kind: ck_kind
+    /// The layer it belongs to.
+    public let label: String
+    /// In the order of CK_OPERATIONS (ck_params.h).
+    public let tensors: [Tensor?]
+    let params: ck_operation_params
+    /// Floating-point operations (a multiply-add is two).
+    public let flop: Int
+
+    /// The operation's name, as in `CKernels`.
+    public var name: String { String(cString: ck_kind_name(kind)) }
+    /// Bytes of all its tensors.
+    public var bytes: Int { tensors.reduce(0) { $0 + ($1?.bytes ?? 0) } }
+}
+
+/// Appends operations to a plan, and walks them backwards for the gradients.
+///
+/// Layers call `append` with the closure that names the operation's backward operations; `differentiate` calls the
+/// closures in reverse. Nothing of this survives into the run: a plan is a plain list.
+public final class PlanBuilder {
+    /// What the plan is for.
+    public enum Purpose: Sendable {
+        /// Gradients of the parameters; batch normalisation by the batch's statistics.
+        case training
+        /// No gradients; batch normalisation by the running statistics.
+        case inference
+        /// Gradients with respect to the inputs, parameters fixed; running statistics.
+        case inputGradient
+    }
+
+    public let purpose: Purpose
+    public private(set) var layout: ParameterLayout
+    public private(set) var operations: [PlannedOperation] = []
+    private(set) var transients: [Tensor] = []
+    private(set) var outputs: Set<Tensor> = []
+    private var backward: [(reads: [Tensor], writes: Tensor, run: (ReversePass) throws -> Void)] = []
+    private var differentiable: Set<Tensor> = []
+
+    init(purpose: Purpose, layout: ParameterLayout) {
+        self.purpose = purpose
+        self.layout = layout
+    }
+
+    // MARK: Tensors
+
+    /// A value that lives from its first use to its last.
+    public func transient(_ name: String, _ shape: [Int], type: ElementType = .float32) -> Tensor {
+        let tensor = Tensor(name: name, shape: shape, type: type, region: .transient, position: transients.count)
+        transients.append(tensor)
+        return tensor
+    }
+
+    /// A tensor the host writes before a run; every plan that names it shares it.
+    public func input(_ name: String, _ shape: [Int], type: ElementType) throws -> Tensor {
+        try layout.input(name, shape: shape, type: type)
+    }
+
+    /// The step-state block (`ck_step_state`): seed, step and learning rate.
+    public var stepState: Tensor { layout.stepState }
+
+    /// A weight, trained when the plan trains.
+    public func parameter(_ name: String, _ shape: [Int], _ initializer: Initializer) throws -> Tensor {
+        let tensor = try layout.declare(name, shape: shape, statistic: false, initializer: initializer).tensor
+        if purpose == .training { differentiable.insert(tensor) }
+        return tensor
+    }
+
+    /// A running statistic: saved with the weights, not trained.
+    public func statistic(_ name: String, _ shape: [Int], _ initializer: Initializer) throws -> Tensor {
+        try layout.declare(name, shape: shape, statistic: true, initializer: initializer).tensor
+    }
+
+    /// Keeps a transient readable after the run.
+    public func keep(_ tensor: Tensor) { outputs.insert(tensor) }
+
+    /// Asks for the gradient with respect to `tensor`.
+    public func watch(_ tensor: Tensor) { differentiable.insert(tensor) }
+
+    /// Whether a gradient flows to `tensor`.
+    public func isDifferentiable(_ tensor: Tensor) -> Bool { differentiable.contains(tensor) }
+
+    // MARK: Operations
+
+    /// Appends an operation. `output` is the tensor whose gradient `backward` turns into those of `from`.
+    public func append(
+        _ kind: ck_kind, _ label: String, _ tensors: [Tensor?], _ params: ck_operation_params, flop: Int = 0,
+        output: Tensor? = nil, from: [Tensor] = [], backward run: ((ReversePass) throws -> Void)? = nil
+    ) {
+        precondition(tensors.count == Int(ck_kind_tensor_count(kind)), "\(label): wrong number of tensors")
+        operations.append(
+            PlannedOperation(kind: kind, label: label, tensors: tensors, params: params, flop: flop))
+        guard let output, let run, from.contains(where: differentiable.contains) else { return }
+        differentiable.insert(output)
+        backward.append((from, output, run))
+    }
+
+    /// Appends the backward operations of everything `tensor` was computed from.
+    ///
+    /// - Parameter seed: the gradient of `tensor`; nil for a scalar loss, whose gradient is one.
+    /// - Returns: the pass, which knows the gradients of the watched tensors.
+    @discardableResult
+    public func differentiate(_ tensor: Tensor, seed: Tensor? = nil) throws -> ReversePass {
+        let pass = ReversePass(builder: self)
+        if let seed { pass.set(seed, for: tensor) }
+        for step in backward.reversed() where step.writes == tensor || pass.gradient(of: step.writes) != nil {
+            try step.run(pass)
+        }
+        return pass
+    }
+}
+
+/// The gradients that a reverse pass has found so far.
+public final class ReversePass {
+    public let builder: PlanBuilder
+    private var gradients: [Tensor: Tensor] = [:]
+
+    init(builder: PlanBuilder) { self.builder = builder }
+
+    /// The gradient of a tensor; nil where none flows, and for the scalar loss itself.
+    public func gradient(of tensor: Tensor) -> Tensor? { gradients[tensor] }
+
+    func set(_ gradient: Tensor, for tensor: Tensor) { gradients[tensor] = gradient }
+
+    /// Appends a contribution to the gradient of `tensor`: `write` appends the operation that writes it. Contributions of
+    /// several consumers are added. Does nothing where no gradient is wanted.
+    public func contribute(to tensor: Tensor, _ write: (Tensor) -> Void) {
+        guard builder.isDifferentiable(tensor) else { return }
+        let contribution = builder.transient("d \(tensor.name)", tensor.shape)
+        write(contribution)
+        contribute(contribution, to: tensor)
+    }
+
+    /// Passes `gradient`, which a backward operation has written as it goes, on to `tensor`.
+    public func contribute(_ gradient: Tensor, to tensor: Tensor) {
+        guard let known = gradients[tensor] else {
+            gradients[tensor] = gradient
+            return
+        }
+        let sum = builder.transient("d \(tensor.name)", tensor.shape)
+        var params = ck_operation_params()
+        params.elementwise.count = Int64(tensor.count)
+        builder.append(.CK_KIND_add, "d \(tensor.name)", [sum, known, gradient], params, flop: tensor.count)
+        gradients[tensor] = sum
+    }
+
+    /// Where the gradient of a parameter goes; nil when the plan does not train.
+    public func gradient(ofParameter tensor: Tensor) -> Tensor? {
+        builder.purpose == .training ? builder.layout.beside(tensor, in: .gradients) : nil
+    }
+}
+
+extension PlanBuilder {
+    /// A parameter or many, with gradient and velocity.
+    public struct Trained {
+        public let values, gradients, velocities: Tensor
+    }
+
+    public func trained(_ parameter: Parameter) -> Trained {
+        Trained(
+            values: parameter.tensor, gradients: layout.beside(parameter.tensor, in: .gradients),
+            velocities: layout.beside(parameter.tensor, in: .velocities))
+    }
+
+    /// All parameters declared so far as one flat tensor each of values, gradients and velocities.
+    public var allParameters: Trained {
+        func flat(_ name: String, _ region: Region) -> Tensor {
+            Tensor(name: name, shape: [layout.parameterFloats], type: .float32, region: region, position: 0)
+        }
+        return Trained(
+            values: flat("parameters", .parameters), gradients: flat("gradients", .gradients),
+            velocities: flat("velocities", .velocities))
+    }
+}

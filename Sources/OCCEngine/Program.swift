@@ -1,0 +1,215 @@
+import CKernels
+import Foundation
+
+/// Plans that share one arena's persistent part: parameters, their gradients and velocities, statistics, inputs.
+///
+/// Build every plan with `add`, then `load` allocates the arena once. The size is known before anything is allocated.
+public final class Program {
+    public let device: Device
+    public private(set) var layout = ParameterLayout()
+    private var plans: [Plan] = []
+    private var arena = ck_arena()
+
+    public init(device: Device) { self.device = device }
+
+    deinit {
+        for plan in plans { ck_plan_destroy(plan.handle) }
+        ck_arena_destroy(arena)
+    }
+
+    /// A plan made by `build`, which appends operations to the builder and returns what the caller wants of them.
+    public func add<Result>(
+        _ name: String, _ purpose: PlanBuilder.Purpose, _ build: (PlanBuilder) throws -> Result
+    ) throws -> (plan: Plan, result: Result) {
+        precondition(arena.impl == nil, "plans are added before the program is loaded")
+        let builder = PlanBuilder(purpose: purpose, layout: layout)
+        let result = try build(builder)
+        layout = builder.layout
+        let plan = Plan(name: name, operations: builder.operations, placement: TransientPlacement(builder))
+        plans.append(plan)
+        return (plan, result)
+    }
+
+    // MARK: Memory
+
+    /// What the program takes, in bytes, by purpose.
+    public struct Memory: Sendable {
+        public let parameters, gradients, velocities, statistics, inputs, transient, workspace: Int
+        public var total: Int {
+            parameters + gradients + velocities + statistics + inputs + transient + workspace
+        }
+    }
+
+    private var trains: Bool { plans.contains { $0.operations.contains { $0.kind.isOptimizer } } }
+
+    private func size(of region: Region) -> Int {
+        switch region {
+        case .gradients, .velocities: trains ? layout.bytes[.parameters, default: 0] : 0
+        case .transient: plans.map(\.placement.bytes).max() ?? 0
+        default: layout.bytes[region, default: 0]
+        }
+    }
+
+    private func base(of region: Region) -> Int {
+        Region.allCases.prefix(region.rawValue).reduce(0) { $0 + size(of: $1) }
+    }
+
+    private func address(of tensor: Tensor, in plan: Plan?) -> Int {
+        let position = tensor.region == .transient ? plan!.placement.offsets[tensor.position] : tensor.position
+        return base(of: tensor.region) + position
+    }
+
+    private func bound(_ plan: Plan) -> [ck_operation] {
+        let bases = Region.allCases.map { base(of: $0) }
+        return plan.operations.map { operation in
+            var result = ck_operation()
+            result.kind = operation.kind
+            result.params = operation.params
+            withUnsafeMutableBytes(of: &result.tensors) { bytes in
+                let offsets = bytes.bindMemory(to: UInt64.self)
+                for index in offsets.indices {
+                    guard index < operation.tensors.count, let tensor = operation.tensors[index] else {
+                        offsets[index] = UInt64.max
+                        continue
+                    }
+                    let position =
+                        tensor.region == .transient ? plan.placement.offsets[tensor.position] : tensor.position
+                    offsets[index] = UInt64(bases[tensor.region.rawValue] + position)
+                }
+            }
+            return result
+        }
+    }
+
+    private func workspaceBytes() throws -> Int {
+        try plans.map { plan in
+            let operations = bound(plan)
+            var bytes: UInt64 = 0
+            try check(ck_plan_workspace(device.handle, operations, Int32(operations.count), &bytes))
+            return Int(bytes)
+        }.max() ?? 0
+    }
+
+    /// What `load` will allocate.
+    public func memory() throws -> Memory {
+        Memory(
+            parameters: size(of: .parameters), gradients: size(of: .gradients), velocities: size(of: .velocities),
+            statistics: size(of: .statistics), inputs: size(of: .state) + size(of: .inputs),
+            transient: size(of: .transient), workspace: try workspaceBytes())
+    }
+
+    /// Allocates the arena and binds the plans to it.
+    ///
+    /// - Throws: `OCCError(.deviceUnavailable)` when the device has less memory than the program needs.
+    public func load() throws {
+        precondition(arena.impl == nil, "a program is loaded once")
+        let memory = try memory(), available = try device.availableMemory()
+        guard memory.total <= available else {
+            throw OCCError(
+                .deviceUnavailable,
+                "the program needs \(formatBytes(memory.total)) and \(device.name) has \(formatBytes(available)) free",
+                remedy: "Lower --batch, --width or --image-size, or choose another device.")
+        }
+        try check(ck_arena_create(device.handle, UInt64(memory.total), &arena))
+        let workspace = UInt64(memory.total - memory.workspace)
+        for index in plans.indices {
+            let operations = bound(plans[index])
+            try check(
+                ck_plan_create(
+                    arena, operations, Int32(operations.count), workspace, UInt64(memory.workspace),
+                    &plans[index].handle))
+            plans[index].program = self
+        }
+    }
+
+    // MARK: Data
+
+    /// Writes a tensor's bytes.
+    public func write<Element: BitwiseCopyable>(_ values: [Element], to tensor: Tensor) throws {
+        try values.withUnsafeBytes { bytes in
+            precondition(bytes.count == tensor.bytes, "\(tensor.name): \(bytes.count) bytes, not \(tensor.bytes)")
+            try check(
+                ck_arena_write(arena, UInt64(address(of: tensor, in: nil)), bytes.baseAddress!, UInt64(bytes.count)))
+        }
+    }
+
+    /// Reads a tensor's values; a transient only if the plan keeps it.
+    public func read(_ tensor: Tensor, of plan: Plan? = nil) throws -> [Float] {
+        precondition(tensor.type == .float32)
+        return try [Float](unsafeUninitializedCapacity: tensor.count) { buffer, count in
+            try check(
+                ck_arena_read(arena, UInt64(address(of: tensor, in: plan)), buffer.baseAddress!, UInt64(tensor.bytes)))
+            count = tensor.count
+        }
+    }
+
+    /// Writes the step-state block.
+    public func setStep(seed: UInt64, step: Int, learningRate: Double) throws {
+        var state = ck_step_state()
+        state.seed = seed
+        state.step = UInt64(step)
+        state.learning_rate = Float(learningRate)
+        try check(
+            ck_arena_write(
+                arena, UInt64(address(of: layout.stepState, in: nil)), &state, UInt64(MemoryLayout.size(ofValue: state))))
+    }
+
+    /// The velocity or gradient of a parameter.
+    public func velocity(of parameter: Parameter) -> Tensor { layout.beside(parameter.tensor, in: .velocities) }
+    public func gradient(of parameter: Parameter) -> Tensor { layout.beside(parameter.tensor, in: .gradients) }
+}
+
+/// A compiled list of operations of a program.
+public final class Plan {
+    public let name: String
+    public let operations: [PlannedOperation]
+    let placement: TransientPlacement
+    fileprivate(set) var handle = ck_plan()
+    fileprivate(set) weak var program: Program?
+
+    init(name: String, operations: [PlannedOperation], placement: TransientPlacement) {
+        self.name = name
+        self.operations = operations
+        self.placement = placement
+    }
+
+    /// Floating-point operations of one run.
+    public var flop: Int { operations.reduce(0) { $0 + $1.flop } }
+    /// Bytes of the transient part of the arena.
+    public var transientBytes: Int { placement.bytes }
+
+    /// Runs every operation once.
+    public func run() throws {
+        precondition(program != nil, "a plan runs while its program is loaded")
+        var failed: Int32 = -1
+        let status = ck_plan_run(handle, &failed)
+        try check(status, operation: self.describe(failed))
+    }
+
+    /// Runs every operation once, and returns the seconds each took.
+    public func profile() throws -> [Double] {
+        var seconds = [Double](repeating: 0, count: operations.count)
+        var failed: Int32 = -1
+        let status = ck_plan_profile(handle, &seconds, &failed)
+        try check(status, operation: self.describe(failed))
+        return seconds
+    }
+
+    private func describe(_ index: Int32) -> String? {
+        guard index >= 0 else { return nil }
+        return "\(operations[Int(index)].name) of \(operations[Int(index)].label)"
+    }
+}
+
+extension ck_kind {
+    var isOptimizer: Bool { self == .CK_KIND_sgd || self == .CK_KIND_lars }
+}
+
+/// "1.5 GiB", "320 KiB".
+public func formatBytes(_ bytes: Int) -> String {
+    let units = ["B", "KiB", "MiB", "GiB", "TiB"]
+    var value = Double(bytes), unit = 0
+    while value >= 1024, unit < units.count - 1 { (value, unit) = (value / 1024, unit + 1) }
+    let digits = unit == 0 || value >= 100 ? 0 : 1
+    return String(format: "%.\(digits)f ", value) + units[unit]
+}

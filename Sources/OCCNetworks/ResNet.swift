@@ -1,0 +1,92 @@
+import OCCEngine
+
+/// A residual network without its classifier (He et al. 2016): images [N,S,S,3] -> pooled features [N,D].
+///
+/// The stem follows the input side, as in Sohn et al. (ICLR 2021): up to 64 pixels a 3x3 convolution at stride 1; above, a
+/// 7x7 at stride 2 and a 3x3 max pool at stride 2. Parameters have torchvision's names.
+public struct ResNet: Codable, Sendable, Equatable {
+    public enum Depth: String, Codable, CaseIterable, Sendable {
+        case resnet10, resnet18, resnet34, resnet50
+
+        var blocks: [Int] {
+            switch self {
+            case .resnet10: [1, 1, 1, 1]
+            case .resnet18: [2, 2, 2, 2]
+            case .resnet34, .resnet50: [3, 4, 6, 3]
+            }
+        }
+        var isBottleneck: Bool { self == .resnet50 }
+    }
+
+    public var depth: Depth
+    /// Multiplies the widths 64, 128, 256, 512.
+    public var width: Double
+
+    public init(_ depth: Depth = .resnet18, width: Double = 1) {
+        self.depth = depth
+        self.width = width
+    }
+
+    private func channels(_ base: Int) -> Int { max(1, Int((Double(base) * width).rounded())) }
+
+    /// D, the number of features.
+    public var featureCount: Int { channels(512) * (depth.isBottleneck ? 4 : 1) }
+
+    /// What the network computes of a batch.
+    public struct Output {
+        /// The last block's output, [N,P,Q,D].
+        public let map: Tensor
+        /// Its mean over pixels, [N,D].
+        public let pooled: Tensor
+    }
+
+    public func callAsFunction(_ images: Tensor, in plan: PlanBuilder) throws -> Output {
+        let large = images.shape[1] > 64
+        var x = try Conv2D("conv1", channels: channels(64), kernel: large ? 7 : 3, stride: large ? 2 : 1)(
+            images, in: plan)
+        x = try BatchNorm("bn1", relu: true)(x, in: plan)
+        if large { x = maxPool(x, kernel: 3, stride: 2, padding: 1, in: plan) }
+        for (stage, count) in depth.blocks.enumerated() {
+            for block in 0..<count {
+                let name = "layer\(stage + 1).\(block)", stride = stage > 0 && block == 0 ? 2 : 1
+                let width = channels(64 << stage)
+                x = try depth.isBottleneck
+                    ? bottleneck(x, name, width: width, stride: stride, in: plan)
+                    : basicBlock(x, name, width: width, stride: stride, in: plan)
+            }
+        }
+        return Output(map: x, pooled: globalAveragePool(x, in: plan))
+    }
+
+    private func basicBlock(
+        _ x: Tensor, _ name: String, width: Int, stride: Int, in plan: PlanBuilder
+    ) throws -> Tensor {
+        var y = try Conv2D("\(name).conv1", channels: width, kernel: 3, stride: stride)(x, in: plan)
+        y = try BatchNorm("\(name).bn1", relu: true)(y, in: plan)
+        y = try Conv2D("\(name).conv2", channels: width, kernel: 3)(y, in: plan)
+        let shortcut = try shortcut(x, name, channels: width, stride: stride, in: plan)
+        return try BatchNorm("\(name).bn2", relu: true)(y, residual: shortcut, in: plan)
+    }
+
+    /// With the stride in the 3x3 convolution, as torchvision has it (v1.5).
+    private func bottleneck(
+        _ x: Tensor, _ name: String, width: Int, stride: Int, in plan: PlanBuilder
+    ) throws -> Tensor {
+        var y = try Conv2D("\(name).conv1", channels: width, kernel: 1)(x, in: plan)
+        y = try BatchNorm("\(name).bn1", relu: true)(y, in: plan)
+        y = try Conv2D("\(name).conv2", channels: width, kernel: 3, stride: stride)(y, in: plan)
+        y = try BatchNorm("\(name).bn2", relu: true)(y, in: plan)
+        y = try Conv2D("\(name).conv3", channels: 4 * width, kernel: 1)(y, in: plan)
+        let shortcut = try shortcut(x, name, channels: 4 * width, stride: stride, in: plan)
+        return try BatchNorm("\(name).bn3", relu: true)(y, residual: shortcut, in: plan)
+    }
+
+    /// The input itself, or its 1x1 projection where the shape changes.
+    private func shortcut(
+        _ x: Tensor, _ name: String, channels: Int, stride: Int, in plan: PlanBuilder
+    ) throws -> Tensor {
+        if stride == 1, x.shape[3] == channels { return x }
+        let y = try Conv2D("\(name).downsample.0", channels: channels, kernel: 1, stride: stride)(x, in: plan)
+        return try BatchNorm("\(name).downsample.1", relu: false)(y, in: plan)
+    }
+}
