@@ -8,11 +8,18 @@ let package = Package(
         // System libraries, found through pkg-config.
         .systemLibrary(name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
 
+        .systemLibrary(name: "CPNG", pkgConfig: "libpng", providers: [.apt(["libpng-dev"])]),
+        .systemLibrary(name: "CJPEG", pkgConfig: "libjpeg", providers: [.apt(["libjpeg-dev"])]),
+        .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
+
         // Every numeric operation, in C.
         .target(name: "CKernels", dependencies: ["COpenBLAS"], path: "CKernels"),
 
         .target(name: "OCCEngine", dependencies: ["CKernels"]),
         .target(name: "OCCNetworks", dependencies: ["OCCEngine"]),
+        .target(name: "CImageIO", dependencies: ["CPNG", "CJPEG", "CZlib"]),
+        .target(name: "OCCData", dependencies: ["OCCEngine", "CImageIO"]),
+        .target(name: "OCCDetectors", dependencies: ["OCCEngine"]),
         .testTarget(name: "OCCEngineTests", dependencies: ["OCCEngine"]),
     ],
     cLanguageStandard: .gnu2x

@@ -84,6 +84,48 @@ ck_status ck_plan_profile(ck_plan plan, double *seconds, int32_t *failed);
 const char *ck_kind_name(ck_kind kind);
 int32_t ck_kind_tensor_count(ck_kind kind);
 
+// ---- Detectors: pairwise products and factorisations, on host memory ----------------------------------------------
+//
+// Query rows x[N,D], support rows s[M,D]. The N x M products exist only as tiles.
+
+// lse[i] = log sum_j exp(scale * x_i . s_j)
+ck_status ck_log_sum_exp_products(const float *x, int64_t n, const float *s, int64_t m, int64_t d, double scale,
+                                  double *lse);
+// mean[N,D] = sum_j softmax_j(scale * x_i . s_j) s_j
+ck_status ck_softmax_mean(const float *x, int64_t n, const float *s, int64_t m, int64_t d, double scale,
+                          const double *lse, float *mean);
+// The k largest x_i . s_j of each row, largest first: products[N,k], and their j in places[N,k]. k <= M.
+ck_status ck_largest_products(const float *x, int64_t n, const float *s, int64_t m, int64_t d, int64_t k, float *products,
+                              int64_t *places);
+
+// sum[i] = sum_j weights[j] k(x_i, s_j) with k(a, b) = exp(-gamma |a - b|^2), or a . b where gamma is 0; in double.
+// gradient[N,D], where not NULL: its derivative by x_i.
+ck_status ck_kernel_sum(const float *x, int64_t n, const float *s, const double *weights, int64_t m, int64_t d,
+                        double gamma, double *sum, double *gradient);
+
+// What the solver of ck_solve_one_class found.
+typedef struct ck_solver_report {
+    int64_t iterations;
+    double objective;  // 1/2 a'Qa + p'a
+    double gap;        // the largest violation of the KKT conditions
+    double rho;        // the multiplier of the sum constraint
+} ck_solver_report;
+
+// Minimises 1/2 a'Qa + p'a over 0 <= a <= 1, sum a = total, Q_ij = factor * k(x_i, x_j), until the KKT gap is below
+// `tolerance`: sequential minimal optimisation with second-order working sets (Fan, Chen & Lin, JMLR 2005).
+// `cache_bytes` bounds the memory for rows of Q. `linear` is p, or NULL for 0. CK_NUMERICAL_ERROR when `max_iterations`
+// did not do; `alpha` and `report` are filled in then too.
+ck_status ck_solve_one_class(const float *x, int64_t n, int64_t d, double gamma, double factor, const double *linear,
+                             double total, double tolerance, int64_t max_iterations, uint64_t cache_bytes, double *alpha,
+                             ck_solver_report *report);
+
+// The mean and the lower Cholesky factor of the covariance (1/N) sum (x - mean)(x - mean)' + ridge I. CK_NUMERICAL_ERROR
+// when it is not positive definite.
+ck_status ck_gaussian_fit(const float *x, int64_t n, int64_t d, double ridge, double *mean, double *cholesky);
+// distance[i] = (x_i - mean)' S^-1 (x_i - mean); gradient[N,D], where not NULL: S^-1 (x_i - mean).
+ck_status ck_gaussian_distance(const float *x, int64_t n, int64_t d, const double *mean, const double *cholesky,
+                               double *distance, double *gradient);
+
 #ifdef __cplusplus
 }
 #endif

@@ -1,0 +1,130 @@
+import OCCEngine
+
+/// uint8 images of one square size, NHWC, three channels (grey is replicated).
+public struct ImageBatch: Sendable, Equatable {
+    public private(set) var count: Int
+    /// Height and width in pixels.
+    public let side: Int
+    /// count * side * side * 3 bytes.
+    public private(set) var pixels: [UInt8]
+
+    public init(side: Int, pixels: [UInt8] = []) {
+        precondition(pixels.count % (side * side * 3) == 0)
+        self.side = side
+        self.pixels = pixels
+        count = pixels.count / (side * side * 3)
+    }
+
+    /// Bytes of one image.
+    public var imageBytes: Int { side * side * 3 }
+
+    public subscript(index: Int) -> ArraySlice<UInt8> { pixels[index * imageBytes..<(index + 1) * imageBytes] }
+
+    public func subset(_ indices: some Sequence<Int>) -> ImageBatch {
+        var result = ImageBatch(side: side)
+        for index in indices { result.append(self[index]) }
+        return result
+    }
+
+    mutating func append(_ image: some Collection<UInt8>) {
+        precondition(image.count == imageBytes)
+        pixels.append(contentsOf: image)
+        count += 1
+    }
+
+    /// One image, for writing to a file.
+    public func image(_ index: Int) -> RGBImage {
+        RGBImage(width: side, height: side, pixels: Array(self[index]))
+    }
+}
+
+/// Images with a class and a name each.
+public struct LabeledImages: Sendable {
+    public var images: ImageBatch
+    /// Indices of `ImageDataset.classNames`.
+    public var labels: [Int] = []
+    /// The file, or the place in one.
+    public var names: [String] = []
+    /// Defect masks by image: side * side bytes, 1 where the defect is.
+    public var masks: [Int: [UInt8]] = [:]
+
+    init(side: Int) { images = ImageBatch(side: side) }
+}
+
+/// A file that could not be used, and why.
+public struct SkippedFile: Sendable, Equatable {
+    public let path: String
+    public let reason: String
+}
+
+/// A data set as loaded: training and test images of all classes.
+public struct ImageDataset: Sendable {
+    public enum Kind: Sendable {
+        /// Any class can be the normal one.
+        case oneVersusRest
+        /// Class 0 is normal; training images are all of it.
+        case normalAndAnomalous
+    }
+
+    public let name: String
+    public let kind: Kind
+    public let classNames: [String]
+    public let train: LabeledImages
+    public let test: LabeledImages
+    public var skipped: [SkippedFile] = []
+
+    /// Side of its images in pixels.
+    public var side: Int { train.images.side }
+
+    /// Loads a data set; its layout is recognised.
+    ///
+    /// - Parameters:
+    ///   - location: `builtin:shapes`, or a folder: MNIST's or Fashion-MNIST's IDX files (.gz or not), CIFAR-10's or
+    ///     CIFAR-100's binary files, `train/CLASS/*` and `test/CLASS/*` with PNG or JPEG images (where `train/good` is all
+    ///     there is to train on, every other class of `test` is a defect), or images directly.
+    ///   - imageSize: 32, 64, 128 or 256; nil for the data set's own (folders of images: 64).
+    ///   - maxUnreadable: the share of image files that may be unreadable; they are skipped and listed.
+    /// - Throws: `OCCError` naming the file and what to do.
+    public static func load(
+        _ location: String, imageSize: Int? = nil, maxUnreadable: Double = 0.01
+    ) throws -> ImageDataset {
+        if let imageSize, ![32, 64, 128, 256].contains(imageSize) {
+            throw OCCError(.usage, "image size \(imageSize): it must be 32, 64, 128 or 256")
+        }
+        if location == "builtin" || location.hasPrefix("builtin:") {
+            return try BuiltinDataset.load(location, imageSize: imageSize)
+        }
+        let folder = try DatasetFolder(location)
+        if let dataset = try folder.idx() ?? folder.cifar() {
+            guard imageSize == nil || imageSize == dataset.side else {
+                throw OCCError(
+                    .usage, "\(location): its images have side \(dataset.side), not \(imageSize!)",
+                    remedy: "Leave --image-size out.")
+            }
+            return dataset
+        }
+        return try folder.images(side: imageSize ?? 64, maxUnreadable: maxUnreadable)
+    }
+
+    /// Counts a class, size and skipped files, a line each.
+    public var summary: String {
+        var lines = ["\(name): \(classNames.count) classes, \(side) x \(side) pixels"]
+        let width = classNames.map(\.count).max() ?? 0
+        for (index, name) in classNames.enumerated() {
+            let training = train.labels.count { $0 == index }, testing = test.labels.count { $0 == index }
+            let padded = name + String(repeating: " ", count: width - name.count)
+            lines.append("  \(index)  \(padded)  train \(training)  test \(testing)")
+        }
+        for file in skipped.prefix(20) { lines.append("  skipped \(file.path): \(file.reason)") }
+        if skipped.count > 20 { lines.append("  and \(skipped.count - 20) more skipped files") }
+        return lines.joined(separator: "\n")
+    }
+
+    /// The class of this index or name.
+    public func classIndex(_ text: String) throws -> Int {
+        if let index = Int(text), classNames.indices.contains(index) { return index }
+        if let index = classNames.firstIndex(where: { $0.lowercased() == text.lowercased() }) { return index }
+        let list = classNames.enumerated().map { "\($0) \($1)" }.joined(separator: ", ")
+        throw OCCError(.usage, "\(name) has no class '\(text)'", remedy: "Its classes are: \(list).")
+    }
+}

@@ -1,0 +1,122 @@
+import CImageIO
+import Foundation
+import OCCEngine
+
+/// 8-bit RGB pixels of one image, row-major.
+public struct RGBImage: Sendable, Equatable {
+    public let width: Int, height: Int
+    /// width * height * 3 bytes.
+    public let pixels: [UInt8]
+
+    public init(width: Int, height: Int, pixels: [UInt8]) {
+        precondition(pixels.count == width * height * 3)
+        self.width = width
+        self.height = height
+        self.pixels = pixels
+    }
+
+    /// The largest image that is decoded, in pixels.
+    public static let pixelLimit = 100_000_000
+
+    /// Decodes PNG (8/16 bit, grey, palette, alpha laid on black) or JPEG (grey, colour).
+    ///
+    /// - Throws: `OCCError(.badData)` naming the file.
+    public init(bytes: [UInt8], name: String) throws {
+        var image = cim_image()
+        var message = [CChar](repeating: 0, count: Int(CIM_MESSAGE))
+        guard cim_decode(bytes, bytes.count, UInt64(Self.pixelLimit), &image, &message) == 1 else {
+            throw OCCError(
+                .badData, "\(name): \(text(of: message))", remedy: "Replace the file by a sound PNG or JPEG.")
+        }
+        defer { cim_free(image.pixels) }
+        let count = Int(image.width) * Int(image.height) * 3
+        self.init(
+            width: Int(image.width), height: Int(image.height),
+            pixels: Array(UnsafeBufferPointer(start: image.pixels, count: count)))
+    }
+
+    /// The image as the bytes of a PNG file.
+    public func encodedPNG() throws -> [UInt8] {
+        var bytes: UnsafeMutablePointer<UInt8>?
+        var count = 0
+        var message = [CChar](repeating: 0, count: Int(CIM_MESSAGE))
+        guard cim_encode_png(pixels, Int32(width), Int32(height), 3, &bytes, &count, &message) == 1 else {
+            throw OCCError(.failure, "encoding a PNG failed: \(text(of: message))")
+        }
+        defer { cim_free(bytes) }
+        return Array(UnsafeBufferPointer(start: bytes, count: count))
+    }
+
+    /// The image stretched to side x side pixels: a triangle filter whose support grows with the reduction, so that
+    /// nothing aliases; enlarging is bilinear.
+    public func resized(to side: Int) -> RGBImage {
+        guard width != side || height != side else { return self }
+        let across = ResampleWeights(from: width, to: side), down = ResampleWeights(from: height, to: side)
+        var middle = [Float](repeating: 0, count: height * side * 3)
+        for row in 0..<height {
+            for column in 0..<side {
+                let weights = across.weights[column]
+                for channel in 0..<3 {
+                    var sum: Float = 0
+                    for (index, weight) in weights.enumerated() {
+                        sum += weight * Float(pixels[(row * width + across.first[column] + index) * 3 + channel])
+                    }
+                    middle[(row * side + column) * 3 + channel] = sum
+                }
+            }
+        }
+        var result = [UInt8](repeating: 0, count: side * side * 3)
+        var line = [Float](repeating: 0, count: side * 3)
+        for row in 0..<side {
+            for index in line.indices { line[index] = 0.5 }
+            for (index, weight) in down.weights[row].enumerated() {
+                let base = (down.first[row] + index) * side * 3
+                for column in line.indices { line[column] += weight * middle[base + column] }
+            }
+            for column in line.indices { result[row * side * 3 + column] = UInt8(min(255, max(0, line[column]))) }
+        }
+        return RGBImage(width: side, height: side, pixels: result)
+    }
+}
+
+/// For each output pixel, the first input pixel it takes in and the weights of that and the following ones.
+private struct ResampleWeights {
+    var first: [Int] = []
+    var weights: [[Float]] = []
+
+    init(from: Int, to: Int) {
+        let scale = Double(from) / Double(to), support = max(1, scale)
+        for index in 0..<to {
+            let centre = (Double(index) + 0.5) * scale
+            let low = max(0, Int((centre - support + 0.5).rounded(.down)))
+            let high = min(from, Int((centre + support + 0.5).rounded(.down)))
+            var row = (low..<max(high, low + 1)).map { max(0, 1 - abs((Double($0) + 0.5 - centre) / support)) }
+            let sum = row.reduce(0, +)
+            if sum > 0 { for k in row.indices { row[k] /= sum } } else { row = [1] }
+            first.append(min(low, from - 1))
+            weights.append(row.map(Float.init))
+        }
+    }
+}
+
+/// The bytes of a file, inflated when its name ends in .gz.
+func readMaybeCompressed(_ path: String, limit: Int) throws -> [UInt8] {
+    let bytes = try readFile(path)
+    return path.hasSuffix(".gz") ? try gunzip(bytes, name: path, limit: limit) : bytes
+}
+
+/// Inflates a gzip file of at most `limit` bytes.
+func gunzip(_ bytes: [UInt8], name: String, limit: Int) throws -> [UInt8] {
+    var out: UnsafeMutablePointer<UInt8>?
+    var count = 0
+    var message = [CChar](repeating: 0, count: Int(CIM_MESSAGE))
+    guard cim_gunzip(bytes, bytes.count, limit, &out, &count, &message) == 1 else {
+        throw OCCError(.badData, "\(name): \(text(of: message))", remedy: "Download the file again.")
+    }
+    defer { cim_free(out) }
+    return Array(UnsafeBufferPointer(start: out, count: count))
+}
+
+private func text(of message: [CChar]) -> String {
+    String(decoding: message.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
+}

@@ -1,0 +1,53 @@
+import OCCEngine
+
+/// Features, one row an example: rows x columns, row-major.
+public struct FeatureMatrix: Sendable, Equatable {
+    public let rows: Int, columns: Int
+    public var values: [Float]
+
+    public init(rows: Int, columns: Int, values: [Float]) {
+        precondition(values.count == rows * columns && columns > 0)
+        self.rows = rows
+        self.columns = columns
+        self.values = values
+    }
+
+    /// The rows at `indices`.
+    public func subset(_ indices: some Collection<Int>) -> FeatureMatrix {
+        var chosen = [Float]()
+        chosen.reserveCapacity(indices.count * columns)
+        for index in indices { chosen += values[index * columns..<(index + 1) * columns] }
+        return FeatureMatrix(rows: indices.count, columns: columns, values: chosen)
+    }
+
+    /// Rows divided by their L2 norm, and the norms (at least 1e-12).
+    func normalized() -> (matrix: FeatureMatrix, norms: [Double]) {
+        var result = self
+        var norms = [Double](repeating: 0, count: rows)
+        result.values.withUnsafeMutableBufferPointer { buffer in
+            for row in 0..<rows {
+                var sum = 0.0
+                for index in row * columns..<(row + 1) * columns { sum += Double(buffer[index]) * Double(buffer[index]) }
+                norms[row] = max(sum.squareRoot(), 1e-12)
+                let inverse = 1 / norms[row]
+                for index in row * columns..<(row + 1) * columns { buffer[index] = Float(Double(buffer[index]) * inverse) }
+            }
+        }
+        return (result, norms)
+    }
+
+    /// Population variance over all entries.
+    var variance: Double {
+        let count = Double(values.count)
+        let mean = values.reduce(0.0) { $0 + Double($1) } / count
+        return values.reduce(0.0) { $0 + (Double($1) - mean) * (Double($1) - mean) } / count
+    }
+
+    /// - Throws: `OCCError(.badData)` naming the first value that is not finite.
+    func requireFinite() throws {
+        guard let index = values.firstIndex(where: { !$0.isFinite }) else { return }
+        throw OCCError(
+            .badData, "feature \(index % columns) of row \(index / columns) is \(values[index])",
+            remedy: "Features must be finite; a diverged encoder gives such values. Lower the learning rate.")
+    }
+}

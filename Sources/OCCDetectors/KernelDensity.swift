@@ -1,0 +1,53 @@
+import CKernels
+import OCCEngine
+
+/// Kernel density on L2-normalised features (Sohn et al. 2021, section 3.1):
+/// score(x) = -(1 / gamma) log sum_i exp(2 gamma x . x_i), an affine map of the negative log density.
+public struct KernelDensity: OneClassClassifier {
+    public let gamma: Double
+    private let support: FeatureMatrix
+
+    init(fitting features: FeatureMatrix, _ options: DetectorOptions) throws {
+        support = features.normalized().matrix
+        gamma = try options.gamma ?? defaultGamma(support)
+    }
+
+    public init(state: DetectorState) throws {
+        support = try state.matrix("support")
+        gamma = try state.number("gamma")
+    }
+
+    public var state: DetectorState {
+        var state = DetectorState()
+        state.set("support", support)
+        state.numbers["gamma"] = gamma
+        return state
+    }
+
+    private func logSums(_ normalized: FeatureMatrix) throws -> [Double] {
+        var sums = [Double](repeating: 0, count: normalized.rows)
+        try check(
+            ck_log_sum_exp_products(
+                normalized.values, Int64(normalized.rows), support.values, Int64(support.rows), Int64(support.columns),
+                2 * gamma, &sums), operation: "kde")
+        return sums
+    }
+
+    public func scores(_ features: FeatureMatrix) throws -> [Double] {
+        try requireColumns(features, support.columns)
+        return try logSums(features.normalized().matrix).map { -$0 / gamma }
+    }
+
+    /// d score / d u = -2 sum_i softmax_i(2 gamma u . x_i) x_i for the normalised u.
+    public func scoreGradient(_ features: FeatureMatrix) throws -> FeatureMatrix {
+        try requireColumns(features, support.columns)
+        let (normalized, norms) = features.normalized()
+        let sums = try logSums(normalized)
+        var mean = [Float](repeating: 0, count: normalized.values.count)
+        try check(
+            ck_softmax_mean(
+                normalized.values, Int64(normalized.rows), support.values, Int64(support.rows), Int64(support.columns),
+                2 * gamma, sums, &mean), operation: "kde")
+        return throughNormalization(mean.map { -2 * Double($0) }, normalized, norms: norms)
+    }
+}

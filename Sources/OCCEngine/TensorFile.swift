@@ -1,0 +1,156 @@
+import Foundation
+
+/// A safetensors file in memory: named tensors and a string map (https://github.com/huggingface/safetensors, format).
+///
+/// Equal contents give equal bytes: the writer sorts names and metadata.
+public struct TensorFile: Sendable, Equatable {
+    public enum ElementType: String, Sendable, CaseIterable {
+        case float32 = "F32", float64 = "F64", int32 = "I32", int64 = "I64", uint8 = "U8"
+
+        var size: Int {
+            switch self {
+            case .uint8: 1
+            case .float32, .int32: 4
+            case .float64, .int64: 8
+            }
+        }
+    }
+
+    public struct Entry: Sendable, Equatable {
+        public let type: ElementType
+        public let shape: [Int]
+        /// Row-major, little-endian.
+        public let bytes: [UInt8]
+
+        public init(_ values: [Float], shape: [Int]) { self.init(.float32, values, shape) }
+        public init(_ values: [Double], shape: [Int]) { self.init(.float64, values, shape) }
+        public init(_ values: [UInt8], shape: [Int]) { self.init(.uint8, values, shape) }
+
+        private init<Element: BitwiseCopyable>(_ type: ElementType, _ values: [Element], _ shape: [Int]) {
+            precondition(shape.reduce(1, *) == values.count)
+            self.type = type
+            self.shape = shape
+            bytes = values.withUnsafeBytes { Array($0) }
+        }
+
+        fileprivate init(type: ElementType, shape: [Int], bytes: [UInt8]) {
+            self.type = type
+            self.shape = shape
+            self.bytes = bytes
+        }
+
+        /// The values as floats; nil for another type.
+        public var floats: [Float]? { values(.float32) }
+        /// The values as doubles; nil for another type.
+        public var doubles: [Double]? { values(.float64) }
+
+        private func values<Element: BitwiseCopyable>(_ expected: ElementType) -> [Element]? {
+            guard type == expected else { return nil }
+            let count = bytes.count / MemoryLayout<Element>.size
+            return [Element](unsafeUninitializedCapacity: count) { buffer, initialized in
+                bytes.withUnsafeBytes { UnsafeMutableRawBufferPointer(buffer).copyMemory(from: $0) }
+                initialized = count
+            }
+        }
+    }
+
+    public var metadata: [String: String]
+    public var tensors: [String: Entry]
+
+    public init(metadata: [String: String] = [:], tensors: [String: Entry] = [:]) {
+        self.metadata = metadata
+        self.tensors = tensors
+    }
+
+    // MARK: Writing
+
+    /// The file's bytes.
+    public func encoded() throws -> [UInt8] {
+        var header: [String: Any] = [:]
+        if !metadata.isEmpty { header["__metadata__"] = metadata }
+        var offset = 0
+        // Widest elements first, then by name, so that every tensor is aligned.
+        let order = tensors.sorted { ($1.value.type.size, $0.key) < ($0.value.type.size, $1.key) }
+        for (name, entry) in order {
+            header[name] = [
+                "dtype": entry.type.rawValue, "shape": entry.shape, "data_offsets": [offset, offset + entry.bytes.count],
+            ] as [String: Any]
+            offset += entry.bytes.count
+        }
+        var json = try JSONSerialization.data(withJSONObject: header, options: [.sortedKeys, .withoutEscapingSlashes])
+        json.append(contentsOf: [UInt8](repeating: 0x20, count: (8 - json.count % 8) % 8))
+        var result = [UInt8]()
+        result.reserveCapacity(8 + json.count + offset)
+        withUnsafeBytes(of: UInt64(json.count).littleEndian) { result.append(contentsOf: $0) }
+        result.append(contentsOf: json)
+        for (_, entry) in order { result.append(contentsOf: entry.bytes) }
+        return result
+    }
+
+    /// Writes the file whole or not at all.
+    public func write(to path: String) throws { try AtomicFile.write(try encoded(), to: path) }
+
+    // MARK: Reading
+
+    /// Reads and checks a whole file.
+    ///
+    /// - Throws: `OCCError`: `.noInput` when it cannot be opened, `.badData` when it is not a sound safetensors file.
+    public init(contentsOf path: String) throws {
+        try self.init(bytes: try readFile(path), name: path)
+    }
+
+    private static let headerLimit = 100_000_000
+
+    /// - Parameter name: what errors call the file.
+    public init(bytes: [UInt8], name: String) throws {
+        func fail(_ why: String) -> OCCError {
+            OCCError(.badData, "\(name): \(why)", remedy: "The file is damaged, or is not a safetensors file.")
+        }
+        guard bytes.count >= 8 else { throw fail("\(bytes.count) bytes are too few") }
+        let length = bytes.withUnsafeBytes { UInt64(littleEndian: $0.loadUnaligned(as: UInt64.self)) }
+        guard length <= Self.headerLimit, length <= bytes.count - 8 else {
+            throw fail("a header of \(length) bytes in a file of \(bytes.count)")
+        }
+        let headerEnd = 8 + Int(length)
+        guard bytes[8..<headerEnd].first == UInt8(ascii: "{"),
+            let root = try? JSONSerialization.jsonObject(with: Data(bytes[8..<headerEnd])),
+            let header = root as? [String: Any]
+        else { throw fail("the header is not a JSON object") }
+
+        var metadata: [String: String] = [:], tensors: [String: Entry] = [:]
+        var spans: [(Int, Int)] = []
+        for (key, value) in header {
+            if key == "__metadata__" {
+                guard let map = value as? [String: String] else { throw fail("__metadata__ is not a map of strings") }
+                metadata = map
+                continue
+            }
+            guard let record = value as? [String: Any], let typeName = record["dtype"] as? String,
+                let shape = record["shape"] as? [Int], let offsets = record["data_offsets"] as? [Int], offsets.count == 2
+            else { throw fail("the entry of tensor '\(key)' is malformed") }
+            guard let type = ElementType(rawValue: typeName) else {
+                throw fail("tensor '\(key)' has type \(typeName), which is not supported")
+            }
+            var size = type.size
+            for dimension in shape {
+                let (product, overflow) = size.multipliedReportingOverflow(by: dimension)
+                guard dimension >= 0, !overflow else { throw fail("tensor '\(key)' has an impossible shape") }
+                size = product
+            }
+            guard offsets[0] >= 0, offsets[0] <= offsets[1], offsets[1] <= bytes.count - headerEnd,
+                offsets[1] - offsets[0] == size
+            else { throw fail("tensor '\(key)' lies outside the file or does not fit its shape") }
+            spans.append((offsets[0], offsets[1]))
+            tensors[key] = Entry(
+                type: type, shape: shape, bytes: Array(bytes[(headerEnd + offsets[0])..<(headerEnd + offsets[1])]))
+        }
+        // No holes and no overlaps: the spans, in order, cover the data exactly.
+        var end = 0
+        for span in spans.sorted(by: { $0 < $1 }) {
+            guard span.0 == end else { throw fail("the tensors overlap or leave holes") }
+            end = span.1
+        }
+        guard end == bytes.count - headerEnd else { throw fail("\(bytes.count - headerEnd - end) bytes belong to no tensor") }
+        self.init(metadata: metadata, tensors: tensors)
+    }
+}
