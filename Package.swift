@@ -3,7 +3,7 @@ import PackageDescription
 
 let package = Package(
     name: "occ-gpu",
-    products: [],
+    products: [.library(name: "OneClass", targets: ["OneClass"])],
     targets: [
         // System libraries, found through pkg-config.
         .systemLibrary(name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
@@ -20,6 +20,7 @@ let package = Package(
         .target(name: "CImageIO", dependencies: ["CPNG", "CJPEG", "CZlib"]),
         .target(name: "OCCData", dependencies: ["OCCEngine", "CImageIO"]),
         .target(name: "OCCDetectors", dependencies: ["OCCEngine"]),
+        .target(name: "OneClass", dependencies: ["OCCNetworks", "OCCData", "OCCDetectors"]),
         .testTarget(name: "OCCEngineTests", dependencies: ["OCCEngine"]),
     ],
     cLanguageStandard: .gnu2x

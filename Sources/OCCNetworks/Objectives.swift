@@ -62,3 +62,12 @@ public func meanSquaredError(_ x: Tensor, target: Tensor, in plan: PlanBuilder) 
     }
     return loss
 }
+
+/// The sum of squares of all elements; a scalar without gradient.
+public func sumOfSquares(_ x: Tensor, in plan: PlanBuilder) -> Tensor {
+    let y = plan.transient("sum of squares", [1])
+    var params = ck_operation_params()
+    params.elementwise.count = Int64(x.count)
+    plan.append(.CK_KIND_sum_of_squares, x.name, [y, x], params, flop: 2 * x.count)
+    return y
+}

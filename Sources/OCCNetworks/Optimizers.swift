@@ -22,7 +22,7 @@ public struct Optimizer: Codable, Sendable, Equatable {
     public init() {}
 
     /// Appends the update of every parameter to a training plan.
-    func append(to plan: PlanBuilder) {
+    public func append(to plan: PlanBuilder) {
         var params = ck_operation_params()
         params.optimizer.momentum = Float(momentum)
         params.optimizer.nesterov = nesterov ? 1 : 0

@@ -1,0 +1,191 @@
+import Foundation
+import OCCData
+import OCCDetectors
+import OCCEngine
+import OCCNetworks
+
+/// What a training step reports.
+public struct StepRecord: Sendable {
+    /// Steps done, of `totalSteps`.
+    public let step: Int, totalSteps: Int
+    public let loss: Double
+    public let learningRate: Double
+    public let collapse: CollapseMonitor.Reading
+    /// Views through the network a second, since the record before.
+    public let imagesPerSecond: Double
+}
+
+/// Learns the encoder: builds the plans, runs the steps, watches for collapse.
+///
+/// All of a run's state is the weights, the velocities and the step: batches and random numbers follow from the seed and
+/// the step.
+public final class Trainer {
+    public let configuration: RunConfiguration
+    public let totalSteps: Int
+    /// Steps done.
+    public private(set) var step = 0
+    public let program: Program
+    public let plan: Plan
+    let extractor: FeatureExtractor
+    let classifier: FeatureExtractor?
+
+    private let method: any Method
+    private let outputs: MethodOutputs
+    private let indices: Tensor, transforms: Tensor, labels: Tensor, gradientNorm: Tensor
+    private var sampler: BatchSampler
+    private var monitor = CollapseMonitor()
+
+    /// - Parameters:
+    ///   - images: what the encoder learns from; they stay on the device.
+    ///   - load: false to build the plans without allocating memory, to look at them.
+    public init(
+        configuration: RunConfiguration, images: ImageBatch, device: Device, load: Bool = true
+    ) throws {
+        try configuration.validate()
+        self.configuration = configuration
+        method = try configuration.makeMethod()
+        totalSteps = configuration.totalSteps(images: images.count, method: method)
+        let method = method, batch = configuration.itemsPerStep, rows = batch * method.copies
+        let encoder = configuration.network, side = images.side
+        sampler = BatchSampler(items: method.itemCount(images: images.count), batch: batch, seed: configuration.seed)
+        program = Program(device: device)
+        let built = try program.add("train", .training) { plan in
+            let data = try plan.input("data", [images.count, side, side, 3], type: .uint8)
+            let indices = try plan.input("indices", [rows], type: .int32)
+            let transforms = try plan.input("transforms", [rows], type: .int32)
+            let labels = try plan.input("labels", [rows], type: .int32)
+            let inputs = MethodInputs(
+                images: gather(data, indices: indices, in: plan), transforms: transforms, labels: labels)
+            let outputs = try method.build(inputs, encoder: encoder, in: plan)
+            plan.keep(outputs.loss)
+            plan.keep(outputs.features)
+            try plan.differentiate(outputs.loss)
+            let norm = sumOfSquares(plan.allParameters.gradients, in: plan)
+            plan.keep(norm)
+            configuration.optimizer.append(to: plan)
+            return (outputs, indices, transforms, labels, norm, data)
+        }
+        plan = built.plan
+        (outputs, indices, transforms, labels, gradientNorm, _) = built.result
+        extractor = try FeatureExtractor(program, encoder: encoder, side: side)
+        classifier = method.head.logits > 0
+            ? try FeatureExtractor(program, encoder: encoder, side: side, head: method.head) : nil
+        guard load else { return }
+        try program.load()
+        try program.initializeParameters(seed: configuration.seed)
+        try program.write(images.pixels, to: built.result.5)
+    }
+
+    /// Views through the network in a step.
+    public var imagesPerStep: Int { indices.count }
+
+    /// Runs steps until the end, or until `shouldStop` says so after a step.
+    ///
+    /// - Parameters:
+    ///   - recordEvery: steps between reports.
+    ///   - record: called with the state after such a step, and after the last one.
+    /// - Returns: whether all steps are done.
+    /// - Throws: `OCCError(.failure)` when the run diverges or collapses.
+    public func run(
+        recordEvery: Int = 10, record: (StepRecord) throws -> Void = { _ in },
+        shouldStop: () throws -> Bool = { false }
+    ) throws -> Bool {
+        var mark = (time: ContinuousClock.now, step: step)
+        while step < totalSteps {
+            let rate = try advance()
+            if step % recordEvery == 0 || step == totalSteps {
+                let elapsed = ContinuousClock.now - mark.time
+                let seconds = Double(elapsed.components.seconds) + 1e-18 * Double(elapsed.components.attoseconds)
+                let images = Double((step - mark.step) * imagesPerStep)
+                try record(try inspect(rate: rate, imagesPerSecond: images / max(seconds, 1e-9)))
+                mark = (ContinuousClock.now, step)
+            }
+            if step < totalSteps, try shouldStop() { return false }
+        }
+        return true
+    }
+
+    /// One step; the learning rate it had.
+    func advance() throws -> Double {
+        let items = sampler.indices(step: step), batch = items.count
+        var rows = [View?](repeating: nil, count: batch * method.copies)
+        for (index, item) in items.enumerated() {
+            for copy in 0..<method.copies {
+                rows[method.row(index: index, copy: copy, batch: batch)] = method.view(item: item, copy: copy)
+            }
+        }
+        try program.write(rows.map { Int32($0!.image) }, to: indices)
+        try program.write(rows.map { Int32($0!.transform) }, to: transforms)
+        try program.write(rows.map { Int32($0!.label) }, to: labels)
+        let rate = configuration.schedule.rate(step: step, of: totalSteps)
+        try program.setStep(seed: configuration.seed, step: step, learningRate: rate)
+        try plan.run()
+        step += 1
+        return rate
+    }
+
+    /// The loss of the last step.
+    func loss() throws -> Double { Double(try program.read(outputs.loss, of: plan)[0]) }
+
+    private func inspect(rate: Double, imagesPerSecond: Double) throws -> StepRecord {
+        let loss = try loss()
+        guard loss.isFinite else {
+            throw OCCError(
+                .failure, "step \(step): the loss is \(loss); training has diverged",
+                remedy: "Lower the learning rate.")
+        }
+        let reading = CollapseMonitor.reading(
+            features: try program.read(outputs.features, of: plan), rows: imagesPerStep,
+            gradientNorm: Double(try program.read(gradientNorm, of: plan)[0]).squareRoot())
+        if let reason = monitor.check(reading) {
+            throw OCCError(
+                .failure, "step \(step): \(reason)",
+                remedy: "Try another seed, a lower learning rate, or a shallower head.")
+        }
+        return StepRecord(
+            step: step, totalSteps: totalSteps, loss: loss, learningRate: rate, collapse: reading,
+            imagesPerSecond: imagesPerSecond)
+    }
+
+    // MARK: Checkpoints
+
+    /// Weights, velocities and step; `restore` continues from it bit for bit.
+    public func checkpoint() throws -> TensorFile {
+        var file = TensorFile()
+        for weights in try program.exportWeights() { file.tensors[weights.name] = .init(weights.values, shape: weights.shape) }
+        for weights in try program.exportVelocities() {
+            file.tensors["velocity/\(weights.name)"] = .init(weights.values, shape: weights.shape)
+        }
+        file.metadata["step"] = String(step)
+        file.metadata["configuration"] = try configuration.json()
+        return file
+    }
+
+    /// - Throws: `OCCError(.badData)` when the checkpoint is of another configuration or does not fit.
+    public func restore(_ file: TensorFile, name: String) throws {
+        guard file.metadata["configuration"] == (try configuration.json()) else {
+            throw OCCError(
+                .badData, "\(name): was written with another configuration",
+                remedy: "Resume with the run's own config.json, or start over with --resume never.")
+        }
+        guard let text = file.metadata["step"], let saved = Int(text), (0...totalSteps).contains(saved) else {
+            throw OCCError(.badData, "\(name): its step is missing or out of range")
+        }
+        try program.importWeights { file.weights($0, as: $0) }
+        try program.importVelocities { file.weights("velocity/\($0)", as: $0) }
+        step = saved
+    }
+
+    /// Features of images in inference mode, [count, D].
+    public func features(of images: ImageBatch) throws -> FeatureMatrix {
+        try extractor.features(of: images, program: program)
+    }
+}
+
+extension TensorFile {
+    /// A stored float tensor.
+    func weights(_ key: String, as name: String) -> NamedWeights? {
+        guard let entry = tensors[key], let values = entry.floats else { return nil }
+        return NamedWeights(name: name, shape: entry.shape, values: values)
+    }
+}
