@@ -3,7 +3,10 @@ import PackageDescription
 
 let package = Package(
     name: "occ-gpu",
-    products: [.library(name: "OneClass", targets: ["OneClass"])],
+    products: [
+        .executable(name: "occ-gpu", targets: ["occ-gpu"]),
+        .library(name: "OneClass", targets: ["OneClass"]),
+    ],
     targets: [
         // System libraries, found through pkg-config.
         .systemLibrary(name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
@@ -21,6 +24,7 @@ let package = Package(
         .target(name: "OCCData", dependencies: ["OCCEngine", "CImageIO"]),
         .target(name: "OCCDetectors", dependencies: ["OCCEngine"]),
         .target(name: "OneClass", dependencies: ["OCCNetworks", "OCCData", "OCCDetectors"]),
+        .executableTarget(name: "occ-gpu", dependencies: ["OneClass"]),
         .testTarget(name: "OCCEngineTests", dependencies: ["OCCEngine"]),
     ],
     cLanguageStandard: .gnu2x

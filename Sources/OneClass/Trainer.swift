@@ -107,6 +107,15 @@ public final class Trainer {
 
     /// One step; the learning rate it had.
     func advance() throws -> Double {
+        let rate = try stage()
+        try plan.run()
+        step += 1
+        return rate
+    }
+
+    /// Writes what the next step reads; its learning rate.
+    @discardableResult
+    private func stage() throws -> Double {
         let items = sampler.indices(step: step), batch = items.count
         var rows = [View?](repeating: nil, count: batch * method.copies)
         for (index, item) in items.enumerated() {
@@ -119,8 +128,6 @@ public final class Trainer {
         try program.write(rows.map { Int32($0!.label) }, to: labels)
         let rate = configuration.schedule.rate(step: step, of: totalSteps)
         try program.setStep(seed: configuration.seed, step: step, learningRate: rate)
-        try plan.run()
-        step += 1
         return rate
     }
 
@@ -187,5 +194,18 @@ extension TensorFile {
     func weights(_ key: String, as name: String) -> NamedWeights? {
         guard let entry = tensors[key], let values = entry.floats else { return nil }
         return NamedWeights(name: name, shape: entry.shape, values: values)
+    }
+}
+
+extension Trainer {
+    /// The mean seconds that each operation of a training step takes, over `steps` steps.
+    public func profile(steps: Int) throws -> [Double] {
+        var sum = [Double](repeating: 0, count: plan.operations.count)
+        for _ in 0..<steps {
+            try stage()
+            for (index, seconds) in try plan.profile().enumerated() { sum[index] += seconds / Double(steps) }
+            step += 1
+        }
+        return sum
     }
 }

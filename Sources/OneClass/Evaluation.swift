@@ -1,0 +1,102 @@
+import Foundation
+import OCCData
+import OCCDetectors
+import OCCEngine
+
+/// How a model does on a test set.
+public struct Evaluation: Codable, Sendable {
+    public let normalClass: String
+    public let normals: Int, outliers: Int
+    public let auroc: Double, averagePrecision: Double
+    public let bestF1: Double, bestF1Threshold: Double
+    public let falsePositiveRateAt95: Double
+    /// The calibrated threshold; nil when there were too few held-out images for the rate.
+    public let threshold: Double?
+    /// The rate it promises, and what it does on the test set.
+    public let falseAlarmRate: Double
+    public let testFalseAlarms: Double, testDetections: Double
+    /// AUROC of each class against the normal one.
+    public let aurocByClass: [String: Double]
+    /// AUROC of the end-to-end scores of a rotation classifier.
+    public let rotationUprightAUROC: Double?, rotationProductAUROC: Double?
+    /// AUROC of the same detector on raw pixels: what learning a representation is worth.
+    public let rawPixelAUROC: Double?
+
+    /// - Parameter rawPixels: fits the detector on pixels too.
+    public init(_ model: OneClassModel, on split: OneClassSplit, rawPixels: Bool = false) throws {
+        guard split.test.count > 0 else {
+            throw OCCError(.badData, "there are no test images", remedy: "Give the data set a test folder, or use score.")
+        }
+        let labels = split.testLabels, scores = try model.score(split.test)
+        let metrics = try RankingMetrics(scores: scores, labels: labels)
+        normalClass = model.normalClass
+        normals = metrics.negatives
+        outliers = metrics.positives
+        auroc = metrics.auroc
+        averagePrecision = metrics.averagePrecision
+        (bestF1, bestF1Threshold) = metrics.bestF1
+        falsePositiveRateAt95 = metrics.falsePositiveRate(atTruePositiveRate: 0.95)
+        threshold = model.calibration.isSufficient ? model.calibration.threshold : nil
+        falseAlarmRate = model.calibration.falseAlarmRate
+        func share(of label: Int) -> Double {
+            let chosen = scores.indices.filter { labels[$0] == label }
+            return Double(chosen.count { model.calibration.isAlarm(scores[$0]) }) / Double(chosen.count)
+        }
+        testFalseAlarms = share(of: 0)
+        testDetections = share(of: 1)
+        var byClass: [String: Double] = [:]
+        for name in Set(split.testClasses) where name != split.normalClass {
+            let chosen = scores.indices.filter { labels[$0] == 0 || split.testClasses[$0] == name }
+            byClass[name] = try RankingMetrics(scores: chosen.map { scores[$0] }, labels: chosen.map { labels[$0] }).auroc
+        }
+        aurocByClass = byClass
+        let rotation = try model.rotationScores(split.test)
+        rotationUprightAUROC = try rotation.map { try RankingMetrics(scores: $0.upright, labels: labels).auroc }
+        rotationProductAUROC = try rotation.map { try RankingMetrics(scores: $0.product, labels: labels).auroc }
+        rawPixelAUROC = rawPixels ? try Self.rawPixelAUROC(model.configuration, split) : nil
+    }
+
+    private static func rawPixelAUROC(_ configuration: RunConfiguration, _ split: OneClassSplit) throws -> Double {
+        func pixels(_ images: ImageBatch) -> FeatureMatrix {
+            FeatureMatrix(
+                rows: images.count, columns: images.imageBytes, values: images.pixels.map { Float($0) / 255 })
+        }
+        let detector = try configuration.detector.fit(pixels(split.detectorFit), options: configuration.detectorOptions)
+        return try RankingMetrics(scores: detector.scores(pixels(split.test)), labels: split.testLabels).auroc
+    }
+
+    /// As JSON with sorted keys.
+    public func json() throws -> String {
+        let encoder = JSONEncoder.sorted
+        encoder.outputFormatting.insert(.prettyPrinted)
+        return String(decoding: try encoder.encode(self), as: UTF8.self)
+    }
+
+    /// For a terminal.
+    public var summary: String {
+        func percent(_ value: Double) -> String { String(format: "%5.1f %%", 100 * value) }
+        var lines = [
+            "normal class '\(normalClass)': \(normals) normal and \(outliers) anomalous test images",
+            "  AUROC              \(percent(auroc))",
+        ]
+        if let rawPixelAUROC { lines.append("  AUROC, raw pixels  \(percent(rawPixelAUROC))") }
+        if let upright = rotationUprightAUROC, let product = rotationProductAUROC {
+            lines.append("  AUROC, rotation classifier  \(percent(upright)); product over rotations \(percent(product))")
+        }
+        lines.append("  average precision  \(percent(averagePrecision))")
+        lines.append("  best F1            \(percent(bestF1))")
+        lines.append("  FPR at 95 % TPR    \(percent(falsePositiveRateAt95))")
+        if threshold != nil {
+            lines.append(
+                "  threshold for \(percent(falseAlarmRate)) false alarms: \(percent(testFalseAlarms)) false alarms, "
+                    + "\(percent(testDetections)) of the anomalies found")
+        } else {
+            lines.append("  no threshold: too few held-out images for \(percent(falseAlarmRate)) false alarms")
+        }
+        let width = aurocByClass.keys.map(\.count).max() ?? 0
+        for (name, value) in aurocByClass.sorted(by: { $0.key < $1.key }) {
+            lines.append("  AUROC against \(name.padding(toLength: width, withPad: " ", startingAt: 0))  \(percent(value))")
+        }
+        return lines.joined(separator: "\n")
+    }
+}

@@ -1,0 +1,25 @@
+import Foundation
+import Synchronization
+
+private let received = Atomic<Int32>(0)
+
+/// SIGTERM, SIGINT and SIGUSR1 as a wish to stop: the handler sets a flag, the trainer saves at the next step.
+/// A second SIGINT ends the process at once.
+public enum StopSignals {
+    public static func install() {
+        for number in [SIGTERM, SIGINT, SIGUSR1] {
+            var action = sigaction()
+            action.__sigaction_handler.sa_handler = { number in
+                if number == SIGINT, received.load(ordering: .relaxed) == SIGINT { _exit(130) }
+                received.store(number, ordering: .relaxed)
+            }
+            sigaction(number, &action, nil)
+        }
+    }
+
+    /// The signal that asked to stop.
+    public static var requested: Int32? {
+        let number = received.load(ordering: .relaxed)
+        return number == 0 ? nil : number
+    }
+}

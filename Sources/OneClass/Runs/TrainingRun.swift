@@ -1,0 +1,63 @@
+import Foundation
+import OCCData
+import OCCEngine
+
+/// A training run in a folder: resumes, logs, saves by time and on request, and leaves the model.
+public struct TrainingRun {
+    public enum Resume: String, CaseIterable, Sendable { case auto, never }
+
+    public let directory: RunDirectory
+    public let split: OneClassSplit
+    public let configuration: RunConfiguration
+    /// Seconds between checkpoints.
+    public var checkpointInterval = 60.0
+    public var recordEvery = 10
+
+    public init(directory: RunDirectory, split: OneClassSplit, configuration: RunConfiguration) {
+        self.directory = directory
+        self.split = split
+        self.configuration = configuration
+    }
+
+    /// Trains to the end, fits the detector, writes the model file, and returns the model.
+    ///
+    /// - Parameters:
+    ///   - resume: `auto` continues from the newest sound checkpoint, where there is one.
+    ///   - notice: told about resuming and saving.
+    ///   - record: called with every record.
+    /// - Throws: `OCCError(.preempted)` after a save, when `StopSignals` asked to stop.
+    public func run(
+        device: Device, resume: Resume = .auto, notice: (String) -> Void = { _ in },
+        record: (StepRecord) -> Void = { _ in }
+    ) throws -> OneClassModel {
+        let trainer = try Trainer(configuration: configuration, images: split.train, device: device)
+        if resume == .auto, let found = try directory.newestCheckpoint() {
+            if let warning = found.warning { notice("warning: \(warning); using \(found.path)") }
+            try trainer.restore(found.file, name: found.path)
+            notice("resuming at step \(trainer.step) of \(trainer.totalSteps)")
+        }
+        try AtomicFile.write(Array((try configuration.json(pretty: true) + "\n").utf8), to: directory.configuration)
+        let log = try MetricsLog(directory.metrics, resumingAt: trainer.step)
+        var saved = ContinuousClock.now
+        let finished = try trainer.run(recordEvery: recordEvery) {
+            try log.append($0)
+            record($0)
+        } shouldStop: {
+            if StopSignals.requested != nil { return true }
+            if ContinuousClock.now - saved >= .seconds(checkpointInterval) {
+                try directory.save(try trainer.checkpoint())
+                saved = ContinuousClock.now
+            }
+            return false
+        }
+        try directory.save(try trainer.checkpoint())
+        guard finished else {
+            throw OCCError(
+                .preempted, "stopped by signal \(StopSignals.requested ?? 0) at step \(trainer.step) of \(trainer.totalSteps); "
+                    + "the checkpoint is saved", remedy: "Run the same command again to continue.")
+        }
+        let model = try OneClassModel(trainer, split: split)
+        try model.save(directory.model)
+        return model
+    }
+}

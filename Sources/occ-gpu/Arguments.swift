@@ -1,0 +1,146 @@
+import Foundation
+import OneClass
+
+/// One option of a command.
+struct Option: Sendable {
+    enum Value: Sendable {
+        case flag
+        /// What stands for the value in the help.
+        case value(String)
+    }
+
+    let name: String
+    let value: Value
+    let help: String
+
+    init(_ name: String, _ placeholder: String? = nil, _ help: String) {
+        self.name = name
+        value = placeholder.map { .value($0) } ?? .flag
+        self.help = help
+    }
+}
+
+/// A command: what its help says, and what it does.
+struct Command: Sendable {
+    let name: String
+    let summary: String
+    let usage: String
+    let examples: [String]
+    let options: [Option]
+    let run: @Sendable (Arguments) throws -> Void
+
+    var help: String {
+        let width = (options.map { label($0).count }.max() ?? 0) + 2
+        var lines = [summary, "", "USAGE", "  occ-gpu \(name) \(usage)", "", "EXAMPLES"] + examples.map { "  \($0)" }
+        lines += ["", "OPTIONS"]
+        for option in options + [Option("help", nil, "Show this.")] {
+            let words = option.help.split(separator: " ")
+            var row = "  " + label(option).padding(toLength: width, withPad: " ", startingAt: 0)
+            for word in words {
+                if row.count + word.count + 1 > 100 {
+                    lines.append(row)
+                    row = String(repeating: " ", count: width + 2)
+                }
+                row += (row.hasSuffix(" ") ? "" : " ") + word
+            }
+            lines.append(row)
+        }
+        return lines.joined(separator: "\n")
+    }
+
+    private func label(_ option: Option) -> String {
+        if case .value(let placeholder) = option.value { return "--\(option.name) \(placeholder)" }
+        return "--\(option.name)"
+    }
+}
+
+/// The words after a command, checked against its options.
+struct Arguments {
+    private var values: [String: String] = [:]
+    private var flags: Set<String> = []
+    private(set) var positionals: [String] = []
+
+    init(_ words: [String], of command: Command) throws {
+        var index = 0, optionsEnded = false
+        while index < words.count {
+            let word = words[index]
+            index += 1
+            guard word.hasPrefix("-"), word.count > 1, !optionsEnded else {
+                positionals.append(word)
+                continue
+            }
+            if word == "--" {
+                optionsEnded = true
+                continue
+            }
+            let parts = word.drop { $0 == "-" }.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+            let name = String(parts[0])
+            guard word.hasPrefix("--"), let option = command.options.first(where: { $0.name == name }) else {
+                let nearest = nearestMatch(to: name, in: command.options.map(\.name)).map { "Did you mean --\($0)? " } ?? ""
+                throw OCCError(
+                    .usage, "occ-gpu \(command.name) has no option \(word)",
+                    remedy: "\(nearest)See occ-gpu \(command.name) --help.")
+            }
+            switch option.value {
+            case .flag:
+                guard parts.count == 1 else { throw OCCError(.usage, "--\(name) takes no value") }
+                flags.insert(name)
+            case .value(let placeholder):
+                if parts.count == 2 {
+                    values[name] = String(parts[1])
+                } else {
+                    guard index < words.count else { throw OCCError(.usage, "--\(name) needs a value, \(placeholder)") }
+                    values[name] = words[index]
+                    index += 1
+                }
+            }
+        }
+    }
+
+    func has(_ name: String) -> Bool { flags.contains(name) }
+    subscript(name: String) -> String? { values[name] }
+
+    /// The value of an option as a number, a name, ...
+    func value<T: LosslessStringConvertible>(_ name: String, as type: T.Type) throws -> T? {
+        guard let text = values[name] else { return nil }
+        guard let value = T(text) else { throw OCCError(.usage, "--\(name): '\(text)' is no \(typeName(T.self))") }
+        return value
+    }
+
+    func value<T: RawRepresentable & CaseIterable>(_ name: String, as type: T.Type) throws -> T?
+    where T.RawValue == String {
+        guard let text = values[name] else { return nil }
+        guard let value = T(rawValue: text) else {
+            let nearest = nearestMatch(to: text, in: T.allCases.map(\.rawValue)).map { "Did you mean \($0)? " } ?? ""
+            let list = T.allCases.map(\.rawValue).joined(separator: ", ")
+            throw OCCError(.usage, "--\(name): there is no '\(text)'", remedy: "\(nearest)There is: \(list).")
+        }
+        return value
+    }
+
+    /// Comma-separated whole numbers, or `none`.
+    func integers(_ name: String) throws -> [Int]? {
+        guard let text = values[name] else { return nil }
+        if text == "none" { return [] }
+        return try text.split(separator: ",", omittingEmptySubsequences: false).map { part in
+            // 512x8 is eight times 512.
+            let factors = part.split(separator: "x").map { Int($0) }
+            switch factors.count {
+            case 1: if let value = factors[0] { return [value] }
+            case 2: if let value = factors[0], let count = factors[1], (1...64).contains(count) {
+                return [Int](repeating: value, count: count)
+            }
+            default: break
+            }
+            throw OCCError(.usage, "--\(name): '\(part)' is not a width", remedy: "Write 512x8,128, or none.")
+        }.flatMap { $0 }
+    }
+
+    private func typeName(_ type: Any.Type) -> String {
+        switch type {
+        case is Int.Type, is UInt64.Type: "whole number"
+        case is Double.Type: "number"
+        default: "\(type)"
+        }
+    }
+}

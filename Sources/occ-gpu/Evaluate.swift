@@ -1,0 +1,25 @@
+import OneClass
+
+let evaluateCommand = Command(
+    name: "evaluate",
+    summary: "Evaluates a trained run on the test images of its data set.",
+    usage: "FOLDER|MODEL [--data PATH]",
+    examples: ["occ-gpu evaluate runs/shapes", "occ-gpu evaluate runs/sandal/model.safetensors --json"],
+    options: [
+        Option("data", "PATH", "Another data set of the same layout."),
+        Option("raw-pixels", nil, "Fit the detector on raw pixels too, for comparison."),
+        Option("threads", "N", "CPU threads; 0, the default, for one a core."),
+        Option("json", nil, "Print JSON."),
+    ]
+) { arguments in
+    guard arguments.positionals.count == 1 else { throw OCCError(.usage, "name one run folder or model file") }
+    let model = try OneClassModel.load(modelPath(arguments.positionals[0]), device: try RunOptions.device(arguments))
+    var configuration = model.configuration
+    if let data = arguments["data"] { configuration.data = data }
+    let split = try configuration.split(try configuration.dataset())
+    let evaluation = try Evaluation(model, on: split, rawPixels: arguments.has("raw-pixels"))
+    print(arguments.has("json") ? try evaluation.json() : evaluation.summary)
+}
+
+/// A model file, or the one of a run folder.
+func modelPath(_ path: String) -> String { path.hasSuffix(".safetensors") ? path : "\(path)/model.safetensors" }

@@ -1,0 +1,61 @@
+import Foundation
+import OneClass
+
+let trainCommand = Command(
+    name: "train",
+    summary: "Learns an encoder from normal images, fits a detector and a threshold, writes one model file.",
+    usage: "[--data PATH] [--normal CLASS] --out FOLDER",
+    examples: [
+        "occ-gpu train --out runs/shapes --steps 300 --width 0.25",
+        "occ-gpu train --data fashion-mnist --normal Sandal --method rotation --width 0.25 --steps 2000 --out runs/sandal",
+        "occ-gpu train --config runs/sandal/config.json --seed 2 --out runs/sandal-2",
+    ],
+    options: [Option("out", "FOLDER", "Where the run is kept.")] + RunOptions.options + [
+        Option("resume", "HOW", "auto (the default: continue what --out holds) or never."),
+        Option("overwrite", nil, "Discard what --out holds."),
+        Option("checkpoint-seconds", "S", "Seconds between checkpoints (60)."),
+        Option("log-every", "STEPS", "Steps between lines of metrics.jsonl (10)."),
+        Option("quiet", nil, "No progress."),
+        Option("json", nil, "Print the evaluation as JSON."),
+    ]
+) { arguments in
+    guard arguments.positionals.isEmpty else { throw OCCError(.usage, "train takes no '\(arguments.positionals[0])'") }
+    guard let out = arguments["out"] else { throw OCCError(.usage, "where to?", remedy: "Give --out FOLDER.") }
+    let configuration = try RunOptions.configuration(arguments)
+    let resume = try arguments.value("resume", as: TrainingRun.Resume.self) ?? .auto
+    let dataset = try configuration.dataset(), split = try configuration.split(dataset)
+    let device = try RunOptions.device(arguments)
+    let directory = try RunDirectory(out)
+    if arguments.has("overwrite") {
+        try directory.clear()
+    } else if resume == .never, directory.isUsed {
+        throw OCCError(.cannotCreate, "\(out): holds a run already", remedy: "Add --overwrite, or choose another --out.")
+    }
+    StopSignals.install()
+    say(dataset.summary)
+    say("training on \(split.train.count) images of '\(split.normalClass)', \(split.calibration.count) held out; \(device.name)")
+    try announceMemory(configuration, split, device)
+    let progress = Progress(quiet: arguments.has("quiet"))
+    var run = TrainingRun(directory: directory, split: split, configuration: configuration)
+    if let seconds = try arguments.value("checkpoint-seconds", as: Double.self) { run.checkpointInterval = seconds }
+    if let every = try arguments.value("log-every", as: Int.self) { run.recordEvery = max(1, every) }
+    let model: OneClassModel
+    do {
+        model = try run.run(device: device, resume: resume, notice: say, record: progress.show)
+    } catch {
+        progress.finish()
+        throw error
+    }
+    say("wrote \(directory.model)")
+    guard split.test.count > 0 else { return }
+    let evaluation = try Evaluation(model, on: split, rawPixels: true)
+    print(arguments.has("json") ? try evaluation.json() : evaluation.summary)
+}
+
+/// Says what the run will take before it takes it.
+private func announceMemory(_ configuration: RunConfiguration, _ split: OneClassSplit, _ device: Device) throws {
+    let trainer = try Trainer(configuration: configuration, images: split.train, device: device, load: false)
+    let memory = try trainer.program.memory()
+    say("\(trainer.totalSteps) steps of \(trainer.imagesPerStep) images; \(trainer.program.layout.trainedCount) parameters; "
+        + "memory \(formatBytes(memory.total))")
+}
