@@ -25,6 +25,9 @@ let package = Package(
         .target(name: "OCCDetectors", dependencies: ["OCCEngine"]),
         .target(name: "OneClass", dependencies: ["OCCNetworks", "OCCData", "OCCDetectors"]),
         .executableTarget(name: "occ-gpu", dependencies: ["OneClass"]),
+
+        .target(name: "TestSupport", dependencies: ["OCCEngine"], path: "Tests/TestSupport"),
+        .testTarget(name: "BackendParityTests", dependencies: ["TestSupport"]),
         .testTarget(name: "OCCEngineTests", dependencies: ["OCCEngine"]),
     ],
     cLanguageStandard: .gnu2x

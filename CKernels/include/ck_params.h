@@ -171,6 +171,11 @@ typedef enum __attribute__((enum_extensibility(closed))) ck_kind {
 #undef CK_DECLARE_KIND
 } ck_kind;
 
+// How many there are.
+#define CK_COUNT_KIND(name, tensors, workspace) +1
+enum { CK_KIND_COUNT = 0 CK_OPERATIONS(CK_COUNT_KIND) };
+#undef CK_COUNT_KIND
+
 // One line of a plan. Tensors are byte offsets into the arena.
 typedef struct ck_operation {
     ck_kind kind;

@@ -13,10 +13,8 @@ static const struct {
 #undef CK_DESCRIBE_KIND
 };
 
-enum { KIND_COUNT = sizeof kinds / sizeof kinds[0] };
-
-const char *ck_kind_name(ck_kind kind) { return (unsigned)kind < KIND_COUNT ? kinds[kind].name : "unknown"; }
-int32_t ck_kind_tensor_count(ck_kind kind) { return (unsigned)kind < KIND_COUNT ? kinds[kind].tensors : 0; }
+const char *ck_kind_name(ck_kind kind) { return (unsigned)kind < CK_KIND_COUNT ? kinds[kind].name : "unknown"; }
+int32_t ck_kind_tensor_count(ck_kind kind) { return (unsigned)kind < CK_KIND_COUNT ? kinds[kind].tensors : 0; }
 
 void ck_device_destroy(ck_device device) {
     if (!device.impl) return;
@@ -109,7 +107,7 @@ ck_status ck_plan_create(ck_arena arena, const ck_operation *operations, int32_t
         struct bound_operation *to = &impl->operations[i];
         to->kind = operations[i].kind;
         to->params = operations[i].params;
-        if ((unsigned)to->kind >= KIND_COUNT) {
+        if ((unsigned)to->kind >= CK_KIND_COUNT) {
             free(impl);
             return ck_fail(CK_INVALID_ARGUMENT, "operation %d is of no known kind", (int)i);
         }

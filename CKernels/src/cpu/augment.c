@@ -78,7 +78,7 @@ static void crop_image(void *context, int64_t n, int worker) {
     int smallest = (int)ceilf(p->minimum * (float)p->h);
     int side = smallest + (int)ck_below(r.v[0], (uint32_t)(p->h - smallest + 1));
     int top = (int)ck_below(r.v[1], (uint32_t)(p->h - side + 1)), left = (int)ck_below(r.v[2], (uint32_t)(p->w - side + 1));
-    float scale = (float)side / (float)p->h;
+    float scale = (float)side / (float)p->h, scale_across = (float)side / (float)p->w;
     const float *x = j->x + n * image_size(p);
     float *restrict y = j->y + n * image_size(p);
     for (int row = 0; row < p->h; row++) {
@@ -86,7 +86,7 @@ static void crop_image(void *context, int64_t n, int worker) {
         int r0 = (int)at, r1 = r0 + 1 < side ? r0 + 1 : r0;
         float fr = at - (float)r0;
         for (int column = 0; column < p->w; column++, y += p->c) {
-            float across = fminf(fmaxf(((float)column + 0.5f) * scale - 0.5f, 0), (float)(side - 1));
+            float across = fminf(fmaxf(((float)column + 0.5f) * scale_across - 0.5f, 0), (float)(side - 1));
             int c0 = (int)across, c1 = c0 + 1 < side ? c0 + 1 : c0;
             float fc = across - (float)c0;
             const float *a = x + ((int64_t)(top + r0) * p->w + left) * p->c, *b = x + ((int64_t)(top + r1) * p->w + left) * p->c;

@@ -1,0 +1,67 @@
+import CKernels
+import TestSupport
+
+/// Shapes with odd sizes, single rows, filters larger than the image, sizes beyond one tile, and every branch of the kernels.
+enum ConvolutionCases {
+    private struct Shape {
+        let n, h, w, c, k, r, stride, pad: Int32
+
+        init(_ n: Int32, _ h: Int32, _ w: Int32, _ c: Int32, _ k: Int32, _ r: Int32, _ stride: Int32, _ pad: Int32) {
+            (self.n, self.h, self.w, self.c, self.k) = (n, h, w, c, k)
+            (self.r, self.stride, self.pad) = (r, stride, pad)
+        }
+
+        var params: ck_conv2d_params {
+            ck_conv2d_params(
+                n: n, h: h, w: w, c: c, k: k, r: r, s: r, stride: stride, pad: pad, p: (h + 2 * pad - r) / stride + 1,
+                q: (w + 2 * pad - r) / stride + 1)
+        }
+        var name: String { "\(n)x\(h)x\(w)x\(c)->\(k) \(r)x\(r)/\(stride) pad \(pad)" }
+    }
+
+    private static let shapes = [
+        Shape(1, 1, 1, 1, 1, 1, 1, 0), Shape(2, 5, 7, 3, 4, 3, 1, 1), Shape(1, 3, 3, 5, 6, 3, 1, 0),
+        Shape(3, 8, 8, 16, 16, 3, 1, 1), Shape(2, 4, 4, 17, 31, 3, 1, 1), Shape(2, 9, 6, 8, 5, 3, 2, 1),
+        Shape(1, 2, 2, 3, 2, 7, 1, 3), Shape(2, 15, 13, 3, 8, 7, 2, 3), Shape(3, 7, 5, 12, 9, 1, 1, 0),
+        Shape(2, 7, 5, 12, 9, 1, 2, 0), Shape(2, 16, 16, 16, 24, 3, 1, 1), Shape(1, 33, 18, 4, 16, 3, 1, 1),
+        Shape(5, 2, 2, 32, 32, 3, 1, 1), Shape(1, 12, 12, 64, 128, 3, 1, 1), Shape(3, 6, 6, 96, 100, 3, 2, 1),
+        Shape(2, 4, 4, 260, 300, 1, 1, 0),
+    ]
+
+    static let all: [OperationCase] = shapes.enumerated().flatMap { index, shape in
+        let p = shape.params
+        var random = TestRandom(UInt64(100 + index))
+        let x = random.normals(Int(p.n * p.h * p.w * p.c)), w = random.normals(Int(p.k * p.r * p.s * p.c))
+        let dy = random.normals(Int(p.n * p.p * p.q * p.k))
+        return [
+            OperationCase(
+                shape.name, .CK_KIND_conv2d_forward, [.output(dy.count), .input(x), .input(w)],
+                expected: { [0: Reference.conv2d($0[1].doubles, $0[2].doubles, p)] }
+            ) { $0.conv2d = p },
+            OperationCase(
+                shape.name, .CK_KIND_conv2d_backward_data, [.output(x.count), .input(dy), .input(w)],
+                expected: { [0: Reference.conv2dBackwardData($0[1].doubles, $0[2].doubles, p)] }
+            ) { $0.conv2d = p },
+            OperationCase(
+                shape.name, .CK_KIND_conv2d_backward_weight, [.output(w.count), .input(dy), .input(x)],
+                expected: { [0: Reference.conv2dBackwardWeight($0[1].doubles, $0[2].doubles, p)] }
+            ) { $0.conv2d = p },
+        ]
+    }
+
+    /// The reference's backward against finite differences of its forward, (name, what is wrong).
+    static func referenceFailures() -> [String] {
+        [Shape(1, 4, 3, 2, 3, 3, 1, 1), Shape(2, 5, 4, 2, 2, 3, 2, 1), Shape(1, 3, 3, 2, 2, 1, 2, 0)].flatMap { shape in
+            let p = shape.params
+            var random = TestRandom(7)
+            func draw(_ count: Int32) -> [Double] { random.normals(Int(count)).map(Double.init) }
+            let x = draw(p.n * p.h * p.w * p.c), w = draw(p.k * p.r * p.s * p.c), dy = draw(p.n * p.p * p.q * p.k)
+            let dx = finiteDifferences(of: { dot(Reference.conv2d($0, w, p), dy) }, at: x)
+            let dw = finiteDifferences(of: { dot(Reference.conv2d(x, $0, p), dy) }, at: w)
+            return [
+                difference(Reference.conv2dBackwardData(dy, w, p), dx, tolerance: 1e-16),
+                difference(Reference.conv2dBackwardWeight(dy, x, p), dw, tolerance: 1e-16),
+            ].compactMap { $0.map { "\(shape.name): \($0)" } }
+        }
+    }
+}

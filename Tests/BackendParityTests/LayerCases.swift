@@ -1,0 +1,185 @@
+import CKernels
+import TestSupport
+
+/// Dense, activations, pooling and upsampling.
+enum LayerCases {
+    static let all = elementwise + pooling + dense + rows
+
+    // MARK: Elementwise
+
+    private static let elementwise: [OperationCase] = [1, 15, 16_384, 40_001].flatMap { count in
+        var random = TestRandom(UInt64(300 + count))
+        let a = random.normals(count), b = random.normals(count)
+        func params(_ p: inout ck_operation_params) { p.elementwise.count = Int64(count) }
+        return [
+            OperationCase(
+                "\(count)", .CK_KIND_relu_forward, [.output(count), .input(a)],
+                expected: { [0: $0[1].doubles.map { max(0, $0) }] }, params),
+            OperationCase(
+                "\(count)", .CK_KIND_relu_backward, [.output(count), .input(a), .input(b.map { max(0, $0) })],
+                expected: { s in [0: zip(s[1].doubles, s[2].doubles).map { $1 > 0 ? $0 : 0 }] }, params),
+            OperationCase(
+                "\(count)", .CK_KIND_add, [.output(count), .input(a), .input(b)],
+                expected: { s in [0: zip(s[1].doubles, s[2].doubles).map { $0 + $1 }] }, params),
+            OperationCase(
+                "\(count)", .CK_KIND_mean_squared_error_forward, [.output(1), .input(a), .input(b)],
+                expected: { s in [0: [meanSquare(s[1].doubles, s[2].doubles)]] }, params),
+            OperationCase(
+                "\(count)", .CK_KIND_mean_squared_error_backward, [.output(count), .input(a), .input(b)],
+                expected: { s in
+                    let target = s[2].doubles
+                    guard count < 100 else {
+                        return [0: zip(s[1].doubles, target).map { 2 * ($0 - $1) / Double(count) }]
+                    }
+                    return [0: finiteDifferences(of: { meanSquare($0, target) }, at: s[1].doubles)]
+                }, params),
+            OperationCase(
+                "\(count)", .CK_KIND_sum_of_squares, [.output(1), .input(a)],
+                expected: { [0: [dot($0[1].doubles, $0[1].doubles)]] }, params),
+        ]
+    }
+
+    private static func meanSquare(_ a: [Double], _ b: [Double]) -> Double {
+        zip(a, b).reduce(0) { $0 + ($1.0 - $1.1) * ($1.0 - $1.1) } / Double(a.count)
+    }
+
+    // MARK: Pooling
+
+    private static let pooling: [OperationCase] = [
+        (n: 2, h: 8, w: 8, c: 3, r: 3, stride: 2, pad: 1), (n: 1, h: 7, w: 5, c: 4, r: 3, stride: 2, pad: 1),
+        (n: 3, h: 1, w: 1, c: 17, r: 3, stride: 1, pad: 1), (n: 2, h: 6, w: 9, c: 1, r: 2, stride: 2, pad: 0),
+    ].flatMap { s in
+        var p = ck_pool_params()
+        (p.n, p.h, p.w, p.c) = (Int32(s.n), Int32(s.h), Int32(s.w), Int32(s.c))
+        (p.r, p.stride, p.pad) = (Int32(s.r), Int32(s.stride), Int32(s.pad))
+        (p.p, p.q) = (Int32((s.h + 2 * s.pad - s.r) / s.stride + 1), Int32((s.w + 2 * s.pad - s.r) / s.stride + 1))
+        let pool = p
+        var random = TestRandom(UInt64(400 + s.h))
+        let input = s.n * s.h * s.w * s.c, output = s.n * Int(p.p * p.q) * s.c
+        // Distinct values far apart: no ties, and finite differences stay on one side of them. Negative ones too.
+        let order = random.uniforms(input).enumerated().sorted { $0.element < $1.element }.map(\.offset)
+        let x = order.map { Float($0) * 0.01 - 1 }
+        let dy = random.normals(output), dmean = random.normals(s.n * s.c), dup = random.normals(4 * input)
+        let argmax = Reference.maxPool(x.map(Double.init), pool).argmax.map { UInt8($0) }
+        func params(_ q: inout ck_operation_params) { q.pool = pool }
+        let name = "\(s.n)x\(s.h)x\(s.w)x\(s.c) \(s.r)/\(s.stride)"
+        return [
+            OperationCase(
+                name, .CK_KIND_max_pool_forward, [.output(output), .byteOutput(output), .input(x)],
+                expected: { s in
+                    let result = Reference.maxPool(s[2].doubles, pool)
+                    return [0: result.y, 1: result.argmax]
+                }, params),
+            OperationCase(
+                name, .CK_KIND_max_pool_backward, [.output(input), .input(dy), .bytes(argmax)],
+                expected: { s in
+                    let dy = s[1].doubles
+                    return [
+                        0: finiteDifferences(
+                            of: { dot(Reference.maxPool($0, pool).y, dy) }, at: x.map(Double.init))
+                    ]
+                }, params),
+            OperationCase(
+                name, .CK_KIND_global_average_pool_forward, [.output(s.n * s.c), .input(x)],
+                expected: { [0: Reference.globalAveragePool($0[1].doubles, pool)] }, params),
+            OperationCase(
+                name, .CK_KIND_global_average_pool_backward, [.output(input), .input(dmean)],
+                expected: { s in
+                    let dy = s[1].doubles
+                    return [
+                        0: finiteDifferences(
+                            of: { dot(Reference.globalAveragePool($0, pool), dy) }, at: x.map(Double.init))
+                    ]
+                }, params),
+            OperationCase(
+                name, .CK_KIND_upsample_forward, [.output(4 * input), .input(x)],
+                expected: { [0: Reference.upsample($0[1].doubles, pool)] }, params),
+            OperationCase(
+                name, .CK_KIND_upsample_backward, [.output(input), .input(dup)],
+                expected: { s in
+                    let dy = s[1].doubles
+                    return [0: finiteDifferences(of: { dot(Reference.upsample($0, pool), dy) }, at: x.map(Double.init))]
+                }, params),
+        ]
+    }
+
+    // MARK: Dense
+
+    private static let dense: [OperationCase] = [(1, 1, 1), (5, 7, 3), (64, 33, 65), (3, 130, 129)].flatMap { n, c, k in
+        [false, true].flatMap { hasBias -> [OperationCase] in
+            var random = TestRandom(UInt64(500 + c))
+            let x = random.normals(n * c), w = random.normals(k * c), b = random.normals(k), dy = random.normals(n * k)
+            let bias: Slot = hasBias ? .input(b) : .absent
+            func params(_ p: inout ck_operation_params) {
+                p.dense = ck_dense_params(n: Int32(n), c: Int32(c), k: Int32(k))
+            }
+            @Sendable func forward(_ x: [Double], _ w: [Double], _ b: [Double]?) -> [Double] {
+                Reference.dense(x, w, b, n: n, c: c, k: k)
+            }
+            let name = "\(n)x\(c)->\(k)\(hasBias ? " bias" : "")"
+            // y is linear in each argument: its gradient is dy through the transposed product.
+            @Sendable func transposed(_ values: [Double], rows: Int) -> [Double] {
+                let columns = values.count / rows
+                return (0..<values.count).map { values[$0 % rows * columns + $0 / rows] }
+            }
+            return [
+                OperationCase(
+                    name, .CK_KIND_dense_forward, [.output(n * k), .input(x), .input(w), bias],
+                    expected: { s in [0: forward(s[1].doubles, s[2].doubles, hasBias ? s[3].doubles : nil)] }, params),
+                OperationCase(
+                    name, .CK_KIND_dense_backward_data, [.output(n * c), .input(dy), .input(w)],
+                    expected: { s in
+                        let (dy, w) = (s[1].doubles, s[2].doubles)
+                        guard n * c > 100 else {
+                            return [0: finiteDifferences(of: { dot(forward($0, w, nil), dy) }, at: x.map(Double.init))]
+                        }
+                        return [0: Reference.dense(dy, transposed(w, rows: k), nil, n: n, c: k, k: c)]
+                    }, params),
+                OperationCase(
+                    name, .CK_KIND_dense_backward_weight,
+                    [.output(k * c), hasBias ? .output(k) : .absent, .input(dy), .input(x)],
+                    expected: { s in
+                        let (dy, x) = (s[2].doubles, s[3].doubles)
+                        let dw = n * c > 100
+                            ? Reference.dense(transposed(dy, rows: n), transposed(x, rows: n), nil, n: k, c: n, k: c)
+                            : finiteDifferences(of: { dot(forward(x, $0, nil), dy) }, at: w.map(Double.init))
+                        let db = (0..<k).map { unit in (0..<n).reduce(0) { $0 + dy[$1 * k + unit] } }
+                        return hasBias ? [0: dw, 1: db] : [0: dw]
+                    }, params),
+            ]
+        }
+    }
+
+    // MARK: L2 normalisation, softmax
+
+    private static let rows: [OperationCase] = [(1, 1), (3, 7), (130, 4), (5, 128)].flatMap { n, c in
+        var random = TestRandom(UInt64(600 + n))
+        let x = random.normals(n * c, scale: 3), dy = random.normals(n * c)
+        let epsilon = 1e-12
+        func params(_ p: inout ck_operation_params) {
+            p.rows = ck_rows_params(n: Int32(n), c: Int32(c), epsilon: Float(epsilon))
+        }
+        @Sendable func normalize(_ x: [Double]) -> [Double] { Reference.l2Normalize(x, columns: c, epsilon: epsilon) }
+        let norms = (0..<n).map { row in
+            (0..<c).reduce(0) { $0 + Double(x[row * c + $1]) * Double(x[row * c + $1]) }.squareRoot()
+        }
+        let y = normalize(x.map(Double.init)).map(Float.init)
+        return [
+            OperationCase(
+                "\(n)x\(c)", .CK_KIND_l2_normalize_forward, [.output(n * c), .output(n), .input(x)],
+                expected: { [0: normalize($0[2].doubles), 1: norms] }, params),
+            // A single column has the gradient zero, which rounding misses.
+            OperationCase(
+                "\(n)x\(c)", .CK_KIND_l2_normalize_backward,
+                [.output(n * c), .input(dy), .input(y), .input(norms.map(Float.init))],
+                expected: { s in
+                    let dy = s[1].doubles
+                    if c == 1 { return [0: [Double](repeating: 0, count: n)] }
+                    return [0: finiteDifferences(of: { dot(normalize($0), dy) }, at: x.map(Double.init))]
+                }, params),
+            OperationCase(
+                "\(n)x\(c)", .CK_KIND_softmax, [.output(n * c), .input(x)],
+                expected: { [0: Reference.softmax($0[1].doubles, columns: c)] }, params),
+        ]
+    }
+}

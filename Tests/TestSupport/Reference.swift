@@ -1,0 +1,201 @@
+import CKernels
+import Foundation
+
+/// Every operation once more, slow and plain, in double precision. Nothing here shares code with the kernels.
+public enum Reference {
+    // MARK: Convolution
+
+    /// Calls `body` with (output pixel, input pixel, tap) for every triple whose tap falls inside the image.
+    private static func forEachTap(_ p: ck_conv2d_params, _ body: (Int, Int, Int) -> Void) {
+        let (h, w) = (Int(p.h), Int(p.w))
+        for n in 0..<Int(p.n) {
+            for row in 0..<Int(p.p) {
+                for column in 0..<Int(p.q) {
+                    for r in 0..<Int(p.r) {
+                        for s in 0..<Int(p.s) {
+                            let y = row * Int(p.stride) + r - Int(p.pad), x = column * Int(p.stride) + s - Int(p.pad)
+                            guard y >= 0, y < h, x >= 0, x < w else { continue }
+                            body((n * Int(p.p) + row) * Int(p.q) + column, (n * h + y) * w + x, r * Int(p.s) + s)
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    public static func conv2d(_ x: [Double], _ w: [Double], _ p: ck_conv2d_params) -> [Double] {
+        let (c, k, taps) = (Int(p.c), Int(p.k), Int(p.r * p.s))
+        var y = [Double](repeating: 0, count: Int(p.n * p.p * p.q) * k)
+        forEachTap(p) { out, input, tap in
+            for o in 0..<k {
+                for i in 0..<c { y[out * k + o] += x[input * c + i] * w[(o * taps + tap) * c + i] }
+            }
+        }
+        return y
+    }
+
+    public static func conv2dBackwardData(_ dy: [Double], _ w: [Double], _ p: ck_conv2d_params) -> [Double] {
+        let (c, k, taps) = (Int(p.c), Int(p.k), Int(p.r * p.s))
+        var dx = [Double](repeating: 0, count: Int(p.n * p.h * p.w) * c)
+        forEachTap(p) { out, input, tap in
+            for o in 0..<k {
+                for i in 0..<c { dx[input * c + i] += dy[out * k + o] * w[(o * taps + tap) * c + i] }
+            }
+        }
+        return dx
+    }
+
+    public static func conv2dBackwardWeight(_ dy: [Double], _ x: [Double], _ p: ck_conv2d_params) -> [Double] {
+        let (c, k, taps) = (Int(p.c), Int(p.k), Int(p.r * p.s))
+        var dw = [Double](repeating: 0, count: k * taps * c)
+        forEachTap(p) { out, input, tap in
+            for o in 0..<k {
+                for i in 0..<c { dw[(o * taps + tap) * c + i] += dy[out * k + o] * x[input * c + i] }
+            }
+        }
+        return dw
+    }
+
+    // MARK: Batch normalisation
+
+    public static func moments(_ x: [Double], channels: Int) -> (mean: [Double], variance: [Double]) {
+        let rows = x.count / channels
+        var mean = [Double](repeating: 0, count: channels), variance = mean
+        for (i, value) in x.enumerated() { mean[i % channels] += value / Double(rows) }
+        for (i, value) in x.enumerated() {
+            variance[i % channels] += (value - mean[i % channels]) * (value - mean[i % channels]) / Double(rows)
+        }
+        return (mean, variance)
+    }
+
+    public static func normalize(
+        _ x: [Double], mean: [Double], variance: [Double], gamma: [Double], beta: [Double], residual: [Double]?,
+        epsilon: Double, relu: Bool
+    ) -> [Double] {
+        x.indices.map { i in
+            let c = i % gamma.count
+            let y = (x[i] - mean[c]) / (variance[c] + epsilon).squareRoot() * gamma[c] + beta[c] + (residual?[i] ?? 0)
+            return relu ? max(0, y) : y
+        }
+    }
+
+    public static func batchnorm(
+        _ x: [Double], gamma: [Double], beta: [Double], residual: [Double]?, epsilon: Double, relu: Bool
+    ) -> [Double] {
+        let (mean, variance) = moments(x, channels: gamma.count)
+        return normalize(
+            x, mean: mean, variance: variance, gamma: gamma, beta: beta, residual: residual, epsilon: epsilon, relu: relu)
+    }
+
+    // MARK: Rows
+
+    public static func l2Normalize(_ x: [Double], columns: Int, epsilon: Double) -> [Double] {
+        stride(from: 0, to: x.count, by: columns).flatMap { start in
+            let row = x[start..<start + columns], norm = max(row.reduce(0) { $0 + $1 * $1 }.squareRoot(), epsilon)
+            return row.map { $0 / norm }
+        }
+    }
+
+    public static func softmax(_ x: [Double], columns: Int) -> [Double] {
+        stride(from: 0, to: x.count, by: columns).flatMap { start in
+            let row = x[start..<start + columns], top = row.max()!, sum = row.reduce(0) { $0 + exp($1 - top) }
+            return row.map { exp($0 - top) / sum }
+        }
+    }
+
+    public static func crossEntropy(_ x: [Double], labels: [Int32], columns: Int) -> Double {
+        let p = softmax(x, columns: columns)
+        return labels.enumerated().reduce(0) { $0 - log(p[$1.offset * columns + Int($1.element)]) } / Double(labels.count)
+    }
+
+    /// NT-Xent as its definition has it, without any care for memory.
+    public static func ntXent(_ z: [Double], b: Int, d: Int, temperature: Double, symmetric: Bool) -> Double {
+        func similarity(_ i: Int, _ j: Int) -> Double {
+            (0..<d).reduce(0) { $0 + z[i * d + $1] * z[j * d + $1] } / temperature
+        }
+        var loss = 0.0
+        let anchors = symmetric ? 2 * b : b
+        for i in 0..<anchors {
+            let candidates = symmetric ? (0..<2 * b).filter { $0 != i } : Array(b..<2 * b)
+            let values = candidates.map { similarity(i, $0) }, top = values.max()!
+            loss += log(values.reduce(0) { $0 + exp($1 - top) }) + top - similarity(i, (i + b) % (2 * b))
+        }
+        return loss / Double(anchors)
+    }
+
+    /// Its gradient: every similarity's derivative, spread over the two embeddings it joins.
+    public static func ntXentGradient(_ z: [Double], b: Int, d: Int, temperature: Double, symmetric: Bool) -> [Double] {
+        var dz = [Double](repeating: 0, count: z.count)
+        let anchors = symmetric ? 2 * b : b
+        for i in 0..<anchors {
+            let candidates = symmetric ? (0..<2 * b).filter { $0 != i } : Array(b..<2 * b)
+            let values = candidates.map { j in
+                (0..<d).reduce(0) { $0 + z[i * d + $1] * z[j * d + $1] } / temperature
+            }
+            let p = softmax(values, columns: values.count)
+            for (index, j) in candidates.enumerated() {
+                let g = (p[index] - (j == (i + b) % (2 * b) ? 1 : 0)) / temperature / Double(anchors)
+                for c in 0..<d {
+                    dz[i * d + c] += g * z[j * d + c]
+                    dz[j * d + c] += g * z[i * d + c]
+                }
+            }
+        }
+        return dz
+    }
+
+    // MARK: Dense
+
+    public static func dense(_ x: [Double], _ w: [Double], _ bias: [Double]?, n: Int, c: Int, k: Int) -> [Double] {
+        (0..<n * k).map { index in
+            let (row, unit) = (index / k, index % k)
+            return (0..<c).reduce(bias?[unit] ?? 0) { $0 + x[row * c + $1] * w[unit * c + $1] }
+        }
+    }
+
+    // MARK: Pooling
+
+    public static func maxPool(_ x: [Double], _ p: ck_pool_params) -> (y: [Double], argmax: [Double]) {
+        var y: [Double] = [], argmax: [Double] = []
+        for n in 0..<Int(p.n) {
+            for row in 0..<Int(p.p) {
+                for column in 0..<Int(p.q) {
+                    for c in 0..<Int(p.c) {
+                        var best = -Double.infinity, place = 0
+                        for r in 0..<Int(p.r) {
+                            for s in 0..<Int(p.r) {
+                                let i = row * Int(p.stride) + r - Int(p.pad), j = column * Int(p.stride) + s - Int(p.pad)
+                                guard i >= 0, i < Int(p.h), j >= 0, j < Int(p.w) else { continue }
+                                let value = x[((n * Int(p.h) + i) * Int(p.w) + j) * Int(p.c) + c]
+                                if value > best { (best, place) = (value, r * Int(p.r) + s) }
+                            }
+                        }
+                        y.append(best)
+                        argmax.append(Double(place))
+                    }
+                }
+            }
+        }
+        return (y, argmax)
+    }
+
+    public static func globalAveragePool(_ x: [Double], _ p: ck_pool_params) -> [Double] {
+        let pixels = Int(p.h * p.w), c = Int(p.c)
+        return (0..<Int(p.n) * c).map { index in
+            (0..<pixels).reduce(0) { $0 + x[(index / c * pixels + $1) * c + index % c] } / Double(pixels)
+        }
+    }
+
+    public static func upsample(_ x: [Double], _ p: ck_pool_params) -> [Double] {
+        let (h, w, c) = (Int(p.h), Int(p.w), Int(p.c))
+        var y: [Double] = []
+        for n in 0..<Int(p.n) {
+            for row in 0..<2 * h {
+                for column in 0..<2 * w {
+                    for channel in 0..<c { y.append(x[((n * h + row / 2) * w + column / 2) * c + channel]) }
+                }
+            }
+        }
+        return y
+    }
+}
