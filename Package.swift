@@ -28,7 +28,8 @@ let package = Package(
 
         .target(name: "TestSupport", dependencies: ["OCCEngine"], path: "Tests/TestSupport"),
         .testTarget(name: "BackendParityTests", dependencies: ["TestSupport"]),
-        .testTarget(name: "OCCEngineTests", dependencies: ["OCCEngine"]),
+        .testTarget(name: "OCCEngineTests", dependencies: ["OCCEngine", "TestSupport"]),
+        .testTarget(name: "OCCNetworksTests", dependencies: ["OCCNetworks", "TestSupport"]),
     ],
     cLanguageStandard: .gnu2x
 )

@@ -1,0 +1,43 @@
+import Foundation
+import OCCEngine
+
+/// The files of Tests/Fixtures.
+public func fixturePath(_ name: String) -> String {
+    URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+        .appendingPathComponent("Fixtures/\(name)").path
+}
+
+/// Numbers in [0, 1) that depend on the name alone; the fixture scripts compute the same (SplitMix64, FNV-1a).
+public func namedUniforms(_ name: String, _ count: Int) -> [Double] {
+    let start = name.utf8.reduce(UInt64(0xcbf2_9ce4_8422_2325)) { ($0 ^ UInt64($1)) &* 0x100_0000_01b3 }
+    return (1...max(count, 1)).prefix(count).map { index in
+        var z = start &+ UInt64(index) &* 0x9E37_79B9_7F4A_7C15
+        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
+        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
+        z ^= z >> 31
+        return Double(z >> 40) / 16_777_216
+    }
+}
+
+/// A folder that is gone when the test is over.
+public final class TemporaryFolder {
+    public let path: String
+
+    public init() throws {
+        path = NSTemporaryDirectory() + "occ-gpu-tests-\(UUID().uuidString)"
+        try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+    }
+
+    deinit { try? FileManager.default.removeItem(atPath: path) }
+
+    public func file(_ name: String) -> String { "\(path)/\(name)" }
+
+    /// Writes a file, with the folders it needs.
+    @discardableResult
+    public func write(_ bytes: [UInt8], to name: String) throws -> String {
+        let url = URL(fileURLWithPath: file(name))
+        try FileManager.default.createDirectory(at: url.deletingLastPathComponent(), withIntermediateDirectories: true)
+        try Data(bytes).write(to: url)
+        return url.path
+    }
+}

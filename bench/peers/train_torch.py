@@ -1,0 +1,193 @@
+"""The first stage and the KDE of occ-gpu in PyTorch, with the same recipe, steps and seed count: the side-by-side for AUROC.
+
+    python bench/peers/train_torch.py --data fashion-mnist --normal 5 --method rotation --width 0.25 --steps 300 --seed 1
+
+Prints one JSON line: {"auroc": ..., "seconds": ...}.
+"""
+
+import argparse
+import gzip
+import json
+import math
+import os
+import time
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from sklearn.metrics import roc_auc_score
+
+from networks import Model, initialize, nt_xent
+
+
+def read_idx(folder, name):
+    path = os.path.join(folder, name)
+    opener = open if os.path.exists(path) else gzip.open
+    with opener(path if os.path.exists(path) else path + ".gz", "rb") as file:
+        data = file.read()
+    if name.endswith("idx1-ubyte"):
+        return np.frombuffer(data, np.uint8, offset=8)
+    return np.frombuffer(data, np.uint8, offset=16).reshape(-1, 28, 28)
+
+
+def load(folder, prefix):
+    images = np.pad(read_idx(folder, f"{prefix}-images-idx3-ubyte"), ((0, 0), (2, 2), (2, 2)))
+    return torch.from_numpy(np.repeat(images[:, None], 3, axis=1)), read_idx(folder, f"{prefix}-labels-idx1-ubyte")
+
+
+# ---- Augmentation: cnr0.5+hflip+jitter_b0.4_c0.4_s0.4_h0.4+gray0.2+blur0.5, each image with its own draw ----------------
+
+
+def uniform(n, low, high):
+    return torch.empty(n).uniform_(low, high)
+
+
+def random_crop(x):
+    n, _, s, _ = x.shape
+    side = torch.randint(s // 2, s + 1, (n,))
+    top, left = ((uniform(n, 0, 1) * (s - side + 1)).floor() for _ in range(2))
+    scale = side / s
+    theta = torch.zeros(n, 2, 3)
+    theta[:, 0, 0] = theta[:, 1, 1] = scale
+    theta[:, 0, 2] = (2 * left + side) / s - 1
+    theta[:, 1, 2] = (2 * top + side) / s - 1
+    return F.grid_sample(x, F.affine_grid(theta, x.shape, align_corners=False), padding_mode="border", align_corners=False)
+
+
+def luma(x):
+    return (x * torch.tensor([0.299, 0.587, 0.114]).view(1, 3, 1, 1)).sum(1, keepdim=True)
+
+
+def turn_hue(x, turns):
+    high, low = x.amax(1), x.amin(1)
+    span = high - low
+    safe = torch.where(span > 0, span, torch.ones_like(span))
+    r, g, b = x.unbind(1)
+    hue = torch.where(high == r, (g - b) / safe, torch.where(high == g, 2 + (b - r) / safe, 4 + (r - g) / safe)) / 6
+    hue = (hue + turns.view(-1, 1, 1)) % 1
+    channels = []
+    for offset in (5, 3, 1):
+        k = (offset + 6 * hue) % 6
+        channels.append(high - span * torch.minimum(k, 4 - k).clamp(0, 1))
+    return torch.stack(channels, 1)
+
+
+def jitter(x):
+    n = len(x)
+    view = (-1, 1, 1, 1)
+    operations = [
+        lambda x: x + uniform(n, -0.4, 0.4).view(view),
+        lambda x: (m := luma(x).mean((1, 2, 3), keepdim=True)) + uniform(n, 0.6, 1.4).view(view) * (x - m),
+        lambda x: (m := luma(x)) + uniform(n, 0.6, 1.4).view(view) * (x - m),
+        lambda x: turn_hue(x, uniform(n, -0.4, 0.4)),
+    ]
+    for index in torch.randperm(4):
+        x = operations[index](x)
+    return x
+
+
+def blur(x):
+    n, _, s, _ = x.shape
+    reach = (s // 10 // 2 * 2 + 1) // 2
+    offsets = torch.arange(-reach, reach + 1)
+    weights = torch.exp(-0.5 * offsets**2 / uniform(n, 0.1, 2).view(-1, 1) ** 2)
+    weights = weights / weights.sum(1, keepdim=True)
+    padded = F.pad(x, (reach,) * 4, mode="replicate")
+    y = sum(weights[:, i].view(-1, 1, 1, 1) * padded[:, :, i : i + s] for i in range(2 * reach + 1))
+    return sum(weights[:, i].view(-1, 1, 1, 1) * y[:, :, :, i : i + s] for i in range(2 * reach + 1))
+
+
+def either(x, y, probability):
+    return torch.where((torch.rand(len(x)) < probability).view(-1, 1, 1, 1), y, x)
+
+
+def augment(x):
+    x = random_crop(x)
+    x = either(x, x.flip(3), 0.5)
+    x = jitter(x)
+    x = either(x, luma(x).expand_as(x), 0.2)
+    return either(x, blur(x), 0.5)
+
+
+# ---- Training and scoring --------------------------------------------------------------------------------------------
+
+
+def batches(count, batch, generator):
+    while True:
+        order = torch.randperm(count, generator=generator)
+        for first in range(0, count - batch + 1, batch):
+            yield order[first : first + batch]
+
+
+def train(images, o):
+    generator = torch.Generator().manual_seed(o.seed)
+    rotation = o.method == "rotation"
+    head = [512] * 8 + ([] if rotation else [128])
+    model = Model(o.encoder, o.width, 32, head, 4 if rotation else 0)
+    initialize(model)
+    model = model.to(memory_format=torch.channels_last)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9, weight_decay=3e-4)
+    turns = 4 if o.method == "da-contrastive" else 1
+    source = batches(len(images) * turns, o.batch, generator)
+    model.train()
+    for step in range(o.steps):
+        for group in optimizer.param_groups:
+            group["lr"] = 0.005 * (1 + math.cos(math.pi * step / o.steps))
+        items = next(source)
+        x = images[items // turns].float() / 255
+        if rotation:
+            x = augment(x.repeat_interleave(4, 0))
+            x = torch.stack([torch.rot90(x[i::4], i, (2, 3)) for i in range(4)], 1).flatten(0, 1)
+            loss = F.cross_entropy(model(x), torch.arange(len(x)) % 4)
+        else:
+            x = torch.stack([torch.rot90(image, int(item % turns), (1, 2)) for image, item in zip(x, items)])
+            loss = nt_xent(model(torch.cat([augment(x), augment(x)])), 0.2, "cross-view")
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+    return model
+
+
+@torch.no_grad()
+def features(model, images):
+    model.eval()
+    return torch.cat([model.encoder(part.float() / 255) for part in images.split(256)])
+
+
+def kde(train_features, test_features):
+    f, t = F.normalize(train_features.double()), F.normalize(test_features.double())
+    gamma = 10 / (f.shape[1] * f.var(unbiased=False))
+    return -torch.cat([torch.logsumexp(2 * gamma * part @ f.T, 1) for part in t.split(1000)]) / gamma
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--data", required=True)
+    parser.add_argument("--normal", type=int, required=True)
+    parser.add_argument("--method", choices=["rotation", "contrastive", "da-contrastive"], default="rotation")
+    parser.add_argument("--encoder", default="resnet18")
+    parser.add_argument("--width", type=float, default=1.0)
+    parser.add_argument("--steps", type=int, required=True)
+    parser.add_argument("--batch", type=int)
+    parser.add_argument("--hold-out", type=float, default=0.1)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--threads", type=int, default=os.cpu_count())
+    o = parser.parse_args()
+    o.batch = o.batch or (64 if o.method == "rotation" else 32)
+    torch.set_num_threads(o.threads)
+    torch.manual_seed(o.seed)
+    images, labels = load(o.data, "train")
+    normal = images[labels == o.normal]
+    normal = normal[torch.randperm(len(normal))[: round(len(normal) * (1 - o.hold_out))]]
+    start = time.monotonic()
+    model = train(normal, o)
+    seconds = time.monotonic() - start
+    test, test_labels = load(o.data, "t10k")
+    scores = kde(features(model, normal), features(model, test))
+    auroc = roc_auc_score(test_labels != o.normal, scores.numpy())
+    print(json.dumps({"method": o.method, "normal": o.normal, "seed": o.seed, "steps": o.steps, "auroc": auroc,
+                      "seconds": round(seconds, 1), "torch": torch.__version__}))
+
+
+if __name__ == "__main__":
+    main()
