@@ -1,0 +1,117 @@
+import OCCDetectors
+import OCCEngine
+import TestSupport
+import Testing
+
+@Suite struct DetectorTests {
+    private static func data(_ rows: Int, _ columns: Int, seed: UInt64, shift: Double = 0.7) -> FeatureMatrix {
+        var random = TestRandom(seed)
+        return FeatureMatrix(rows: rows, columns: columns, values: random.normals(rows * columns, shift: shift))
+    }
+
+    @Test(arguments: DetectorKind.allCases)
+    func gradientAgreesWithFiniteDifferences(_ kind: DetectorKind) throws {
+        let detector = try kind.fit(Self.data(60, 6, seed: 1)), queries = Self.data(4, 6, seed: 2)
+        let gradient = try detector.scoreGradient(queries)
+        for row in 0..<queries.rows {
+            let point = queries.values[row * 6..<(row + 1) * 6].map(Double.init)
+            // Scores of single-precision features: a step that their rounding does not drown.
+            let step = 1e-2
+            let slopes = try point.indices.map { column in
+                // Fourth order: the truncation stays below the rounding.
+                let scores = try [-2.0, -1, 1, 2].map { factor in
+                    var moved = point
+                    moved[column] += factor * step
+                    return try detector.scores(FeatureMatrix(rows: 1, columns: 6, values: moved.map(Float.init)))[0]
+                }
+                return (scores[0] - 8 * scores[1] + 8 * scores[2] - scores[3]) / (12 * step)
+            }
+            let got = gradient.values[row * 6..<(row + 1) * 6].map(Double.init)
+            let failure = difference(got, slopes, tolerance: 1e-5)
+            #expect(failure == nil, "\(kind), row \(row): \(failure ?? "")")
+        }
+    }
+
+    @Test(arguments: DetectorKind.allCases)
+    func stateSurvivesARoundTrip(_ kind: DetectorKind) throws {
+        let detector = try kind.fit(Self.data(50, 5, seed: 3)), queries = Self.data(20, 5, seed: 4)
+        let restored = try kind.restore(detector.state)
+        #expect(try restored.scores(queries) == detector.scores(queries))
+        #expect(restored.state == detector.state)
+    }
+
+    @Test(arguments: DetectorKind.allCases)
+    func damagedStateIsAnError(_ kind: DetectorKind) throws {
+        let state = try kind.fit(Self.data(50, 5, seed: 3)).state
+        for name in state.arrays.keys {
+            var damaged = state
+            damaged.arrays[name] = nil
+            #expect(throws: OCCError.self) { try kind.restore(damaged) }
+            damaged = state
+            damaged.set(name, [1, 2, 3], shape: [2, 2])
+            #expect(throws: OCCError.self) { try kind.restore(damaged) }
+        }
+        for name in state.numbers.keys where !["iterations", "objective", "gap"].contains(name) {
+            var damaged = state
+            damaged.numbers[name] = nil
+            #expect(throws: OCCError.self) { try kind.restore(damaged) }
+        }
+    }
+
+    @Test(arguments: DetectorKind.allCases)
+    func badFeaturesAreErrors(_ kind: DetectorKind) throws {
+        var broken = Self.data(20, 4, seed: 5)
+        broken.values[7] = .nan
+        #expect(throws: OCCError.self) { try kind.fit(broken) }
+        #expect(throws: OCCError.self) { try kind.fit(Self.data(1, 4, seed: 5)) }
+        let detector = try kind.fit(Self.data(20, 4, seed: 5))
+        #expect(throws: OCCError.self) { try detector.scores(Self.data(3, 5, seed: 6)) }
+        broken.values[7] = .infinity
+        #expect(throws: OCCError.self) { try detector.scores(broken) }
+    }
+
+    @Test func aCollapsedEncoderIsNamed() throws {
+        let same = FeatureMatrix(rows: 10, columns: 3, values: [Float](repeating: 0.5, count: 30))
+        let error = #expect(throws: OCCError.self) { try DetectorKind.kde.fit(same) }
+        #expect(error?.message.contains("collapsed") == true)
+    }
+
+    /// Sizes beyond one tile of queries and of training rows: tiles must not show.
+    @Test(arguments: [DetectorKind.kde, .knn, .ocsvmRBF])
+    func tilesDoNotShow(_ kind: DetectorKind) throws {
+        let detector = try kind.fit(Self.data(1500, 9, seed: 7)), queries = Self.data(700, 9, seed: 8)
+        let together = try detector.scores(queries)
+        for row in [0, 127, 128, 511, 512, 699] {
+            let alone = try detector.scores(queries.subset([row]))[0]
+            #expect(abs(alone - together[row]) <= 1e-6 * max(1, abs(alone)))
+        }
+    }
+
+    /// SVDD by its definition: with k(x, x) = 1 its sphere is the OC-SVM's half space.
+    @Test func svddRanksAsTheOneClassSVM() throws {
+        let train = Self.data(80, 5, seed: 9), queries = Self.data(30, 5, seed: 10, shift: 0)
+        let svdd = try DetectorKind.svdd.fit(train).scores(queries)
+        let svm = try DetectorKind.ocsvmRBF.fit(train).scores(queries)
+        let pairs = zip(svdd, svm).sorted { $0.0 < $1.0 }
+        for (a, b) in zip(pairs, pairs.dropFirst()) { #expect(a.1 <= b.1 + 1e-9) }
+    }
+
+    @Test func outliersScoreHigher() throws {
+        let train = Self.data(200, 8, seed: 11, shift: 2), normal = Self.data(50, 8, seed: 12, shift: 2)
+        let outlying = Self.data(50, 8, seed: 13, shift: -2)
+        for kind in DetectorKind.allCases where kind != .ocsvmLinear {
+            let detector = try kind.fit(train)
+            let scores = try detector.scores(normal) + detector.scores(outlying)
+            let labels = [Int](repeating: 0, count: 50) + [Int](repeating: 1, count: 50)
+            #expect(try RankingMetrics(scores: scores, labels: labels).auroc > 0.99, "\(kind)")
+        }
+    }
+
+    @Test func oneClassRankingsAreErrors() {
+        #expect(throws: OCCError.self) { try RankingMetrics(scores: [1, 2], labels: [0, 0]) }
+        #expect(throws: OCCError.self) { try RankingMetrics(scores: [1, 2], labels: [1, 1]) }
+        #expect(throws: OCCError.self) { try RankingMetrics(scores: [1, .nan], labels: [0, 1]) }
+        #expect(throws: OCCError.self) { try RankingMetrics(scores: [], labels: []) }
+        #expect(throws: OCCError.self) { try RankingMetrics(scores: [1, 2], labels: [0, 2]) }
+    }
+}
