@@ -29,6 +29,7 @@ let package = Package(
         .target(name: "TestSupport", dependencies: ["OCCEngine"], path: "Tests/TestSupport"),
         .testTarget(name: "BackendParityTests", dependencies: ["TestSupport"]),
         .testTarget(name: "OCCEngineTests", dependencies: ["OCCEngine", "TestSupport"]),
+        .testTarget(name: "OCCDataTests", dependencies: ["OCCData", "TestSupport"]),
         .testTarget(name: "OCCDetectorsTests", dependencies: ["OCCDetectors", "TestSupport"]),
         .testTarget(name: "OCCNetworksTests", dependencies: ["OCCNetworks", "TestSupport"]),
     ],

@@ -1,7 +1,7 @@
 import OCCEngine
 
 /// CIFAR's binary format: records of label bytes and 3,072 bytes of red, green and blue planes.
-enum CIFAR {
+package enum CIFAR {
     static let classes10 = [
         "airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck",
     ]
@@ -23,7 +23,7 @@ enum CIFAR {
     }
 
     /// - Parameter labelBytes: 1 for CIFAR-10; 2 for CIFAR-100, whose first is the superclass.
-    static func parse(
+    package static func parse(
         _ bytes: [UInt8], name: String, labelBytes: Int, classes: Int, into result: inout LabeledImages
     ) throws {
         let record = labelBytes + 3072

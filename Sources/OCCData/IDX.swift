@@ -1,9 +1,9 @@
 import OCCEngine
 
 /// MNIST's file format: a big-endian header, then bytes.
-enum IDX {
+package enum IDX {
     /// Reads images (28 x 28, zero-padded to 32) and labels.
-    static func read(images imagePath: String, labels labelPath: String) throws -> LabeledImages {
+    package static func read(images imagePath: String, labels labelPath: String) throws -> LabeledImages {
         let limit = 1 << 30
         let images = try parseImages(try readMaybeCompressed(imagePath, limit: limit), name: imagePath)
         let labels = try parseLabels(try readMaybeCompressed(labelPath, limit: limit), name: labelPath)
@@ -30,7 +30,7 @@ enum IDX {
         return Array(words.dropFirst())
     }
 
-    static func parseImages(_ bytes: [UInt8], name: String) throws -> ImageBatch {
+    package static func parseImages(_ bytes: [UInt8], name: String) throws -> ImageBatch {
         let fields = try header(bytes, name, magic: 2051, fields: 3)
         let (count, height, width) = (fields[0], fields[1], fields[2])
         guard height == 28, width == 28 else { throw fail(name, "images of \(height) x \(width), not 28 x 28") }
@@ -51,7 +51,7 @@ enum IDX {
         return ImageBatch(side: side, pixels: pixels)
     }
 
-    static func parseLabels(_ bytes: [UInt8], name: String) throws -> [Int] {
+    package static func parseLabels(_ bytes: [UInt8], name: String) throws -> [Int] {
         let count = try header(bytes, name, magic: 2049, fields: 1)[0]
         guard bytes.count == 8 + count else { throw fail(name, "\(bytes.count) bytes do not hold \(count) labels") }
         guard let wrong = bytes.dropFirst(8).first(where: { $0 > 9 }) else { return bytes.dropFirst(8).map(Int.init) }

@@ -48,7 +48,7 @@ public struct LabeledImages: Sendable {
     /// Defect masks by image: side * side bytes, 1 where the defect is.
     public var masks: [Int: [UInt8]] = [:]
 
-    init(side: Int) { images = ImageBatch(side: side) }
+    public init(side: Int) { images = ImageBatch(side: side) }
 }
 
 /// A file that could not be used, and why.
@@ -72,6 +72,14 @@ public struct ImageDataset: Sendable {
     public let train: LabeledImages
     public let test: LabeledImages
     public var skipped: [SkippedFile] = []
+
+    public init(name: String, kind: Kind, classNames: [String], train: LabeledImages, test: LabeledImages) {
+        self.name = name
+        self.kind = kind
+        self.classNames = classNames
+        self.train = train
+        self.test = test
+    }
 
     /// Side of its images in pixels.
     public var side: Int { train.images.side }

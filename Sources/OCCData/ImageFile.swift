@@ -106,7 +106,7 @@ func readMaybeCompressed(_ path: String, limit: Int) throws -> [UInt8] {
 }
 
 /// Inflates a gzip file of at most `limit` bytes.
-func gunzip(_ bytes: [UInt8], name: String, limit: Int) throws -> [UInt8] {
+package func gunzip(_ bytes: [UInt8], name: String, limit: Int) throws -> [UInt8] {
     var out: UnsafeMutablePointer<UInt8>?
     var count = 0
     var message = [CChar](repeating: 0, count: Int(CIM_MESSAGE))

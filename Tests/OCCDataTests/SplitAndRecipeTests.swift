@@ -1,0 +1,98 @@
+import OCCData
+import OCCEngine
+import TestSupport
+import Testing
+
+@Suite struct OneClassSplitTests {
+    /// Every image carries its own number, so that where it went can be told.
+    private func dataset(classes: Int = 3, each: Int = 100, test: Int = 20) -> ImageDataset {
+        func images(_ count: Int, first: Int) -> LabeledImages {
+            var result = LabeledImages(side: 2)
+            var pixels: [UInt8] = []
+            for index in 0..<count * classes {
+                let number = first + index
+                pixels += [UInt8(number & 255), UInt8(number >> 8)] + [UInt8](repeating: 0, count: 10)
+                result.labels.append(index % classes)
+                result.names.append("\(number)")
+            }
+            result.images = ImageBatch(side: 2, pixels: pixels)
+            return result
+        }
+        return ImageDataset(
+            name: "numbers", kind: .oneVersusRest, classNames: (0..<classes).map { "c\($0)" },
+            train: images(each, first: 0), test: images(test, first: 10_000))
+    }
+
+    private func numbers(_ batch: ImageBatch) -> [Int] { (0..<batch.count).map { Int(batch[$0].first!) + Int(batch[$0].dropFirst().first!) << 8 } }
+
+    @Test func partsAreDisjointAndNormal() throws {
+        let split = try OneClassSplit(dataset(), normal: "1")
+        #expect((split.train.count, split.calibration.count, split.test.count) == (90, 10, 60))
+        let all = numbers(split.train) + numbers(split.calibration)
+        #expect(Set(all).count == 100)
+        #expect(all.allSatisfy { $0 % 3 == 1 })
+        #expect(split.testLabels.count { $0 == 0 } == 20)
+        #expect(split.normalClass == "c1")
+    }
+
+    @Test func contaminationAddsTheShareOfOutliers() throws {
+        var options = OneClassSplit.Options()
+        options.contamination = 0.1
+        options.labeledNormals = 50
+        let split = try OneClassSplit(dataset(), normal: "c0", options: options)
+        let outliers = numbers(split.train).count { $0 % 3 != 0 }
+        #expect((split.train.count, outliers) == (100, 10))
+        #expect(split.detectorFit.count == 50)
+        #expect(numbers(split.detectorFit).allSatisfy { $0 % 3 == 0 })
+        #expect(numbers(split.calibration).allSatisfy { $0 % 3 == 0 })
+    }
+
+    @Test func seedsChooseAndRepeat() throws {
+        var options = OneClassSplit.Options()
+        options.maxTrain = 40
+        options.maxTest = 30
+        let a = try OneClassSplit(dataset(), normal: "0", options: options)
+        let b = try OneClassSplit(dataset(), normal: "0", options: options)
+        options.seed = 2
+        let c = try OneClassSplit(dataset(), normal: "0", options: options)
+        #expect(a.train == b.train && a.test == b.test)
+        #expect(a.train != c.train)
+        #expect((a.train.count, a.test.count) == (40, 30))
+    }
+
+    @Test func impossibleSplitsAreErrors() {
+        #expect(throws: OCCError.self) { try OneClassSplit(dataset(), normal: nil) }
+        #expect(throws: OCCError.self) { try OneClassSplit(dataset(), normal: "seven") }
+        #expect(throws: OCCError.self) { try OneClassSplit(dataset(each: 1), normal: "0") }
+        var options = OneClassSplit.Options()
+        options.labeledNormals = 1000
+        #expect(throws: OCCError.self) { try OneClassSplit(dataset(), normal: "0", options: options) }
+        options = OneClassSplit.Options()
+        options.contamination = 0.5
+        #expect(throws: OCCError.self) { try OneClassSplit(dataset(classes: 1), normal: "0", options: options) }
+    }
+}
+
+@Suite struct AugmentationRecipeTests {
+    @Test(arguments: [
+        "cnr0.5+hflip+jitter_b0.4_c0.4_s0.4_h0.4+gray0.2+blur0.5", "none", "hflip", "jitter_c0.3", "blur1+cnr0.08",
+        "jitter_b0.1_h0.5+gray0",
+    ])
+    func printsBackIdentically(_ text: String) throws { #expect(try AugmentationRecipe(text).description == text) }
+
+    @Test func stepsAreTyped() throws {
+        #expect(
+            try AugmentationRecipe("cnr0.5+jitter_s0.2").steps == [
+                .crop(minimum: 0.5), .jitter(brightness: 0, contrast: 0, saturation: 0.2, hue: 0),
+            ])
+    }
+
+    @Test(arguments: [
+        "", "cnr", "cnr0", "cnr2", "hflip+", "flip", "jitter_b0.4_b0.3", "jitter_x1", "gray-1", "blurnan", "jitter_h0.6",
+        "cnr0.5 + hflip", "gray1e400",
+    ])
+    func mistakesAreErrors(_ text: String) {
+        let error = #expect(throws: OCCError.self) { try AugmentationRecipe(text) }
+        #expect(error?.kind == .usage)
+    }
+}
