@@ -32,6 +32,8 @@ let package = Package(
         .testTarget(name: "OCCDataTests", dependencies: ["OCCData", "TestSupport"]),
         .testTarget(name: "OCCDetectorsTests", dependencies: ["OCCDetectors", "TestSupport"]),
         .testTarget(name: "OCCNetworksTests", dependencies: ["OCCNetworks", "TestSupport"]),
+        .testTarget(name: "OneClassTests", dependencies: ["OneClass", "TestSupport"]),
+        .testTarget(name: "CommandLineTests", dependencies: ["occ-gpu", "TestSupport"]),
     ],
     cLanguageStandard: .gnu2x
 )

@@ -33,7 +33,8 @@ const char *ck_last_error(void);
 // A task: `index` in [0, count), `worker` in [0, ck_thread_count()), so that a worker can own scratch memory.
 typedef void (*ck_task)(void *context, int64_t index, int worker);
 
-// Sets the size of the process-wide pool (1...256; 0 = one per available core). Not to be called during a parallel_for.
+// Sets the size of the process-wide pool (1...256; 0 = one per available core). Not to be called while anything else of this
+// library runs; plans made before refuse to run on more threads than there were.
 ck_status ck_set_thread_count(int count);
 int ck_thread_count(void);
 

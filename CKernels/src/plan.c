@@ -76,6 +76,7 @@ struct bound_operation {
 struct ck_plan_impl {
     struct ck_device_impl *device;
     void *workspace;
+    int threads;  // that the workspace was sized for
     int32_t count;
     struct bound_operation operations[];
 };
@@ -103,6 +104,7 @@ ck_status ck_plan_create(ck_arena arena, const ck_operation *operations, int32_t
     impl->device = arena.impl->device;
     impl->workspace = arena.impl->memory + workspace;
     impl->count = count;
+    impl->threads = ck_thread_count();
     for (int32_t i = 0; i < count; i++) {
         struct bound_operation *to = &impl->operations[i];
         to->kind = operations[i].kind;
@@ -138,6 +140,9 @@ static ck_status run(ck_plan plan, double *seconds, int32_t *failed) {
     const ck_backend *backend = plan.impl->device->backend;
     void *state = plan.impl->device->state;
     *failed = -1;
+    if (ck_thread_count() > plan.impl->threads)
+        return ck_fail(CK_INVALID_ARGUMENT, "the plan was made for %d threads and now there are %d", plan.impl->threads,
+                       ck_thread_count());
     for (int32_t i = 0; i < plan.impl->count; i++) {
         const struct bound_operation *op = &plan.impl->operations[i];
         double start = seconds ? now() : 0;

@@ -13,7 +13,8 @@ public final class Device: @unchecked Sendable {
 
     deinit { ck_device_destroy(handle) }
 
-    /// The CPU, with `threads` worker threads (0: one per available core). The number of threads is the process's.
+    /// The CPU, with `threads` worker threads (0: one per available core). The number of threads is the
+    /// process's: set it before anything is loaded.
     public static func cpu(threads: Int = 0) throws -> Device {
         try check(ck_set_thread_count(Int32(clamping: threads)))
         var handle = ck_device()

@@ -4,13 +4,13 @@ import OCCEngine
 /// batch can be named without the steps before it.
 ///
 /// An epoch drops its last incomplete batch; a set smaller than one batch is repeated until it fills one.
-struct BatchSampler {
+package struct BatchSampler {
     let items: Int, batch: Int
     let seed: UInt64
     private var epoch = -1
     private var order: [Int] = []
 
-    init(items: Int, batch: Int, seed: UInt64) {
+    package init(items: Int, batch: Int, seed: UInt64) {
         self.items = items
         self.batch = batch
         self.seed = seed
@@ -18,7 +18,7 @@ struct BatchSampler {
 
     private static let stream: UInt32 = 0xBA7C_0000
 
-    mutating func indices(step: Int) -> [Int] {
+    package mutating func indices(step: Int) -> [Int] {
         let perEpoch = items / batch
         guard perEpoch > 0 else {
             return (0..<batch).map { index in

@@ -15,6 +15,12 @@ public struct CollapseMonitor: Sendable {
         public let effectiveRank: Double
         /// L2 norm of the gradient of all parameters.
         public let gradientNorm: Double
+
+        public init(spread: Double, effectiveRank: Double, gradientNorm: Double) {
+            self.spread = spread
+            self.effectiveRank = effectiveRank
+            self.gradientNorm = gradientNorm
+        }
     }
 
     /// Readings in a row that must be bad.

@@ -57,6 +57,21 @@ extension RunConfiguration {
         }
     }
 
+    /// The keys, dotted, in which this configuration differs from another.
+    public func differences(from other: RunConfiguration) throws -> [String] {
+        func flat(_ value: Any, _ path: String, into result: inout [String: String]) {
+            guard let map = value as? [String: Any] else {
+                result[path] = "\(value)"
+                return
+            }
+            for (key, inner) in map { flat(inner, path.isEmpty ? key : "\(path).\(key)", into: &result) }
+        }
+        var mine: [String: String] = [:], theirs: [String: String] = [:]
+        flat(try JSONSerialization.jsonObject(with: Data(try json().utf8)), "", into: &mine)
+        flat(try JSONSerialization.jsonObject(with: Data(try other.json().utf8)), "", into: &theirs)
+        return Set(mine.keys).union(theirs.keys).filter { mine[$0] != theirs[$0] }.sorted()
+    }
+
     /// Every optional filled in, so that its key shows.
     private static var complete: RunConfiguration {
         var result = RunConfiguration()

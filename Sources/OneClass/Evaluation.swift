@@ -100,3 +100,17 @@ public struct Evaluation: Codable, Sendable {
         return lines.joined(separator: "\n")
     }
 }
+
+extension OneClassModel {
+    /// The test AUROC of several detectors, each fitted on the same features.
+    public func auroc(of detectors: [DetectorKind], on split: OneClassSplit) throws -> [String: Double] {
+        let fit = try features(of: split.detectorFit), test = try features(of: split.test)
+        var result: [String: Double] = [:]
+        for kind in detectors {
+            let detector = kind == configuration.detector
+                ? detector : try kind.fit(fit, options: configuration.detectorOptions)
+            result[kind.rawValue] = try RankingMetrics(scores: detector.scores(test), labels: split.testLabels).auroc
+        }
+        return result
+    }
+}

@@ -26,6 +26,12 @@ public struct View: Sendable, Equatable {
     public let image: Int
     public let transform: Int
     public let label: Int
+
+    public init(image: Int, transform: Int, label: Int) {
+        self.image = image
+        self.transform = transform
+        self.label = label
+    }
 }
 
 /// What the host writes for a step, and the images.

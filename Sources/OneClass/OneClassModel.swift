@@ -108,7 +108,7 @@ public final class OneClassModel {
         let file = try TensorFile(contentsOf: path)
         do {
             return try OneClassModel(file, device: try device ?? .cpu(), name: path)
-        } catch let error as OCCError where error.kind == .badData && !error.message.hasPrefix(path) {
+        } catch let error as OCCError where [.badData, .usage].contains(error.kind) && !error.message.hasPrefix(path) {
             throw OCCError(.badData, "\(path): \(error.message)", remedy: error.remedy)
         }
     }

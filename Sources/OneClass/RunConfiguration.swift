@@ -131,3 +131,22 @@ public struct RunConfiguration: Codable, Sendable, Equatable {
         steps ?? epochs * max(1, method.itemCount(images: images) / itemsPerStep)
     }
 }
+
+extension RunConfiguration {
+    /// Loads the data set it names.
+    public func dataset() throws -> ImageDataset {
+        try ImageDataset.load(data, imageSize: imageSize, maxUnreadable: maxUnreadable)
+    }
+
+    /// Cuts the data set as it says.
+    public func split(_ dataset: ImageDataset) throws -> OneClassSplit {
+        var options = OneClassSplit.Options()
+        options.holdOut = holdOut
+        options.contamination = contamination
+        options.labeledNormals = labeledNormals
+        options.maxTrain = maxTrain
+        options.maxTest = maxTest
+        options.seed = seed
+        return try OneClassSplit(dataset, normal: normal, options: options)
+    }
+}

@@ -13,6 +13,18 @@ public struct StepRecord: Sendable {
     public let collapse: CollapseMonitor.Reading
     /// Views through the network a second, since the record before.
     public let imagesPerSecond: Double
+
+    public init(
+        step: Int, totalSteps: Int, loss: Double, learningRate: Double, collapse: CollapseMonitor.Reading,
+        imagesPerSecond: Double
+    ) {
+        self.step = step
+        self.totalSteps = totalSteps
+        self.loss = loss
+        self.learningRate = learningRate
+        self.collapse = collapse
+        self.imagesPerSecond = imagesPerSecond
+    }
 }
 
 /// Learns the encoder: builds the plans, runs the steps, watches for collapse.
@@ -170,10 +182,14 @@ public final class Trainer {
 
     /// - Throws: `OCCError(.badData)` when the checkpoint is of another configuration or does not fit.
     public func restore(_ file: TensorFile, name: String) throws {
-        guard file.metadata["configuration"] == (try configuration.json()) else {
+        guard let written = file.metadata["configuration"] else {
+            throw OCCError(.badData, "\(name): is not a checkpoint", remedy: "Name a run's folder or checkpoint.safetensors.")
+        }
+        let differences = try configuration.differences(from: RunConfiguration(json: Array(written.utf8), name: name))
+        guard differences.isEmpty else {
             throw OCCError(
-                .badData, "\(name): was written with another configuration",
-                remedy: "Resume with the run's own config.json, or start over with --resume never.")
+                .usage, "\(name): was written with another configuration; these differ: \(differences.joined(separator: ", "))",
+                remedy: "Resume with the run's own config.json, choose another --out, or start over with --resume never --overwrite.")
         }
         guard let text = file.metadata["step"], let saved = Int(text), (0...totalSteps).contains(saved) else {
             throw OCCError(.badData, "\(name): its step is missing or out of range")

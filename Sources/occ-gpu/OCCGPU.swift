@@ -1,7 +1,7 @@
 import Foundation
 import OneClass
 
-let commands = [trainCommand, evaluateCommand, scoreCommand, planCommand, devicesCommand]
+let commands = [trainCommand, evaluateCommand, scoreCommand, protocolCommand, planCommand, devicesCommand]
 
 func overview() -> String {
     let width = commands.map(\.name.count).max()! + 2

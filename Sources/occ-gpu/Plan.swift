@@ -6,7 +6,9 @@ let planCommand = Command(
     summary: "Prints what a training step would run, before it runs: operations, shapes, bytes, FLOP, memory.",
     usage: "[the options of train]",
     examples: ["occ-gpu plan --method contrastive --width 0.25", "occ-gpu plan --profile"],
-    options: RunOptions.options + [Option("profile", nil, "Run some steps and show each operation's time.")]
+    options: RunOptions.options + [
+        Option("profile", nil, "Run some steps and show each operation's time."), Option("json", nil, "Print JSON."),
+    ]
 ) { arguments in
     let configuration = try RunOptions.configuration(arguments)
     let split = try configuration.split(try configuration.dataset())
@@ -18,6 +20,25 @@ let planCommand = Command(
         _ = try trainer.profile(steps: 2)
         seconds = try trainer.profile(steps: repeats)
     }
+    let memory = try trainer.program.memory()
+    if arguments.has("json") {
+        let operations = trainer.plan.operations.enumerated().map { index, operation -> [String: Any] in
+            var fields: [String: Any] = [
+                "operation": operation.name, "label": operation.label, "flop": operation.flop, "bytes": operation.bytes,
+                "shapes": operation.tensors.map { $0?.shape as Any? ?? NSNull() },
+            ]
+            if let seconds { fields["seconds"] = seconds[index] }
+            return fields
+        }
+        return try printJSON([
+            "operations": operations, "flop": trainer.plan.flop, "images_per_step": trainer.imagesPerStep,
+            "memory": [
+                "parameters": memory.parameters, "gradients": memory.gradients, "velocities": memory.velocities,
+                "inputs": memory.inputs, "activations": memory.transient, "workspace": memory.workspace,
+                "total": memory.total,
+            ],
+        ])
+    }
     func column(_ text: String, _ width: Int) -> String { text.padding(toLength: width, withPad: " ", startingAt: 0) }
     for (index, operation) in trainer.plan.operations.enumerated() {
         let shape = operation.tensors[0]!.shape.map(String.init).joined(separator: "x")
@@ -28,7 +49,6 @@ let planCommand = Command(
         }
         print(line)
     }
-    let memory = try trainer.program.memory()
     print(String(format: "%d operations, %.2f GFLOP", trainer.plan.operations.count, Double(trainer.plan.flop) / 1e9))
     if let seconds { print(String(format: "%.2f ms a step", 1e3 * seconds.reduce(0, +))) }
     print("memory: parameters \(formatBytes(memory.parameters)), gradients \(formatBytes(memory.gradients)), "

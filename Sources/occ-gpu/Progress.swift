@@ -4,6 +4,12 @@ import OneClass
 /// Writes to standard error, which is for people; standard output is for results.
 func say(_ text: String) { FileHandle.standardError.write(Data((text + "\n").utf8)) }
 
+/// Writes a JSON object to standard output.
+func printJSON(_ object: [String: Any]) throws {
+    let options: JSONSerialization.WritingOptions = [.sortedKeys, .withoutEscapingSlashes, .prettyPrinted]
+    print(String(decoding: try JSONSerialization.data(withJSONObject: object, options: options), as: UTF8.self))
+}
+
 /// How a run is going: one line that renews itself on a terminal, a plain line now and then elsewhere.
 final class Progress {
     private let isTerminal = isatty(2) == 1
@@ -22,10 +28,10 @@ final class Progress {
         last = now
         firstStep = firstStep ?? record.step
         let steps = Double(record.step - firstStep!), elapsed = now.timeIntervalSince(start)
-        let left = steps > 0 ? elapsed / steps * Double(record.totalSteps - record.step) : 0
+        let left = steps > 0 ? duration(elapsed / steps * Double(record.totalSteps - record.step)) + " left" : ""
         let text = String(
             format: "step %d of %d  loss %.4f  rank %.1f  %.0f images/s", record.step, record.totalSteps, record.loss,
-            record.collapse.effectiveRank, record.imagesPerSecond) + "  " + (done ? "" : "\(duration(left)) left")
+            record.collapse.effectiveRank, record.imagesPerSecond) + (done ? "" : "  " + left)
         guard isTerminal else { return say(text) }
         let share = Double(record.step) / Double(max(1, record.totalSteps)), cells = 20
         let filled = Int(share * Double(cells))

@@ -100,20 +100,3 @@ enum RunOptions {
         return try .cpu(threads: threads)
     }
 }
-
-extension RunConfiguration {
-    func dataset() throws -> ImageDataset {
-        try ImageDataset.load(data, imageSize: imageSize, maxUnreadable: maxUnreadable)
-    }
-
-    func split(_ dataset: ImageDataset) throws -> OneClassSplit {
-        var options = OneClassSplit.Options()
-        options.holdOut = holdOut
-        options.contamination = contamination
-        options.labeledNormals = labeledNormals
-        options.maxTrain = maxTrain
-        options.maxTest = maxTest
-        options.seed = seed
-        return try OneClassSplit(dataset, normal: normal, options: options)
-    }
-}

@@ -11,7 +11,7 @@ let trainCommand = Command(
         "occ-gpu train --config runs/sandal/config.json --seed 2 --out runs/sandal-2",
     ],
     options: [Option("out", "FOLDER", "Where the run is kept.")] + RunOptions.options + [
-        Option("resume", "HOW", "auto (the default: continue what --out holds) or never."),
+        Option("resume", "HOW", "auto (the default: continue what --out holds), never, or the folder or checkpoint to continue from."),
         Option("overwrite", nil, "Discard what --out holds."),
         Option("checkpoint-seconds", "S", "Seconds between checkpoints (60)."),
         Option("log-every", "STEPS", "Steps between lines of metrics.jsonl (10)."),
@@ -22,7 +22,12 @@ let trainCommand = Command(
     guard arguments.positionals.isEmpty else { throw OCCError(.usage, "train takes no '\(arguments.positionals[0])'") }
     guard let out = arguments["out"] else { throw OCCError(.usage, "where to?", remedy: "Give --out FOLDER.") }
     let configuration = try RunOptions.configuration(arguments)
-    let resume = try arguments.value("resume", as: TrainingRun.Resume.self) ?? .auto
+    let resume: TrainingRun.Resume =
+        switch arguments["resume"] {
+        case nil, "auto": .auto
+        case "never": .never
+        case let path?: .from(path)
+        }
     let dataset = try configuration.dataset(), split = try configuration.split(dataset)
     let device = try RunOptions.device(arguments)
     let directory = try RunDirectory(out)

@@ -65,14 +65,35 @@ public final class RunDirectory {
         _ = try Self.read(checkpoint)
     }
 
-    /// The newest sound checkpoint, and why a newer one was passed over; nil when there is none at all.
+    /// A sound checkpoint, and why a newer one was passed over.
+    public struct Checkpoint: Sendable {
+        public let file: TensorFile
+        public let path: String
+        public let warning: String?
+    }
+
+    /// The newest sound checkpoint; nil when there is none at all.
     ///
     /// - Throws: `OCCError(.badData)` when there are checkpoints and none is sound.
-    public func newestCheckpoint() throws -> (file: TensorFile, path: String, warning: String?)? {
+    public func newestCheckpoint() throws -> Checkpoint? { try Self.newestCheckpoint(of: [checkpoint, previousCheckpoint]) }
+
+    /// The newest sound checkpoint of another run: its folder, or one checkpoint file.
+    ///
+    /// - Throws: `OCCError(.noInput)` when there is none.
+    public static func checkpoint(at path: String) throws -> Checkpoint {
+        let files = path.hasSuffix(".safetensors")
+            ? [path] : ["\(path)/checkpoint.safetensors", "\(path)/checkpoint.previous.safetensors"]
+        guard let found = try newestCheckpoint(of: files) else {
+            throw OCCError(.noInput, "\(path): holds no checkpoint", remedy: "Name a run's folder or checkpoint.safetensors.")
+        }
+        return found
+    }
+
+    private static func newestCheckpoint(of paths: [String]) throws -> Checkpoint? {
         var warnings: [String] = []
-        for path in [checkpoint, previousCheckpoint] where FileManager.default.fileExists(atPath: path) {
+        for path in paths where FileManager.default.fileExists(atPath: path) {
             do {
-                return (try Self.read(path), path, warnings.first)
+                return Checkpoint(file: try read(path), path: path, warning: warnings.first)
             } catch let error as OCCError {
                 warnings.append(error.message)
             }

@@ -7,6 +7,9 @@ private let received = Atomic<Int32>(0)
 /// A second SIGINT ends the process at once.
 public enum StopSignals {
     public static func install() {
+        // Whoever started the process may have had them blocked, and a mask is inherited.
+        var mask = sigset_t()
+        sigemptyset(&mask)
         for number in [SIGTERM, SIGINT, SIGUSR1] {
             var action = sigaction()
             action.__sigaction_handler.sa_handler = { number in
@@ -14,7 +17,9 @@ public enum StopSignals {
                 received.store(number, ordering: .relaxed)
             }
             sigaction(number, &action, nil)
+            sigaddset(&mask, number)
         }
+        pthread_sigmask(SIG_UNBLOCK, &mask, nil)
     }
 
     /// The signal that asked to stop.

@@ -4,7 +4,15 @@ import OCCEngine
 
 /// A training run in a folder: resumes, logs, saves by time and on request, and leaves the model.
 public struct TrainingRun {
-    public enum Resume: String, CaseIterable, Sendable { case auto, never }
+    /// Where a run begins.
+    public enum Resume: Sendable, Equatable {
+        /// At the folder's newest sound checkpoint, where there is one.
+        case auto
+        /// At the start.
+        case never
+        /// At the checkpoint of another run: its folder, or a checkpoint file.
+        case from(String)
+    }
 
     public let directory: RunDirectory
     public let split: OneClassSplit
@@ -22,7 +30,6 @@ public struct TrainingRun {
     /// Trains to the end, fits the detector, writes the model file, and returns the model.
     ///
     /// - Parameters:
-    ///   - resume: `auto` continues from the newest sound checkpoint, where there is one.
     ///   - notice: told about resuming and saving.
     ///   - record: called with every record.
     /// - Throws: `OCCError(.preempted)` after a save, when `StopSignals` asked to stop.
@@ -31,7 +38,13 @@ public struct TrainingRun {
         record: (StepRecord) -> Void = { _ in }
     ) throws -> OneClassModel {
         let trainer = try Trainer(configuration: configuration, images: split.train, device: device)
-        if resume == .auto, let found = try directory.newestCheckpoint() {
+        let checkpoint: RunDirectory.Checkpoint? =
+            switch resume {
+            case .auto: try directory.newestCheckpoint()
+            case .never: nil
+            case .from(let path): try RunDirectory.checkpoint(at: path)
+            }
+        if let found = checkpoint {
             if let warning = found.warning { notice("warning: \(warning); using \(found.path)") }
             try trainer.restore(found.file, name: found.path)
             notice("resuming at step \(trainer.step) of \(trainer.totalSteps)")

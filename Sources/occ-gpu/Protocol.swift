@@ -1,0 +1,60 @@
+import Foundation
+import OneClass
+
+let protocolCommand = Command(
+    name: "protocol",
+    summary: "Trains with every class as the normal one, under several seeds, and prints the paper's table.",
+    usage: "--data PATH --out FOLDER [the options of train]",
+    examples: [
+        "occ-gpu protocol --data fashion-mnist --width 0.25 --steps 300 --out runs/fashion",
+        "occ-gpu protocol --data cifar-10 --classes 0,cat --seeds 5 --detectors kde,gaussian --out runs/cifar",
+    ],
+    options: [
+        Option("out", "FOLDER", "Where the runs are kept, a folder each; the same command again continues."),
+        Option("classes", "LIST", "Classes by index or name, such as 0,1,dog (all)."),
+        Option("seeds", "N", "Seeds 1 to N (1)."),
+        Option("detectors", "LIST", "Detectors to compare on the same features (ocsvm-rbf,kde)."),
+        Option("checkpoint-seconds", "S", "Seconds between checkpoints (60)."),
+        Option("quiet", nil, "No progress."),
+        Option("json", nil, "Print JSON."),
+    ] + RunOptions.options.filter { !["normal", "seed"].contains($0.name) }
+) { arguments in
+    guard arguments.positionals.isEmpty else { throw OCCError(.usage, "protocol takes no '\(arguments.positionals[0])'") }
+    guard let out = arguments["out"] else { throw OCCError(.usage, "where to?", remedy: "Give --out FOLDER.") }
+    let configuration = try RunOptions.configuration(arguments)
+    let seeds = try arguments.value("seeds", as: Int.self) ?? 1
+    guard (1...1000).contains(seeds) else { throw OCCError(.usage, "--seeds \(seeds) is outside 1...1000") }
+    let detectors = try (arguments["detectors"] ?? "ocsvm-rbf,kde").split(separator: ",").map { name in
+        guard let kind = DetectorKind(rawValue: String(name)) else {
+            let list = DetectorKind.allCases.map(\.rawValue)
+            let nearest = nearestMatch(to: String(name), in: list).map { "Did you mean \($0)? " } ?? ""
+            throw OCCError(
+                .usage, "--detectors: there is no '\(name)'", remedy: "\(nearest)There is: \(list.joined(separator: ", ")).")
+        }
+        return kind
+    }
+    let dataset = try configuration.dataset()
+    let classes = try arguments["classes"].map { try $0.split(separator: ",").map { try dataset.classIndex(String($0)) } }
+    let device = try RunOptions.device(arguments)
+    StopSignals.install()
+    say(dataset.summary)
+    var run = ProtocolRun(
+        dataset: dataset, configuration: configuration, detectors: detectors, classes: classes,
+        seeds: (1...UInt64(seeds)).map { $0 }, folder: out)
+    if let seconds = try arguments.value("checkpoint-seconds", as: Double.self) { run.checkpointInterval = seconds }
+    var progress = Progress(quiet: true)
+    let table: ProtocolTable
+    do {
+        table = try run.run(
+            device: device,
+            started: { index, count, name, seed in
+                say("run \(index + 1) of \(count): '\(name)', seed \(seed)")
+                progress = Progress(quiet: arguments.has("quiet"))
+            }, notice: say, record: { progress.show($0) })
+    } catch {
+        progress.finish()
+        throw error
+    }
+    if arguments.has("json") { return print(try table.json()) }
+    print("AUROC in %, method \(configuration.method.rawValue), \(seeds) seed\(seeds == 1 ? "" : "s")\n\n\(table.text)")
+}

@@ -1,0 +1,54 @@
+import OCCEngine
+import TestSupport
+import Testing
+
+@Suite struct TensorFileTests {
+    private static let file = TensorFile(
+        metadata: ["step": "7", "note": "a \"quoted\" / slash, ünïcode"],
+        tensors: [
+            "weight": .init([Float](arrayLiteral: 1, -2.5, .infinity, 0), shape: [2, 2]),
+            "scores": .init([0.1, 2e300], shape: [2]), "bytes": .init([UInt8](0..<7), shape: [7]),
+            "empty": .init([Float](), shape: [0, 3]),
+        ])
+
+    @Test func survivesARoundTrip() throws {
+        let bytes = try Self.file.encoded()
+        #expect(try TensorFile(bytes: bytes, name: "x") == Self.file)
+        #expect(try Self.file.encoded() == bytes)
+    }
+
+    @Test func damagedFilesAreErrors() throws {
+        let result = fuzz(try Self.file.encoded(), name: "m.safetensors") {
+            _ = try TensorFile(bytes: $0, name: "m.safetensors")
+        }
+        #expect(result.failures == [])
+        #expect(result.refused > 1000)
+    }
+
+    /// Headers that lie: overlaps, holes, sizes that overflow, offsets beyond the end.
+    @Test(arguments: [
+        #"{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"b":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}"#,
+        #"{"a":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}}"#,
+        #"{"a":{"dtype":"F32","shape":[4611686018427387904,4],"data_offsets":[0,8]}}"#,
+        #"{"a":{"dtype":"F32","shape":[-1,-2],"data_offsets":[0,8]}}"#,
+        #"{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}"#,
+        #"{"a":{"dtype":"F32","shape":[2],"data_offsets":[8,0]}}"#,
+        #"{"a":{"dtype":"F32","shape":[100],"data_offsets":[0,400]}}"#,
+        #"{"a":{"dtype":"X8","shape":[2],"data_offsets":[0,8]}}"#, "[]", "{", "null", #"{"a":3}"#,
+    ])
+    func lyingHeadersAreErrors(_ header: String) {
+        var bytes = [UInt8](repeating: 0, count: 8)
+        bytes[0] = UInt8(header.utf8.count)
+        bytes += Array(header.utf8) + [UInt8](repeating: 0, count: 8)
+        #expect(throws: OCCError.self) { try TensorFile(bytes: bytes, name: "lie") }
+    }
+
+    @Test func writesAreWholeOrNotThere() throws {
+        let folder = try TemporaryFolder()
+        try Self.file.write(to: folder.file("a"))
+        #expect(try TensorFile(contentsOf: folder.file("a")) == Self.file)
+        let error = #expect(throws: OCCError.self) { try Self.file.write(to: folder.file("missing/a")) }
+        #expect(error?.kind == .cannotCreate)
+        #expect(throws: OCCError.self) { try TensorFile(contentsOf: folder.path) }
+    }
+}

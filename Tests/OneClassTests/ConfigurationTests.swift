@@ -1,0 +1,104 @@
+import OCCEngine
+import OneClass
+import TestSupport
+import Testing
+
+@Suite struct ConfigurationTests {
+    private static func read(_ text: String) throws -> RunConfiguration {
+        try RunConfiguration(json: Array(text.utf8), name: "config.json")
+    }
+
+    @Test func survivesARoundTrip() throws {
+        var c = RunConfiguration()
+        c.normal = "cat"
+        c.head = [512, 128]
+        c.method = .daContrastive
+        c.optimizer.kind = .lars
+        c.schedule.warmupSteps = 7
+        c.detectorOptions.gamma = 0.25
+        c.steps = 12
+        #expect(try Self.read(try c.json(pretty: true)) == c)
+        #expect(try Self.read("{}") == RunConfiguration())
+        #expect(try Self.read(#"{"optimizer":{"momentum":0.5}}"#).optimizer.weightDecay == 3e-4)
+    }
+
+    @Test(arguments: [
+        (#"{"widht":1}"#, "width"), (#"{"optimizer":{"momentun":0.9}}"#, "optimizer.momentun"),
+        (#"{"steps":"many"}"#, "steps"), (#"{"method":"rotate"}"#, "method"), (#"{"width":null}"#, "width"),
+        ("[1]", "JSON"), ("", "JSON"), (#"{"optimizer":3}"#, "optimizer"),
+    ])
+    func mistakesAreNamed(_ text: String, _ word: String) {
+        let error = #expect(throws: OCCError.self) { try Self.read(text) }
+        #expect(error?.kind == .badData)
+        #expect(error?.message.hasPrefix("config.json") == true)
+        #expect(error?.message.contains(word) == true, "\(error?.message ?? "")")
+    }
+
+    @Test func damagedFilesAreErrors() throws {
+        let result = fuzz(Array(try RunConfiguration().json(pretty: true).utf8), name: "config.json") {
+            _ = try RunConfiguration(json: $0, name: "config.json")
+        }
+        #expect(result.failures == [])
+        #expect(result.refused > 1000)
+    }
+
+    @Test func differencesAreNamed() throws {
+        var c = RunConfiguration()
+        c.optimizer.momentum = 0.8
+        c.normal = "3"
+        #expect(try c.differences(from: RunConfiguration()) == ["normal", "optimizer.momentum"])
+        #expect(try c.differences(from: c) == [])
+    }
+
+    @Test func impossibleSettingsAreErrors() {
+        func check(_ set: (inout RunConfiguration) -> Void) {
+            var c = RunConfiguration()
+            set(&c)
+            let error = #expect(throws: OCCError.self) { try c.validate() }
+            #expect(error?.kind == .usage)
+        }
+        check { $0.width = 0 }
+        check { $0.width = .nan }
+        check { $0.batch = 1 }
+        check { $0.steps = -1 }
+        check { $0.temperature = 0 }
+        check { $0.schedule.peak = .infinity }
+        check { $0.falseAlarmRate = 1 }
+        check { ($0.method, $0.head) = (.contrastive, []) }
+        check { ($0.method, $0.distributionAugmentation) = (.daContrastive, "9") }
+        check { $0.augment = "blurry" }
+        check { $0.contamination = 0.9 }
+    }
+
+    @Test func nearestMatchesHelp() {
+        #expect(nearestMatch(to: "widht", in: ["width", "height", "steps"]) == "width")
+        #expect(nearestMatch(to: "zzzzzz", in: ["width", "height"]) == nil)
+    }
+
+    /// PROTOCOL: one cosine from the peak to zero, optionally held for an epoch, after a linear warm-up.
+    @Test func schedules() {
+        var s = LearningRateSchedule()
+        #expect(s.rate(step: 0, of: 100) == 0.01)
+        #expect(abs(s.rate(step: 50, of: 100) - 0.005) < 1e-12)
+        #expect(s.rate(step: 99, of: 100) < 1e-5)
+        s.holdSteps = 10
+        #expect(s.rate(step: 59, of: 100) == s.rate(step: 50, of: 100))
+        #expect(s.rate(step: 60, of: 100) < s.rate(step: 59, of: 100))
+        s = LearningRateSchedule()
+        s.warmupSteps = 4
+        #expect((0..<4).map { s.rate(step: $0, of: 100) } == [0.0025, 0.005, 0.0075, 0.01])
+        #expect(s.rate(step: 4, of: 100) == 0.01)
+        s.kind = .constant
+        #expect(s.rate(step: 90, of: 100) == 0.01)
+    }
+
+    /// The paper's numbers of steps: 5,000 images of one CIFAR-10 class (90 % of it trains here by default).
+    @Test func epochsCountAsInThePaper() throws {
+        var c = RunConfiguration()
+        #expect(c.totalSteps(images: 5000, method: try c.makeMethod()) == 159_744)
+        c.method = .contrastive
+        #expect(c.totalSteps(images: 5000, method: try c.makeMethod()) == 319_488)
+        c.method = .daContrastive
+        #expect(c.totalSteps(images: 5000, method: try c.makeMethod()) == 1_280_000)
+    }
+}

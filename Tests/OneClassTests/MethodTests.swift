@@ -1,0 +1,92 @@
+import OCCEngine
+import OneClass
+import TestSupport
+import Testing
+
+@Suite struct MethodTests {
+    @Test func samplerShowsEverythingOnceAnEpoch() {
+        var sampler = BatchSampler(items: 103, batch: 10, seed: 3)
+        let epoch = (0..<10).flatMap { sampler.indices(step: $0) }
+        #expect(Set(epoch).count == 100)
+        let next = (10..<20).flatMap { sampler.indices(step: $0) }
+        #expect(Set(next).count == 100)
+        #expect(epoch != next)
+        // Any step can be named without those before it.
+        var other = BatchSampler(items: 103, batch: 10, seed: 3)
+        #expect(other.indices(step: 17) == Array(next[70..<80]))
+        var reseeded = BatchSampler(items: 103, batch: 10, seed: 4)
+        #expect(reseeded.indices(step: 0) != Array(epoch[0..<10]))
+    }
+
+    @Test func samplerFillsBatchesFromSmallSets() {
+        var sampler = BatchSampler(items: 3, batch: 8, seed: 1)
+        let rows = (0..<3).flatMap { sampler.indices(step: $0) }
+        for item in 0..<3 { #expect(rows.count { $0 == item } == 8) }
+    }
+
+    @Test func rotationLabelsAreTurns() throws {
+        let method = try RunConfiguration().makeMethod()
+        #expect(method.copies == 4)
+        for copy in 0..<4 {
+            #expect(method.view(item: 9, copy: copy) == View(image: 9, transform: 2 * copy, label: copy))
+        }
+        var rows: Set<Int> = []
+        for index in 0..<5 { for copy in 0..<4 { rows.insert(method.row(index: index, copy: copy, batch: 5)) } }
+        #expect(rows == Set(0..<20))
+    }
+
+    /// Distribution augmentation: each transformed copy is an instance of its own, both of whose views are alike.
+    @Test func distributionAugmentationUnitesTransforms() throws {
+        var c = RunConfiguration()
+        c.method = .daContrastive
+        let method = try c.makeMethod()
+        #expect(method.itemCount(images: 10) == 40)
+        for item in 0..<4 {
+            #expect(method.view(item: item, copy: 0) == View(image: 0, transform: 2 * item, label: 0))
+            #expect(method.view(item: item, copy: 1) == View(image: 0, transform: 2 * item, label: 0))
+        }
+        // Row i and row i + batch are the two views of one instance.
+        #expect(method.row(index: 3, copy: 0, batch: 8) == 3)
+        #expect(method.row(index: 3, copy: 1, batch: 8) == 11)
+        for (name, expected) in [("hflip", [0, 1]), ("vflip", [0, 5]), ("3", [0, 1, 2])] {
+            c.distributionAugmentation = name
+            #expect((try c.makeMethod() as? Contrastive)?.transforms == expected)
+        }
+        c.method = .contrastive
+        #expect(try c.makeMethod().itemCount(images: 10) == 10)
+    }
+
+    private func features(_ rows: Int, _ make: (Int, inout TestRandom) -> [Float]) -> [Float] {
+        var random = TestRandom(1)
+        return (0..<rows).flatMap { make($0, &random) }
+    }
+
+    @Test func collapseIsSeen() {
+        let spread = features(32) { _, random in random.normals(16) }
+        let healthy = CollapseMonitor.reading(features: spread, rows: 32, gradientNorm: 1)
+        #expect(healthy.spread > 0.8)
+        #expect(healthy.effectiveRank > 8)
+        let point = features(32) { _, _ in [1, 2, 3, 4] }
+        let collapsed = CollapseMonitor.reading(features: point, rows: 32, gradientNorm: 1)
+        #expect(collapsed.spread < 1e-6)
+        let line = features(32) { row, _ in row % 2 == 0 ? [1, 2, 3] : [3, -1, 0] }
+        let flat = CollapseMonitor.reading(features: line, rows: 32, gradientNorm: 1)
+        #expect(abs(flat.effectiveRank - 1) < 1e-6)
+
+        var monitor = CollapseMonitor()
+        #expect(monitor.check(collapsed) == nil)
+        #expect(monitor.check(collapsed) == nil)
+        #expect(monitor.check(healthy) == nil)
+        #expect(monitor.check(collapsed) == nil)
+        #expect(monitor.check(collapsed) == nil)
+        #expect(monitor.check(collapsed)?.contains("one point") == true)
+        monitor = CollapseMonitor()
+        #expect((0..<3).compactMap { _ in monitor.check(flat) }.first?.contains("line") == true)
+        monitor = CollapseMonitor()
+        let still = CollapseMonitor.Reading(spread: 0.5, effectiveRank: 5, gradientNorm: 0)
+        #expect((0..<3).compactMap { _ in monitor.check(still) }.first?.contains("gradient") == true)
+        monitor = CollapseMonitor()
+        let broken = CollapseMonitor.Reading(spread: .nan, effectiveRank: 5, gradientNorm: 1)
+        #expect((0..<3).compactMap { _ in monitor.check(broken) }.first != nil)
+    }
+}

@@ -1,0 +1,225 @@
+import Foundation
+import OCCEngine
+import OneClass
+import TestSupport
+import Testing
+
+/// Small whole runs.
+@Suite struct TrainingTests {
+    private static func configuration(_ method: RunConfiguration.MethodKind) -> RunConfiguration {
+        var c = RunConfiguration()
+        c.method = method
+        c.encoder = .resnet10
+        c.width = 0.0625
+        c.head = method == .denoising ? [] : [16, 8]
+        c.batch = 8
+        c.steps = 6
+        c.maxTrain = 64
+        c.maxTest = 60
+        return c
+    }
+
+    /// Whether the last ten losses are clearly below the first ten.
+    private static func falls(_ losses: [Double]) -> Bool {
+        let first = losses.prefix(10).reduce(0, +), last = losses.suffix(10).reduce(0, +)
+        return last < 0.9 * first
+    }
+
+    private static let dataset = Result { try ImageDataset.load("builtin:shapes") }
+
+    private static func split(_ c: RunConfiguration) throws -> OneClassSplit { try c.split(try dataset.get()) }
+
+    @Test(arguments: RunConfiguration.MethodKind.allCases)
+    func aRunLowersItsLoss(_ method: RunConfiguration.MethodKind) throws {
+        var c = Self.configuration(method)
+        c.steps = 60
+        c.augment = "hflip"
+        let trainer = try Trainer(configuration: c, images: try Self.split(c).train, device: try .cpu())
+        var losses: [Double] = []
+        #expect(try trainer.run(recordEvery: 1) { losses.append($0.loss) })
+        #expect(losses.count == 60)
+        #expect(Self.falls(losses), "\(losses)")
+    }
+
+    @Test(arguments: RunConfiguration.MethodKind.allCases)
+    func resumingIsBitForBit(_ method: RunConfiguration.MethodKind) throws {
+        let c = Self.configuration(method), images = try Self.split(c).train, device = try Device.cpu()
+        let whole = try Trainer(configuration: c, images: images, device: device)
+        _ = try whole.run()
+        let first = try Trainer(configuration: c, images: images, device: device)
+        #expect(try first.run(shouldStop: { first.step == 3 }) == false)
+        let saved = try TensorFile(bytes: try first.checkpoint().encoded(), name: "checkpoint")
+        let second = try Trainer(configuration: c, images: images, device: device)
+        try second.restore(saved, name: "checkpoint")
+        #expect(second.step == 3)
+        #expect(try second.run())
+        #expect(try second.checkpoint() == whole.checkpoint())
+    }
+
+    @Test func anotherConfigurationIsRefusedByKey() throws {
+        var c = Self.configuration(.rotation)
+        let images = try Self.split(c).train, device = try Device.cpu()
+        let saved = try Trainer(configuration: c, images: images, device: device).checkpoint()
+        c.optimizer.momentum = 0.5
+        let error = #expect(throws: OCCError.self) {
+            try Trainer(configuration: c, images: images, device: device).restore(saved, name: "checkpoint")
+        }
+        #expect(error?.message.contains("optimizer.momentum") == true)
+    }
+
+    /// LARS and Nesterov run whole steps; what they compute is tested by operation.
+    @Test func otherOptimizersLowerTheLoss() throws {
+        for kind in Optimizer.Kind.allCases {
+            var c = Self.configuration(.rotation)
+            c.steps = 80
+            c.augment = "none"
+            c.optimizer.kind = kind
+            c.optimizer.nesterov = kind == .sgd
+            c.schedule.warmupSteps = 5
+            if kind == .lars { (c.schedule.peak, c.optimizer.trust) = (1, 0.02) }
+            let trainer = try Trainer(configuration: c, images: try Self.split(c).train, device: try .cpu())
+            var losses: [Double] = []
+            _ = try trainer.run(recordEvery: 1) { losses.append($0.loss) }
+            #expect(Self.falls(losses), "\(kind) \(losses)")
+        }
+    }
+
+    @Test func aDivergedRunStopsWithTheReason() throws {
+        var c = Self.configuration(.rotation)
+        (c.steps, c.schedule.peak) = (200, 1e6)
+        let trainer = try Trainer(configuration: c, images: try Self.split(c).train, device: try .cpu())
+        let error = #expect(throws: OCCError.self) { try trainer.run() }
+        #expect(error?.kind == .failure)
+    }
+
+    @Test(arguments: DetectorKind.allCases)
+    func modelsSurviveTheirFile(_ detector: DetectorKind) throws {
+        var c = Self.configuration(.rotation)
+        (c.detector, c.falseAlarmRate) = (detector, 0.1)
+        let split = try Self.split(c), folder = try TemporaryFolder()
+        let model = try OneClassModel.fit(split, configuration: c)
+        try model.save(folder.file("model.safetensors"))
+        let loaded = try OneClassModel.load(folder.file("model.safetensors"))
+        #expect(try loaded.score(split.test) == model.score(split.test))
+        #expect(loaded.calibration == model.calibration)
+        #expect(loaded.configuration == c)
+        #expect(try loaded.rotationScores(split.test)?.product == model.rotationScores(split.test)?.product)
+        try loaded.save(folder.file("again.safetensors"))
+        #expect(try readFile(folder.file("again.safetensors")) == readFile(folder.file("model.safetensors")))
+        let evaluation = try Evaluation(loaded, on: split, rawPixels: detector == .kde)
+        #expect((0...1).contains(evaluation.auroc))
+        #expect(evaluation.normals + evaluation.outliers == 60)
+    }
+
+    @Test func damagedModelsAreErrors() throws {
+        let c = Self.configuration(.rotation), folder = try TemporaryFolder(), path = folder.file("model.safetensors")
+        try OneClassModel.fit(try Self.split(c), configuration: c).save(path)
+        let whole = try TensorFile(contentsOf: path)
+        func expectError(_ change: (inout TensorFile) -> Void) throws {
+            var file = whole
+            change(&file)
+            try file.write(to: path)
+            let error = #expect(throws: OCCError.self) { try OneClassModel.load(path) }
+            #expect(error?.message.hasPrefix(path) == true, "\(error?.message ?? "")")
+        }
+        try expectError { $0.metadata = [:] }
+        try expectError { $0.tensors["conv1.weight"] = nil }
+        try expectError { $0.tensors["bn1.weight"] = .init([Float](repeating: .nan, count: 4), shape: [4]) }
+        try expectError { $0.tensors["layer1.0.conv1.weight"] = .init([Float](repeating: 1, count: 4), shape: [4]) }
+        try expectError { $0.tensors["detector.support"] = nil }
+        try expectError { $0.metadata["configuration"] = "{\"width\":-1}" }
+        try expectError { $0.metadata["image_size"] = "1000000" }
+    }
+
+    // MARK: Run folders
+
+    @Test func checkpointsSurviveDamage() throws {
+        let folder = try TemporaryFolder(), directory = try RunDirectory(folder.file("run"))
+        #expect(try directory.newestCheckpoint() == nil)
+        func checkpoint(_ step: Int) -> TensorFile {
+            TensorFile(metadata: ["step": "\(step)"], tensors: ["w": .init([Float](repeating: Float(step), count: 50), shape: [50])])
+        }
+        try directory.save(checkpoint(1))
+        try directory.save(checkpoint(2))
+        #expect(try directory.newestCheckpoint()?.file == checkpoint(2))
+        // A flipped bit of the newest: the one before is taken, with a warning that names the file.
+        var bytes = try readFile(directory.checkpoint)
+        bytes[bytes.count - 10] ^= 4
+        try Data(bytes).write(to: URL(fileURLWithPath: directory.checkpoint))
+        let found = try #require(try directory.newestCheckpoint())
+        #expect(found.file == checkpoint(1))
+        #expect(found.warning?.contains(directory.checkpoint) == true)
+        // Killed between the two renames of a save: only the previous one is there.
+        unlink(directory.checkpoint)
+        #expect(try directory.newestCheckpoint()?.file == checkpoint(1))
+        try Data([1, 2, 3]).write(to: URL(fileURLWithPath: directory.previousCheckpoint))
+        #expect(throws: OCCError.self) { try directory.newestCheckpoint() }
+    }
+
+    /// 2,000 damaged checkpoints: none is taken for a sound one.
+    @Test func damagedCheckpointsAreErrors() throws {
+        let folder = try TemporaryFolder(), directory = try RunDirectory(folder.file("run")), path = directory.checkpoint
+        try directory.save(TensorFile(metadata: ["step": "3"], tensors: ["w": .init([Float](arrayLiteral: 1, 2, 3), shape: [3])]))
+        let original = try readFile(path), sound = try RunDirectory.read(path)
+        var taken = 0
+        let result = fuzz(original, name: path) { bytes in
+            try Data(bytes).write(to: URL(fileURLWithPath: path))
+            if try RunDirectory.read(path) != sound { taken += 1 }
+        }
+        #expect(result.failures == [])
+        #expect(taken == 0)
+    }
+
+    @Test func aFolderBelongsToOneProcess() throws {
+        let folder = try TemporaryFolder(), directory = try RunDirectory(folder.file("run"))
+        #expect(throws: OCCError.self) { try RunDirectory(folder.file("run")) }
+        withExtendedLifetime(directory) {}
+    }
+
+    @Test func logsAreContinuedWithoutRepeats() throws {
+        let folder = try TemporaryFolder(), path = folder.file("metrics.jsonl")
+        func record(_ step: Int, loss: Double = 1) -> StepRecord {
+            StepRecord(
+                step: step, totalSteps: 9, loss: loss, learningRate: 0.1,
+                collapse: .init(spread: 1, effectiveRank: 2, gradientNorm: 3), imagesPerSecond: 4)
+        }
+        do {
+            let log = try MetricsLog(path, resumingAt: 0)
+            for step in 1...5 { try log.append(record(step, loss: step == 2 ? .nan : 1)) }
+        }
+        let torn = try readFile(path) + Array("{\"step\": 6, \"lo".utf8)
+        try Data(torn).write(to: URL(fileURLWithPath: path))
+        do {
+            let log = try MetricsLog(path, resumingAt: 3)
+            try log.append(record(4))
+        }
+        let lines = String(decoding: try readFile(path), as: UTF8.self).split(separator: "\n")
+        let steps = try lines.map { line in
+            try #require(try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any])["step"] as? Int
+        }
+        #expect(steps == [1, 2, 3, 4])
+    }
+
+    @Test func protocolsContinue() throws {
+        let folder = try TemporaryFolder(), device = try Device.cpu()
+        var c = Self.configuration(.rotation)
+        c.steps = 2
+        let run = ProtocolRun(
+            dataset: try Self.dataset.get(), configuration: c, detectors: [.kde, .gaussian], classes: nil, seeds: [1, 2],
+            folder: folder.path)
+        var started = 0
+        let table = try run.run(device: device, started: { _, _, _, _ in started += 1 })
+        #expect(started == 2)
+        #expect(table.rows.map(\.name) == ["good"])
+        #expect(table.mean.cells["kde"] == table.rows[0].cells["kde"])
+        try FileManager.default.removeItem(atPath: folder.file("class-0-seed-2/result.json"))
+        let again = try run.run(device: device, started: { _, _, _, _ in started += 1 })
+        #expect(started == 3)
+        #expect(try again.json() == table.json())
+        #expect(table.text.contains("| good  |"))
+        c.schedule.peak = 0.02
+        let other = ProtocolRun(
+            dataset: try Self.dataset.get(), configuration: c, detectors: [.kde], classes: nil, seeds: [1], folder: folder.path)
+        #expect(throws: OCCError.self) { try other.run(device: device) }
+    }
+}
