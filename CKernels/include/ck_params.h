@@ -30,6 +30,7 @@ typedef struct ck_image_params {  // N images of H x W x C
 
 typedef struct ck_conv2d_params {
     int32_t n, h, w, c, k, r, s, stride, pad, p, q;
+    int32_t strict;  // sum the products as they are defined: no transforms that round more
 } ck_conv2d_params;
 
 typedef struct ck_batchnorm_params {  // rows = N*H*W

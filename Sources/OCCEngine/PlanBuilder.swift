@@ -17,6 +17,15 @@ public struct PlannedOperation: Sendable {
     public var bytes: Int { tensors.reduce(0) { $0 + ($1?.bytes ?? 0) } }
 }
 
+/// How exactly a plan computes. Parameters, statistics and sums are single precision in every mode.
+public enum MathMode: String, Codable, CaseIterable, Sendable {
+    /// Every sum of products as it is defined; a relative error of some 3e-7 in a convolution.
+    case strict
+    /// Algorithms with fewer operations and more rounding are allowed: Winograd's F(4x4, 3x3) for convolutions on the CPU, with
+    /// a relative error of some 3e-6.
+    case fast
+}
+
 /// Appends operations to a plan, and walks them backwards for the gradients.
 ///
 /// Layers call `append` with the closure that names the operation's backward operations; `differentiate` calls the
@@ -33,6 +42,7 @@ public final class PlanBuilder {
     }
 
     public let purpose: Purpose
+    public let math: MathMode
     public private(set) var layout: ParameterLayout
     public private(set) var operations: [PlannedOperation] = []
     private(set) var transients: [Tensor] = []
@@ -40,8 +50,9 @@ public final class PlanBuilder {
     private var backward: [(reads: [Tensor], writes: Tensor, run: (ReversePass) throws -> Void)] = []
     private var differentiable: Set<Tensor> = []
 
-    init(purpose: Purpose, layout: ParameterLayout) {
+    init(purpose: Purpose, math: MathMode, layout: ParameterLayout) {
         self.purpose = purpose
+        self.math = math
         self.layout = layout
     }
 

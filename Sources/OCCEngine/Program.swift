@@ -6,11 +6,15 @@ import Foundation
 /// Build every plan with `add`, then `load` allocates the arena once. The size is known before anything is allocated.
 public final class Program {
     public let device: Device
+    public let math: MathMode
     public private(set) var layout = ParameterLayout()
     private var plans: [Plan] = []
     private var arena = ck_arena()
 
-    public init(device: Device) { self.device = device }
+    public init(device: Device, math: MathMode = .fast) {
+        self.device = device
+        self.math = math
+    }
 
     deinit {
         for plan in plans { ck_plan_destroy(plan.handle) }
@@ -22,7 +26,7 @@ public final class Program {
         _ name: String, _ purpose: PlanBuilder.Purpose, _ build: (PlanBuilder) throws -> Result
     ) throws -> (plan: Plan, result: Result) {
         precondition(arena.impl == nil, "plans are added before the program is loaded")
-        let builder = PlanBuilder(purpose: purpose, layout: layout)
+        let builder = PlanBuilder(purpose: purpose, math: math, layout: layout)
         let result = try build(builder)
         layout = builder.layout
         let plan = Plan(name: name, operations: builder.operations, placement: TransientPlacement(builder))

@@ -125,7 +125,7 @@ public final class OneClassModel {
         try configuration.validate()
         normalClass = normal
         side = size
-        program = Program(device: device)
+        program = Program(device: device, math: configuration.math)
         extractor = try FeatureExtractor(program, encoder: configuration.network, side: side)
         let head = try configuration.makeMethod().head
         classifier = head.logits > 0

@@ -52,6 +52,7 @@ public struct RunConfiguration: Codable, Sendable, Equatable {
     public var optimizer = Optimizer()
     public var schedule = LearningRateSchedule()
     public var seed: UInt64 = 1
+    public var math = MathMode.fast
 
     // MARK: Detection
     public var detector = DetectorKind.kde

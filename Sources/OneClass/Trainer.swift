@@ -60,7 +60,7 @@ public final class Trainer {
         let method = method, batch = configuration.itemsPerStep, rows = batch * method.copies
         let encoder = configuration.network, side = images.side
         sampler = BatchSampler(items: method.itemCount(images: images.count), batch: batch, seed: configuration.seed)
-        program = Program(device: device)
+        program = Program(device: device, math: configuration.math)
         let built = try program.add("train", .training) { plan in
             let data = try plan.input("data", [images.count, side, side, 3], type: .uint8)
             let indices = try plan.input("indices", [rows], type: .int32)

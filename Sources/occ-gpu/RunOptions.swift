@@ -33,6 +33,7 @@ enum RunOptions {
         Option("nesterov", nil, "Nesterov's momentum."),
         Option("weight-decay", "L2", "(0.0003)"),
         Option("seed", "N", "Of everything random (1)."),
+        Option("math", "MODE", "fast (the default) or strict, which rounds less and takes longer."),
         Option("detector", "NAME", "kde (the default), gaussian, ocsvm-rbf, ocsvm-linear, svdd or knn."),
         Option("nu", "SHARE", "ocsvm and svdd (0.5)."),
         Option("gamma", "G", "RBF width; by default 10 / (D variance)."),
@@ -85,6 +86,7 @@ enum RunOptions {
         if arguments.has("nesterov") { c.optimizer.nesterov = true }
         try set("weight-decay", \.optimizer.weightDecay)
         try set("seed", \.seed)
+        try choose("math", \.math)
         try choose("detector", \.detector)
         try set("nu", \.detectorOptions.nu)
         try set("gamma", \.detectorOptions.gamma)

@@ -32,12 +32,14 @@ import Testing
         return NamedWeights(name: name, shape: shape, values: values.map(Float.init))
     }
 
-    @Test(arguments: ["rotation", "contrastive", "simclr", "bottleneck", "large-stem"])
-    func agreesWithPyTorch(_ name: String) throws {
+    /// Strict, all ten losses within 1e-4. Ten steps of a small network amplify rounding a thousandfold (PyTorch in double
+    /// precision, its weights changed by 3e-6, misses its own losses by 1 %), so the fast mode is held to its first step.
+    @Test(arguments: ["rotation", "contrastive", "simclr", "bottleneck", "large-stem"], MathMode.allCases)
+    func agreesWithPyTorch(_ name: String, _ math: MathMode) throws {
         let file = try TensorFile(contentsOf: fixturePath("model-\(name).safetensors"))
         let c = try JSONDecoder().decode(Case.self, from: Data(try #require(file.metadata["case"]).utf8))
         let encoder = ResNet(c.depth, width: c.width), head = ProjectionHead(widths: c.head, logits: c.logits)
-        let program = Program(device: try .cpu())
+        let program = Program(device: try .cpu(), math: math)
         let shape = [c.rows, c.side, c.side, 3]
         let (train, (images, labels, loss)) = try program.add("train", .training) { plan in
             let images = try plan.input("images", shape, type: .float32)
@@ -85,6 +87,7 @@ import Testing
             try program.setStep(seed: 1, step: step, learningRate: c.rate)
             try train.run()
             let got = Double(try program.read(loss, of: train)[0])
+            guard step == 0 || math == .strict else { continue }
             #expect(abs(got - value) <= 1e-4 * value, "loss of step \(step): \(got), PyTorch \(value)")
             guard step == 0 else { continue }
             let gradients = try program.exportGradients()
@@ -102,6 +105,7 @@ import Testing
         try explain.run()
         let pooled = try program.read(features, of: explain).map(Double.init)
         let reference = try #require(file.tensors["features"]?.floats).map(Double.init)
+        guard math == .strict else { return }
         let failure = difference(pooled, reference, tolerance: 1e-4)
         #expect(failure == nil, "features: \(failure ?? "")")
     }

@@ -1,9 +1,10 @@
-"""Trains the same runs with occ-gpu and with PyTorch (train_torch.py) and compares the mean AUROC.
+"""Trains the same runs with occ-gpu and with PyTorch (train_torch.py), from the same initial weights, and compares AUROC.
 
-    python bench/peers/compare_auroc.py --data fashion-mnist --classes 5,0,8 --seeds 3 --width 0.25 \
-        --rotation-steps 150 --contrastive-steps 400 --record bench/records/auroc-fashion-mnist.jsonl
+    python bench/peers/compare_auroc.py --data fashion-mnist --classes 5,0,8 --seeds 3 --width 0.25 --steps 600 \
+        --record bench/records/auroc-fashion-mnist.jsonl
 
-Every finished run is a line of the record; runs that are there already are not repeated.
+Every step sees 64 images: 16 of four turns, or 32 pairs. Every finished run is a line of the record; runs that are there
+already are not repeated.
 """
 
 import argparse
@@ -15,20 +16,24 @@ import sys
 import tempfile
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+KEYS = ("side", "method", "steps", "width", "normal", "seed")
+BATCH = {"rotation": 16, "da-contrastive": 32}
 
 
-def ours(o, method, steps, normal, seed):
+def run(command):
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+def pair(o, method, normal, seed):
+    """The AUROC of both sides."""
     with tempfile.TemporaryDirectory() as folder:
-        command = [o.binary, "train", "--data", o.data, "--normal", str(normal), "--method", method, "--encoder",
-                   "resnet18", "--width", str(o.width), "--steps", str(steps), "--seed", str(seed), "--out",
-                   f"{folder}/run", "--quiet", "--json"]
-        return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)["auroc"]
-
-
-def torch(o, method, steps, normal, seed):
-    command = [sys.executable, f"{HERE}/train_torch.py", "--data", o.data, "--normal", str(normal), "--method", method,
-               "--encoder", "resnet18", "--width", str(o.width), "--steps", str(steps), "--seed", str(seed)]
-    return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)["auroc"]
+        shared = ["--data", o.data, "--normal", str(normal), "--method", method, "--encoder", "resnet18", "--width",
+                  str(o.width), "--batch", str(BATCH[method]), "--seed", str(seed)]
+        run([o.binary, "train", *shared, "--steps", "0", "--out", f"{folder}/start", "--quiet"])
+        ours = run([o.binary, "train", *shared, "--steps", str(o.steps), "--out", f"{folder}/run", "--quiet", "--json"])
+        torch = run([sys.executable, f"{HERE}/train_torch.py", *shared, "--steps", str(o.steps), "--weights",
+                     f"{folder}/start/checkpoint.safetensors"])
+    return {"occ-gpu": json.loads(ours)["auroc"], "pytorch": json.loads(torch)["auroc"]}
 
 
 def main():
@@ -38,35 +43,35 @@ def main():
     parser.add_argument("--classes", default="5,0,8")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--width", type=float, default=0.25)
-    parser.add_argument("--rotation-steps", type=int, default=150)
-    parser.add_argument("--contrastive-steps", type=int, default=400)
+    parser.add_argument("--steps", type=int, default=600)
     parser.add_argument("--record", required=True)
     o = parser.parse_args()
+    classes, seeds = [int(c) for c in o.classes.split(",")], range(1, o.seeds + 1)
     done = {}
     if os.path.exists(o.record):
         for line in open(o.record):
-            run = json.loads(line)
-            done[tuple(run[k] for k in ("side", "method", "steps", "width", "normal", "seed"))] = run["auroc"]
-    plans = [("rotation", o.rotation_steps), ("da-contrastive", o.contrastive_steps)]
-    for seed in range(1, o.seeds + 1):
-        for method, steps in plans:
-            for normal in map(int, o.classes.split(",")):
-                for side, run in (("occ-gpu", ours), ("pytorch", torch)):
-                    key = (side, method, steps, o.width, normal, seed)
-                    if key in done:
-                        continue
-                    done[key] = run(o, method, steps, normal, seed)
+            entry = json.loads(line)
+            done[tuple(entry[k] for k in KEYS)] = entry["auroc"]
+    for seed in seeds:
+        for method in BATCH:
+            for normal in classes:
+                if ("pytorch", method, o.steps, o.width, normal, seed) in done:
+                    continue
+                for side, auroc in pair(o, method, normal, seed).items():
+                    key = (side, method, o.steps, o.width, normal, seed)
+                    done[key] = auroc
                     with open(o.record, "a") as file:
-                        file.write(json.dumps(dict(zip(("side", "method", "steps", "width", "normal", "seed"), key),
-                                                   auroc=done[key])) + "\n")
-    print(f"{'method':16}{'normal':8}{'occ-gpu':>16}{'pytorch':>16}{'difference':>12}")
-    for method, steps in plans:
-        for normal in map(int, o.classes.split(",")):
-            a, b = ([100 * done[(side, method, steps, o.width, normal, seed)] for seed in range(1, o.seeds + 1)]
-                    for side in ("occ-gpu", "pytorch"))
-            spread = [statistics.stdev(v) if len(v) > 1 else 0 for v in (a, b)]
-            print(f"{method:16}{normal:<8}{statistics.mean(a):9.2f} ± {spread[0]:4.2f}{statistics.mean(b):9.2f} ± {spread[1]:4.2f}"
-                  f"{statistics.mean(a) - statistics.mean(b):+12.2f}")
+                        file.write(json.dumps(dict(zip(KEYS, key), auroc=auroc)) + "\n")
+    print("| method | normal | occ-gpu | PyTorch | difference |\n| --- | --- | --- | --- | --- |")
+    for method in BATCH:
+        for normal in [*classes, None]:
+            chosen = classes if normal is None else [normal]
+            sides = [[100 * done[(side, method, o.steps, o.width, c, seed)] for c in chosen for seed in seeds]
+                     for side in ("occ-gpu", "pytorch")]
+            means = [statistics.mean(values) for values in sides]
+            texts = [f"{mean:.1f} ± {statistics.stdev(values) if len(values) > 1 else 0:.1f}"
+                     for mean, values in zip(means, sides)]
+            print(f"| {method} | {'all' if normal is None else normal} | {texts[0]} | {texts[1]} | {means[0] - means[1]:+.1f} |")
 
 
 main()

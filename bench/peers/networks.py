@@ -1,6 +1,8 @@
 """The encoder, heads and objectives of occ-gpu in PyTorch: what the fixtures are made with and the benchmarks run against."""
 
+import json
 import math
+import struct
 
 import torch
 import torch.nn as nn
@@ -137,3 +139,18 @@ def nt_xent(z, temperature, form):
     similarity = z @ z.T / temperature
     similarity = similarity.masked_fill(torch.eye(2 * b, dtype=torch.bool, device=z.device), -math.inf)
     return F.cross_entropy(similarity, (torch.arange(2 * b, device=z.device) + b) % (2 * b))
+
+
+def read_safetensors(path):
+    """The float tensors of a safetensors file by name."""
+    with open(path, "rb") as file:
+        data = file.read()
+    length = struct.unpack("<Q", data[:8])[0]
+    header = json.loads(data[8 : 8 + length])
+    result = {}
+    for name, entry in header.items():
+        if name != "__metadata__" and entry["dtype"] == "F32":
+            first, last = (8 + length + offset for offset in entry["data_offsets"])
+            flat = torch.frombuffer(bytearray(data[first:last]), dtype=torch.float32) if last > first else torch.empty(0)
+            result[name] = flat.reshape(entry["shape"])
+    return result

@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from sklearn.metrics import roc_auc_score
 
-from networks import Model, initialize, nt_xent
+from networks import Model, initialize, nt_xent, read_safetensors
 
 
 def read_idx(folder, name):
@@ -125,6 +125,11 @@ def train(images, o):
     head = [512] * 8 + ([] if rotation else [128])
     model = Model(o.encoder, o.width, 32, head, 4 if rotation else 0)
     initialize(model)
+    if o.weights:
+        stored = read_safetensors(o.weights)
+        with torch.no_grad():
+            for name, parameter in model.named():
+                parameter.copy_(stored[name])
     model = model.to(memory_format=torch.channels_last)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9, weight_decay=3e-4)
     turns = 4 if o.method == "da-contrastive" else 1
@@ -169,6 +174,7 @@ def main():
     parser.add_argument("--width", type=float, default=1.0)
     parser.add_argument("--steps", type=int, required=True)
     parser.add_argument("--batch", type=int)
+    parser.add_argument("--weights", help="a checkpoint of occ-gpu to start from")
     parser.add_argument("--hold-out", type=float, default=0.1)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=os.cpu_count())

@@ -1,6 +1,6 @@
 // 2-D convolution, NHWC x KRSC -> NHWC, as matrix products over tiles of gathered patches (im2col of a tile at a time,
 // never of the whole tensor). Every tile has a fixed size and every sum a fixed order, whatever the number of threads.
-#include "cpu.h"
+#include "winograd.h"
 
 typedef ck_conv2d_params conv2d;
 
@@ -69,7 +69,11 @@ static void convolve(float *y, const float *x, const float *w, const conv2d *p, 
 }
 
 ck_status ck_cpu_conv2d_forward(ck_cpu_call call) {
-    convolve(call.t[0], call.t[1], call.t[2], &call.p->conv2d, (float *)call.workspace);
+    const conv2d *p = &call.p->conv2d;
+    if (ck_winograd_fits(p))
+        ck_winograd_convolve(call.t[0], call.t[1], call.t[2], 0, p, (float *)call.workspace);
+    else
+        convolve(call.t[0], call.t[1], call.t[2], p, (float *)call.workspace);
     return CK_OK;
 }
 
@@ -77,7 +81,7 @@ ck_status ck_cpu_conv2d_forward(ck_cpu_call call) {
 
 // At stride 1, dx is the convolution of dy with the filter turned by 180 degrees and its channels exchanged.
 static conv2d turned(const conv2d *p) {
-    return (conv2d){p->n, p->p, p->q, p->k, p->c, p->r, p->s, 1, p->r - 1 - p->pad, p->h, p->w};
+    return (conv2d){p->n, p->p, p->q, p->k, p->c, p->r, p->s, 1, p->r - 1 - p->pad, p->h, p->w, p->strict};
 }
 
 static int is_gathered(const conv2d *p) { return p->stride == 1 && p->r == p->s && p->r - 1 >= p->pad; }
@@ -138,10 +142,12 @@ static void scatter_group(void *context, int64_t index, int worker) {
 ck_status ck_cpu_conv2d_backward_data(ck_cpu_call call) {
     const conv2d *p = &call.p->conv2d;
     float *scratch = (float *)call.workspace;
-    if (is_gathered(p)) {
+    conv2d back = turned(p);
+    if (is_gathered(p) && ck_winograd_fits(&back)) {
+        ck_winograd_convolve(call.t[0], call.t[1], call.t[2], 1, &back, scratch);
+    } else if (is_gathered(p)) {
         struct turn t = {*p, scratch, call.t[2]};
         ck_parallel_for(p->c, turn_channel, &t);
-        conv2d back = turned(p);
         convolve(call.t[0], call.t[1], scratch, &back, scratch + patch_length(p) * p->k);
     } else {
         struct scatter f = {*p, call.t[0], call.t[1], call.t[2], scratch, images_to_group(p)};
@@ -242,7 +248,9 @@ ck_status ck_cpu_conv2d_backward_weight(ck_cpu_call call) {
     const conv2d *p = &call.p->conv2d;
     struct weight f = {.p = *p, .dw = call.t[0], .dy = call.t[1], .x = call.t[2]};
     f.rows = (int64_t)p->n * p->p * p->q;
-    if (is_parted(p)) {
+    if (ck_winograd_fits(p)) {
+        ck_winograd_weight(call.t[0], call.t[1], call.t[2], p, (float *)call.workspace);
+    } else if (is_parted(p)) {
         f.part = ck_ceil_div(f.rows, PARTS);
         f.partial = (float *)call.workspace;
         f.scratch = f.partial + PARTS * patch_length(p) * p->k;
@@ -259,6 +267,7 @@ ck_status ck_cpu_conv2d_backward_weight(ck_cpu_call call) {
 // ---- Scratch memory ---------------------------------------------------------------------------------------------
 
 static int64_t forward_scratch(const conv2d *p, int64_t workers) {
+    if (ck_winograd_fits(p)) return ck_winograd_convolve_scratch(p, workers);
     if (is_pointwise(p)) return 0;
     return workers * patch_length(p) * tile_rows((int64_t)p->n * p->p * p->q, patch_length(p));
 }
@@ -275,7 +284,7 @@ uint64_t ck_cpu_workspace_conv2d(const ck_operation *operation) {
         break;
     }
     default:
-        floats = is_parted(p) ? PARTS * length * p->k + workers * DW_TILE * length : workers * DW_TILE * p->c;
+        floats = ck_winograd_fits(p) ? ck_winograd_weight_scratch(p) : is_parted(p) ? PARTS * length * p->k + workers * DW_TILE * length : workers * DW_TILE * p->c;
     }
     return (uint64_t)floats * sizeof(float);
 }

@@ -1,0 +1,58 @@
+// Sixteen floats at a time, by the compiler's vector types, in three versions picked at run time: AVX-512, AVX2 with FMA, and
+// whatever the compiler's baseline is (NEON on arm64, SSE2 on x86-64).
+#ifndef CK_SIMD_H
+#define CK_SIMD_H
+
+// Every function with a vector in its signature is inlined: no vector is ever passed by a calling convention.
+#pragma clang diagnostic ignored "-Wpsabi"
+
+#include <stdint.h>
+
+enum { CK_LANES = 16 };
+
+typedef float ck_v16 __attribute__((vector_size(64), aligned(4)));
+
+#define CK_INLINED static inline __attribute__((always_inline))
+
+CK_INLINED ck_v16 ck_load16(const float *p) { return *(const ck_v16 *)p; }
+CK_INLINED void ck_store16(float *p, ck_v16 v) { *(ck_v16 *)p = v; }
+
+// CK_VERSIONS(name, (parameters), (arguments)) defines `name` from `name_body`, an always-inlined function whose last two
+// arguments are constants: how many rows and how many vectors of 16 lanes its accumulators may have in registers.
+#if defined(__x86_64__)
+#define CK_VERSIONS(name, parameters, ...)                                                                             \
+    __attribute__((target("avx512f,avx512vl,avx512bw,avx512dq,avx2,fma"))) static void name##_avx512 parameters {      \
+        name##_body(__VA_ARGS__, 8, 2);                                                                                \
+    }                                                                                                                  \
+    __attribute__((target("avx2,fma"))) static void name##_avx2 parameters { name##_body(__VA_ARGS__, 4, 1); }         \
+    static void name##_plain parameters { name##_body(__VA_ARGS__, 2, 1); }                                            \
+    static void name parameters {                                                                                      \
+        switch (ck_simd_level()) {                                                                                     \
+        case 2: name##_avx512(__VA_ARGS__); break;                                                                     \
+        case 1: name##_avx2(__VA_ARGS__); break;                                                                       \
+        default: name##_plain(__VA_ARGS__);                                                                            \
+        }                                                                                                              \
+    }
+#else
+#define CK_VERSIONS(name, parameters, ...)                                                                             \
+    static void name parameters { name##_body(__VA_ARGS__, 4, 1); }
+#endif
+
+// 2: AVX-512; 1: AVX2 and FMA; 0: the baseline.
+static inline int ck_simd_level(void) {
+#if defined(__x86_64__)
+    static int level = -1;
+    if (level < 0) {
+        __builtin_cpu_init();
+        level = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
+                        __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq")
+                    ? 2
+                    : __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+    }
+    return level;
+#else
+    return 0;
+#endif
+}
+
+#endif
