@@ -14,8 +14,8 @@ struct job {
     const float *x, *dy, *residual;
     float *partial;                // [blocks][2][C]
     const float *scale, *shift;    // [C]
-    const float *mean, *invstd;    // [C]
-    const float *mean_dy, *mean_dyx;
+    const float *mean;             // [C]
+    const float *mean_dy, *slope;  // [C]
 };
 
 // sum[c] = sum over rows of x; squares[c] = sum of (x - block mean)^2.
@@ -103,17 +103,24 @@ ck_status ck_cpu_batchnorm_forward(ck_cpu_call call) {
 // ---- Backward ---------------------------------------------------------------------------------------------------
 
 // dy behind the ReLU is dy where y > 0; s1[c] = sum dy, s2[c] = sum dy * (x - mean) * invstd.
+// `invstd` is left to the caller, once a channel.
 CK_SIMD static void block_gradient_sums(float *restrict s1, float *restrict s2, const float *restrict dy,
                                         const float *restrict y, const float *restrict x, const float *restrict mean,
-                                        const float *restrict invstd, int64_t rows, int64_t channels, int relu) {
+                                        int64_t rows, int64_t channels, int relu) {
     for (int64_t c = 0; c < channels; c++) s1[c] = s2[c] = 0;
-    for (int64_t i = 0; i < rows; i++)
-        for (int64_t c = 0; c < channels; c++) {
-            int64_t at = i * channels + c;
-            float g = !relu || y[at] > 0 ? dy[at] : 0;
-            s1[c] += g;
-            s2[c] += g * (x[at] - mean[c]) * invstd[c];
-        }
+    for (int64_t i = 0; i < rows; i++, dy += channels, y += channels, x += channels) {
+        if (relu)
+            for (int64_t c = 0; c < channels; c++) {
+                float g = y[c] > 0 ? dy[c] : 0;
+                s1[c] += g;
+                s2[c] += g * (x[c] - mean[c]);
+            }
+        else
+            for (int64_t c = 0; c < channels; c++) {
+                s1[c] += dy[c];
+                s2[c] += dy[c] * (x[c] - mean[c]);
+            }
+    }
 }
 
 static void gradient_sums(void *context, int64_t index, int worker) {
@@ -122,23 +129,27 @@ static void gradient_sums(void *context, int64_t index, int worker) {
     int64_t channels = j->p->channels, first = index * block_rows(j->p), at = first * channels;
     int64_t rows = ck_min64(block_rows(j->p), j->p->rows - first);
     float *partial = j->partial + index * 2 * channels;
-    block_gradient_sums(partial, partial + channels, j->dy + at, j->y + at, j->x + at, j->mean, j->invstd, rows,
-                        channels, j->p->relu);
+    block_gradient_sums(partial, partial + channels, j->dy + at, j->y + at, j->x + at, j->mean, rows, channels,
+                        j->p->relu);
 }
 
-// dx = gamma * invstd * (dy - mean(dy) - xhat * mean(dy * xhat))
+// dx = gamma * invstd * (dy - mean(dy) - xhat * mean(dy * xhat)), with xhat = (x - mean) * invstd; `slope` is
+// invstd * mean(dy * xhat).
 CK_SIMD static void gradient_rows(float *restrict dx, float *restrict dresidual, const float *restrict dy,
                                   const float *restrict y, const float *restrict x, const float *restrict mean,
-                                  const float *restrict invstd, const float *restrict scale,
-                                  const float *restrict mean_dy, const float *restrict mean_dyx, int64_t rows,
-                                  int64_t channels, int relu) {
-    for (int64_t i = 0; i < rows; i++)
-        for (int64_t c = 0; c < channels; c++) {
-            int64_t at = i * channels + c;
-            float g = !relu || y[at] > 0 ? dy[at] : 0;
-            if (dresidual) dresidual[at] = g;
-            dx[at] = scale[c] * (g - mean_dy[c] - (x[at] - mean[c]) * invstd[c] * mean_dyx[c]);
+                                  const float *restrict scale, const float *restrict mean_dy,
+                                  const float *restrict slope, int64_t rows, int64_t channels, int relu) {
+    for (int64_t i = 0; i < rows; i++, dx += channels, dy += channels, y += channels, x += channels) {
+        if (dresidual) {
+            float *to = dresidual + i * channels;
+            for (int64_t c = 0; c < channels; c++) to[c] = !relu || y[c] > 0 ? dy[c] : 0;
         }
+        if (relu)
+            for (int64_t c = 0; c < channels; c++)
+                dx[c] = scale[c] * ((y[c] > 0 ? dy[c] : 0) - mean_dy[c] - (x[c] - mean[c]) * slope[c]);
+        else
+            for (int64_t c = 0; c < channels; c++) dx[c] = scale[c] * (dy[c] - mean_dy[c] - (x[c] - mean[c]) * slope[c]);
+    }
 }
 
 static void gradient(void *context, int64_t index, int worker) {
@@ -147,7 +158,7 @@ static void gradient(void *context, int64_t index, int worker) {
     int64_t channels = j->p->channels, first = index * block_rows(j->p), at = first * channels;
     int64_t rows = ck_min64(block_rows(j->p), j->p->rows - first);
     gradient_rows(j->dx + at, j->dresidual ? j->dresidual + at : NULL, j->dy + at, j->y + at, j->x + at, j->mean,
-                  j->invstd, j->scale, j->mean_dy, j->mean_dyx, rows, channels, j->p->relu);
+                  j->scale, j->mean_dy, j->slope, rows, channels, j->p->relu);
 }
 
 ck_status ck_cpu_batchnorm_backward(ck_cpu_call call) {
@@ -155,14 +166,14 @@ ck_status ck_cpu_batchnorm_backward(ck_cpu_call call) {
     float *dgamma = call.t[1], *dbeta = call.t[2];
     const float *gamma = call.t[9];
     int64_t channels = p->channels, blocks = block_count(p);
-    float *scale = (float *)call.workspace, *mean_dy = scale + channels, *mean_dyx = mean_dy + channels;
+    float *scale = (float *)call.workspace, *mean_dy = scale + channels, *slope = mean_dy + channels;
     struct job j = {.p = p, .dx = call.t[0], .dresidual = call.t[3], .dy = call.t[4], .x = call.t[5], .y = call.t[6]};
     j.mean = call.t[7];
-    j.invstd = call.t[8];
+    const float *invstd = call.t[8];
     j.scale = scale;
     j.mean_dy = mean_dy;
-    j.mean_dyx = mean_dyx;
-    j.partial = mean_dyx + channels;
+    j.slope = slope;
+    j.partial = slope + channels;
     ck_parallel_for(blocks, gradient_sums, &j);
     for (int64_t c = 0; c < channels; c++) {
         double s1 = 0, s2 = 0;
@@ -170,11 +181,12 @@ ck_status ck_cpu_batchnorm_backward(ck_cpu_call call) {
             s1 += j.partial[b * 2 * channels + c];
             s2 += j.partial[(b * 2 + 1) * channels + c];
         }
+        s2 *= invstd[c];
         dbeta[c] = (float)s1;
         dgamma[c] = (float)s2;
-        scale[c] = gamma[c] * j.invstd[c];
+        scale[c] = gamma[c] * invstd[c];
         mean_dy[c] = (float)(s1 / (double)p->rows);
-        mean_dyx[c] = (float)(s2 / (double)p->rows);
+        slope[c] = (float)(invstd[c] * s2 / (double)p->rows);
     }
     ck_parallel_for(blocks, gradient, &j);
     return CK_OK;

@@ -35,22 +35,26 @@ CK_SIMD static void scaled_difference(float *restrict y, const float *restrict a
 }
 
 // Sixteen running sums, so that the loop vectorises without changing its order from machine to machine.
-CK_SIMD static double squares(const float *restrict a, const float *restrict b, int64_t count) {
-    double sum[16] = {0};
-    int64_t i = 0;
-    for (; i + 16 <= count; i += 16)
-        for (int64_t l = 0; l < 16; l++) {
-            double d = b ? (double)a[i + l] - (double)b[i + l] : (double)a[i + l];
-            sum[l] += d * d;
-        }
-    for (; i < count; i++) {
-        double d = b ? (double)a[i] - (double)b[i] : (double)a[i];
-        sum[i % 16] += d * d;
+#define DEFINE_SQUARES(name, parameters, term)                                                                         \
+    CK_SIMD static double name parameters {                                                                            \
+        double sum[16] = {0}, total = 0;                                                                               \
+        int64_t first = 0;                                                                                             \
+        for (; first + 16 <= count; first += 16)                                                                       \
+            for (int64_t l = 0; l < 16; l++) {                                                                         \
+                int64_t i = first + l;                                                                                 \
+                double d = term;                                                                                       \
+                sum[l] += d * d;                                                                                       \
+            }                                                                                                          \
+        for (int64_t i = first; i < count; i++) {                                                                      \
+            double d = term;                                                                                           \
+            sum[i % 16] += d * d;                                                                                      \
+        }                                                                                                              \
+        for (int64_t l = 0; l < 16; l++) total += sum[l];                                                              \
+        return total;                                                                                                  \
     }
-    double total = 0;
-    for (int64_t l = 0; l < 16; l++) total += sum[l];
-    return total;
-}
+DEFINE_SQUARES(squares, (const float *restrict a, int64_t count), (double)a[i])
+DEFINE_SQUARES(squared_differences, (const float *restrict a, const float *restrict b, int64_t count),
+               (double)a[i] - (double)b[i])
 
 static void add_block(struct job *j, int64_t index, int64_t first, int64_t count) {
     (void)index;
@@ -69,7 +73,7 @@ static void difference_block(struct job *j, int64_t index, int64_t first, int64_
     scaled_difference(j->y + first, j->a + first, j->b + first, j->factor, count);
 }
 static void squares_block(struct job *j, int64_t index, int64_t first, int64_t count) {
-    j->partial[index] = squares(j->a + first, j->b ? j->b + first : NULL, count);
+    j->partial[index] = j->b ? squared_differences(j->a + first, j->b + first, count) : squares(j->a + first, count);
 }
 
 BLOCK_TASK(add_block)

@@ -457,7 +457,10 @@ static void weight_channel(void *context, int64_t index, int worker) {
     weight_output(j->dw + index * 9 * c, j->du + index * c, c, j->p.k * c);
 }
 
-static int64_t weight_room(const conv2d *p) { return tiles_in(p, SHARED_CACHE / 2); }
+// As many tiles at a time as outweigh the reading and writing of dU between blocks.
+static int64_t weight_room(const conv2d *p) {
+    return tiles_in(p, ck_max64(SHARED_CACHE / 4, F * (int64_t)sizeof(float) * p->c * p->k * 5 / 4));
+}
 
 void ck_winograd_weight(float *dw, const float *dy, const float *x, const conv2d *p, float *scratch) {
     int64_t room = weight_room(p), all = tile_count(p);
