@@ -24,7 +24,9 @@ let package = Package(
         .target(name: "OCCData", dependencies: ["OCCEngine", "CImageIO"]),
         .target(name: "OCCDetectors", dependencies: ["OCCEngine"]),
         .target(name: "OneClass", dependencies: ["OCCNetworks", "OCCData", "OCCDetectors"]),
-        .executableTarget(name: "occ-gpu", dependencies: ["OneClass"]),
+        .target(name: "OCCCommandLine", dependencies: ["OneClass"]),
+        .executableTarget(name: "occ-gpu", dependencies: ["OneClass", "OCCCommandLine"]),
+        .executableTarget(name: "occ-bench", dependencies: ["OneClass", "OCCCommandLine"], path: "bench/occ-bench"),
 
         .target(name: "TestSupport", dependencies: ["OCCEngine"], path: "Tests/TestSupport"),
         .testTarget(name: "BackendParityTests", dependencies: ["TestSupport"]),

@@ -118,7 +118,8 @@ public final class Trainer {
     }
 
     /// One step; the learning rate it had.
-    func advance() throws -> Double {
+    @discardableResult
+    package func advance() throws -> Double {
         let rate = try stage()
         try plan.run()
         step += 1

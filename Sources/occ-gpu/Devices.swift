@@ -1,3 +1,4 @@
+import OCCCommandLine
 import OneClass
 
 let devicesCommand = Command(

@@ -1,14 +1,6 @@
 import Foundation
+import OCCCommandLine
 import OneClass
-
-/// Writes to standard error, which is for people; standard output is for results.
-func say(_ text: String) { FileHandle.standardError.write(Data((text + "\n").utf8)) }
-
-/// Writes a JSON object to standard output.
-func printJSON(_ object: [String: Any]) throws {
-    let options: JSONSerialization.WritingOptions = [.sortedKeys, .withoutEscapingSlashes, .prettyPrinted]
-    print(String(decoding: try JSONSerialization.data(withJSONObject: object, options: options), as: UTF8.self))
-}
 
 /// How a run is going: one line that renews itself on a terminal, a plain line now and then elsewhere.
 final class Progress {

@@ -1,3 +1,4 @@
+import OCCCommandLine
 import OneClass
 
 /// The options that make a `RunConfiguration`, shared by train, protocol and plan.

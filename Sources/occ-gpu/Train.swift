@@ -1,4 +1,5 @@
 import Foundation
+import OCCCommandLine
 import OneClass
 
 let trainCommand = Command(

@@ -1,7 +1,7 @@
 """Writes the whole-model fixtures: from weights and images that both sides compute from their names, PyTorch's losses of
 ten SGD steps, the gradients of the first, features in inference mode after the last, and, before the first, the gradient
 of a weighted sum of features with respect to the images; all in double precision. A case is only worth something when it is well conditioned:
-the script refuses one that PyTorch's own single precision misses.
+the script refuses one where PyTorch's own single precision, or rounding the weights to it at random, misses the losses.
 
     python Tests/Fixtures/make_model_fixtures.py        (PyTorch 2.15, numpy)
 """
@@ -22,11 +22,11 @@ from networks import Model, nt_xent  # noqa: E402
 MOMENTUM, DECAY, TEMPERATURE = 0.9, 3e-4, 0.2
 # Fifty layers at random weights are chaotic: one step is all that two precisions agree on.
 CASES = {
-    "rotation": dict(depth="resnet18", width=0.0625, side=32, rows=32, head=[24, 16], logits=4, objective="cross-entropy", rate=0.001),
-    "contrastive": dict(depth="resnet18", width=0.0625, side=32, rows=32, head=[24, 12], logits=0, objective="cross-view", rate=0.001),
-    "simclr": dict(depth="resnet10", width=0.0625, side=32, rows=32, head=[24, 12], logits=0, objective="symmetric", rate=0.001),
+    "rotation": dict(depth="resnet18", width=0.0625, side=32, rows=64, head=[16], logits=4, objective="cross-entropy", rate=0.0002),
+    "contrastive": dict(depth="resnet18", width=0.0625, side=32, rows=64, head=[12], logits=0, objective="cross-view", rate=0.0005),
+    "simclr": dict(depth="resnet10", width=0.0625, side=32, rows=32, head=[24, 12], logits=0, objective="symmetric", rate=0.0002),
     "bottleneck": dict(depth="resnet50", width=0.0625, side=8, rows=16, head=[], logits=4, objective="cross-entropy", rate=1e-6, steps=1),
-    "large-stem": dict(depth="resnet10", width=0.0625, side=96, rows=8, head=[], logits=4, objective="cross-entropy", rate=0.001),
+    "large-stem": dict(depth="resnet10", width=0.0625, side=96, rows=8, head=[], logits=4, objective="cross-entropy", rate=0.0002),
 }
 
 
@@ -63,13 +63,16 @@ def save(path, metadata, tensors):
         file.write(struct.pack("<Q", len(text)) + text + data)
 
 
-def run(case, dtype):
+def run(case, dtype, noise=0):
     rows, side = case["rows"], case["side"]
     model = Model(case["depth"], case["width"], side, case["head"], case["logits"])
     with torch.no_grad():
         for key, parameter in model.named():
             parameter.copy_(torch.from_numpy(weight(key, tuple(parameter.shape))))
     model = model.to(dtype)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter *= 1 + noise * torch.randn_like(parameter)
     # NHWC, as the engine takes them.
     images = uniform("images", rows * side * side * 3).reshape(rows, side, side, 3).astype(np.float32)
     x = torch.from_numpy(images).permute(0, 3, 1, 2).contiguous().to(dtype)
@@ -106,11 +109,13 @@ def run(case, dtype):
 def make(name, case):
     losses, tensors = run(case, torch.float64)
     single_losses, single = run(case, torch.float32)
-    miss = max(abs(a - b) / a for a, b in zip(losses, single_losses))
+    torch.manual_seed(0)
+    trials = [single_losses] + [run(case, torch.float64, 2e-7)[0] for _ in range(12)]
+    miss = max(abs(a - b) / a for trial in trials for a, b in zip(losses, trial))
     nmse = {key: ((single[key] - value) ** 2).sum() / (value**2).sum() for key, value in tensors.items()
             if (value**2).sum() > 1e-12}
     worst = max(nmse, key=nmse.get)
-    print(f"{name}: losses {losses[0]:.4f} ... {losses[-1]:.4f}; single precision misses them by {miss:.1e}, "
+    print(f"{name}: losses {losses[0]:.4f} ... {losses[-1]:.4f}; rounding misses them by {miss:.1e}, "
           f"{worst} by an NMSE of {nmse[worst]:.1e}")
     assert miss < 3e-5 and nmse[worst] < 3e-5, "badly conditioned"
     tensors = {key: value.astype(np.float32) for key, value in tensors.items()}

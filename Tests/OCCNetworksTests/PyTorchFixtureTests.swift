@@ -32,8 +32,8 @@ import Testing
         return NamedWeights(name: name, shape: shape, values: values.map(Float.init))
     }
 
-    /// Strict, all ten losses within 1e-4. Ten steps of a small network amplify rounding a thousandfold (PyTorch in double
-    /// precision, its weights changed by 3e-6, misses its own losses by 1 %), so the fast mode is held to its first step.
+    /// All in strict mode; the fast one, whose rounding a small network's ten steps can amplify a thousandfold, is held to the
+    /// first step.
     @Test(arguments: ["rotation", "contrastive", "simclr", "bottleneck", "large-stem"], MathMode.allCases)
     func agreesWithPyTorch(_ name: String, _ math: MathMode) throws {
         let file = try TensorFile(contentsOf: fixturePath("model-\(name).safetensors"))

@@ -2,18 +2,18 @@ import Foundation
 import OneClass
 
 /// One option of a command.
-struct Option: Sendable {
-    enum Value: Sendable {
+package struct Option: Sendable {
+    package enum Value: Sendable {
         case flag
         /// What stands for the value in the help.
         case value(String)
     }
 
-    let name: String
-    let value: Value
-    let help: String
+    package let name: String
+    package let value: Value
+    package let help: String
 
-    init(_ name: String, _ placeholder: String? = nil, _ help: String) {
+    package init(_ name: String, _ placeholder: String? = nil, _ help: String) {
         self.name = name
         value = placeholder.map { .value($0) } ?? .flag
         self.help = help
@@ -21,17 +21,29 @@ struct Option: Sendable {
 }
 
 /// A command: what its help says, and what it does.
-struct Command: Sendable {
-    let name: String
-    let summary: String
+package struct Command: Sendable {
+    package let name: String
+    package let summary: String
     let usage: String
     let examples: [String]
-    let options: [Option]
+    package let options: [Option]
     let run: @Sendable (Arguments) throws -> Void
 
-    var help: String {
+    package init(
+        name: String, summary: String, usage: String, examples: [String], options: [Option],
+        run: @escaping @Sendable (Arguments) throws -> Void
+    ) {
+        self.name = name
+        self.summary = summary
+        self.usage = usage
+        self.examples = examples
+        self.options = options
+        self.run = run
+    }
+
+    func help(of program: String) -> String {
         let width = (options.map { label($0).count }.max() ?? 0) + 2
-        var lines = [summary, "", "USAGE", "  occ-gpu \(name) \(usage)", "", "EXAMPLES"] + examples.map { "  \($0)" }
+        var lines = [summary, "", "USAGE", "  \(program) \(name) \(usage)", "", "EXAMPLES"] + examples.map { "  \($0)" }
         lines += ["", "OPTIONS"]
         for option in options + [Option("help", nil, "Show this.")] {
             let words = option.help.split(separator: " ")
@@ -55,12 +67,12 @@ struct Command: Sendable {
 }
 
 /// The words after a command, checked against its options.
-struct Arguments {
+package struct Arguments {
     private var values: [String: String] = [:]
     private var flags: Set<String> = []
-    private(set) var positionals: [String] = []
+    package private(set) var positionals: [String] = []
 
-    init(_ words: [String], of command: Command) throws {
+    package init(_ words: [String], of command: Command) throws {
         var index = 0, optionsEnded = false
         while index < words.count {
             let word = words[index]
@@ -78,8 +90,8 @@ struct Arguments {
             guard word.hasPrefix("--"), let option = command.options.first(where: { $0.name == name }) else {
                 let nearest = nearestMatch(to: name, in: command.options.map(\.name)).map { "Did you mean --\($0)? " } ?? ""
                 throw OCCError(
-                    .usage, "occ-gpu \(command.name) has no option \(word)",
-                    remedy: "\(nearest)See occ-gpu \(command.name) --help.")
+                    .usage, "\(command.name) has no option \(word)",
+                    remedy: "\(nearest)See \(command.name) --help.")
             }
             switch option.value {
             case .flag:
@@ -97,17 +109,17 @@ struct Arguments {
         }
     }
 
-    func has(_ name: String) -> Bool { flags.contains(name) }
-    subscript(name: String) -> String? { values[name] }
+    package func has(_ name: String) -> Bool { flags.contains(name) }
+    package subscript(name: String) -> String? { values[name] }
 
     /// The value of an option as a number, a name, ...
-    func value<T: LosslessStringConvertible>(_ name: String, as type: T.Type) throws -> T? {
+    package func value<T: LosslessStringConvertible>(_ name: String, as type: T.Type) throws -> T? {
         guard let text = values[name] else { return nil }
         guard let value = T(text) else { throw OCCError(.usage, "--\(name): '\(text)' is no \(typeName(T.self))") }
         return value
     }
 
-    func value<T: RawRepresentable & CaseIterable>(_ name: String, as type: T.Type) throws -> T?
+    package func value<T: RawRepresentable & CaseIterable>(_ name: String, as type: T.Type) throws -> T?
     where T.RawValue == String {
         guard let text = values[name] else { return nil }
         guard let value = T(rawValue: text) else {
@@ -119,7 +131,7 @@ struct Arguments {
     }
 
     /// Comma-separated whole numbers, or `none`.
-    func integers(_ name: String) throws -> [Int]? {
+    package func integers(_ name: String) throws -> [Int]? {
         guard let text = values[name] else { return nil }
         if text == "none" { return [] }
         return try text.split(separator: ",", omittingEmptySubsequences: false).map { part in

@@ -1,0 +1,60 @@
+import Foundation
+import OneClass
+
+/// Writes to standard error, which is for people; standard output is for results.
+package func say(_ text: String) { FileHandle.standardError.write(Data((text + "\n").utf8)) }
+
+/// Writes a JSON object to standard output.
+package func printJSON(_ object: [String: Any]) throws {
+    let options: JSONSerialization.WritingOptions = [.sortedKeys, .withoutEscapingSlashes, .prettyPrinted]
+    print(String(decoding: try JSONSerialization.data(withJSONObject: object, options: options), as: UTF8.self))
+}
+
+/// A program of several commands.
+package struct CommandLineProgram: Sendable {
+    let name: String
+    let summary: String
+    let commands: [Command]
+    /// Printed below the list of commands.
+    let hint: String
+
+    package init(name: String, summary: String, commands: [Command], hint: String) {
+        self.name = name
+        self.summary = summary
+        self.commands = commands
+        self.hint = hint
+    }
+
+    private var overview: String {
+        let width = commands.map(\.name.count).max()! + 2
+        let list = commands.map { "  " + $0.name.padding(toLength: width, withPad: " ", startingAt: 0) + $0.summary }
+        return "\(summary)\n\nUSAGE\n  \(name) COMMAND [OPTIONS]\n\nCOMMANDS\n\(list.joined(separator: "\n"))\n\n\(hint)"
+    }
+
+    private func run(_ words: [String]) throws {
+        guard let first = words.first, first != "--help", first != "-h" else { return print(overview) }
+        if first == "help", words.count == 1 { return print(overview) }
+        let wanted = first == "help" ? words[1] : first
+        guard let command = commands.first(where: { $0.name == wanted }) else {
+            let nearest = nearestMatch(to: wanted, in: commands.map(\.name)).map { "Did you mean '\($0)'? " } ?? ""
+            throw OCCError(.usage, "\(name) has no command '\(wanted)'", remedy: "\(nearest)See \(name) --help.")
+        }
+        if first == "help" || words.dropFirst().contains(where: { $0 == "--help" || $0 == "-h" }) {
+            return print(command.help(of: name))
+        }
+        try command.run(try Arguments(Array(words.dropFirst()), of: command))
+    }
+
+    /// Runs the command that the process was started with; exits with its error's code.
+    package func main() {
+        do {
+            try run(Array(CommandLine.arguments.dropFirst()))
+        } catch let error as OCCError {
+            say("\(error.kind == .preempted ? "stopped" : "error"): \(error)")
+            exit(error.kind.rawValue)
+        } catch {
+            say("error: \(error)")
+            exit(1)
+        }
+    }
+}

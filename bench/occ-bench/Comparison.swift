@@ -1,0 +1,83 @@
+import Foundation
+import OCCCommandLine
+import OneClass
+
+/// One piece of work, timed here and by peers in turn.
+struct Comparison {
+    let name: String
+    /// What a second of it is worth, such as images.
+    let items: Double
+    let unit: String
+    /// One repetition of ours.
+    let body: () throws -> Void
+    /// The jobs of the peers, see bench/peers/serve.py.
+    let peers: [[String: Any]]
+
+    struct Timing {
+        let name: String
+        let seconds: [Double]
+        let peakBytes: Int?
+        /// The middle one of the sorted repetitions.
+        var median: Double { seconds.sorted()[seconds.count / 2] }
+    }
+
+    struct Result {
+        let name: String
+        let ours: Timing
+        let peers: [Timing]
+        let items: Double
+        let unit: String
+
+        var best: Timing? { peers.min { $0.median < $1.median } }
+        /// The best peer's median time over ours; above 1 we are faster.
+        var ratio: Double? { best.map { $0.median / ours.median } }
+
+        var json: [String: Any] {
+            func fields(_ timing: Timing) -> [String: Any] {
+                var result: [String: Any] = ["name": timing.name, "median_seconds": timing.median, "seconds": timing.seconds]
+                if let bytes = timing.peakBytes { result["peak_bytes"] = bytes }
+                return result
+            }
+            var result: [String: Any] = ["work": name, "ours": fields(ours), "peers": peers.map(fields)]
+            if let ratio { result["ratio"] = ratio }
+            return result
+        }
+
+        var lines: [String] {
+            func line(_ timing: Timing) -> String {
+                let rate = items / timing.median
+                let memory = timing.peakBytes.map { "  peak " + formatBytes($0) } ?? ""
+                return "  " + timing.name.padding(toLength: 34, withPad: " ", startingAt: 0)
+                    + String(format: "%10.2f ms %12.1f ", 1e3 * timing.median, rate) + "\(unit)/s" + memory
+            }
+            var result = [name, line(ours)] + peers.map(line)
+            if let ratio, let best { result.append(String(format: "  %.2f times as fast as ", ratio) + best.name) }
+            return result
+        }
+    }
+
+    /// Alternates ours and every peer's, after one repetition each that does not count.
+    func run(repetitions: Int, python: String?) throws -> Result {
+        let processes = try python.map { python in try peers.map { try Peer(python: python, job: $0) } } ?? []
+        var ours: [Double] = [], theirs = processes.map { _ in [Double]() }, peaks = processes.map { _ in 0 }
+        for repetition in 0...repetitions {
+            let start = ContinuousClock.now
+            try body()
+            let elapsed = ContinuousClock.now - start
+            let seconds = Double(elapsed.components.seconds) + 1e-18 * Double(elapsed.components.attoseconds)
+            if repetition > 0 { ours.append(seconds) }
+            for (index, process) in processes.enumerated() {
+                let measured = try process.repetition()
+                if repetition > 0 { theirs[index].append(measured.seconds) }
+                peaks[index] = max(peaks[index], measured.peakBytes)
+            }
+        }
+        var usage = rusage()
+        getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
+        return Result(
+            name: name, ours: Timing(name: "occ-gpu", seconds: ours, peakBytes: usage.ru_maxrss * 1024),
+            peers: processes.indices.map {
+                Timing(name: processes[$0].name, seconds: theirs[$0], peakBytes: peaks[$0])
+            }, items: items, unit: unit)
+    }
+}

@@ -1,0 +1,115 @@
+import Foundation
+import OneClass
+
+/// The pieces of work that are compared, by command. A workload's name is its key in bench/thresholds.json.
+enum Workloads {
+    static let groups = ["step", "infer", "detectors", "augment"]
+
+    /// Builds each comparison when its turn comes, so that only one holds memory at a time.
+    static func all(_ group: String, threads: Int) throws -> [(name: String, make: () throws -> Comparison)] {
+        switch group {
+        case "step":
+            return [
+                ("contrastive step, 32 pairs, width 1", { try step(.contrastive, width: 1, threads: threads) }),
+                ("contrastive step, 32 pairs, width 0.25", { try step(.contrastive, width: 0.25, threads: threads) }),
+                ("rotation step, 64 x 4, width 1", { try step(.rotation, width: 1, threads: threads) }),
+                ("rotation step, 64 x 4, width 0.25", { try step(.rotation, width: 0.25, threads: threads) }),
+            ]
+        case "infer":
+            return [("inference, batch 128, width 1", { try inference(width: 1, threads: threads) })]
+        case "detectors":
+            return [
+                ("KDE, 5k queries x 10k x 512", { try kernelDensity(threads: threads) }),
+                ("OC-SVM RBF fit, 5k x 512", { try oneClassSVM(threads: threads) }),
+            ]
+        case "augment": return [("augmentation, 256 views", { try augmentation(threads: threads) })]
+        default: throw OCCError(.usage, "there is no benchmark '\(group)'", remedy: "There is: \(groups.joined(separator: ", ")).")
+        }
+    }
+
+    private static func configuration(_ method: RunConfiguration.MethodKind, width: Double) -> RunConfiguration {
+        var c = RunConfiguration()
+        (c.method, c.width, c.steps) = (method, width, 1_000_000)
+        return c
+    }
+
+    private static func images() throws -> OneClassSplit { try OneClassSplit(ImageDataset.load("builtin:shapes"), normal: nil) }
+
+    /// A training step of ResNet-18 at 32 x 32 with the paper's head. Ours includes gathering the batch and the augmentation;
+    /// the peers' batches are ready.
+    private static func step(_ method: RunConfiguration.MethodKind, width: Double, threads: Int) throws -> Comparison {
+        let trainer = try Trainer(
+            configuration: configuration(method, width: width), images: try images().train, device: try .cpu(threads: threads))
+        let pairs = method == .rotation ? "rotation step, 64 x 4" : "contrastive step, 32 pairs"
+        return Comparison(
+            name: "\(pairs), width \(formatted(width))", items: Double(trainer.imagesPerStep), unit: "images",
+            body: { try trainer.advance() },
+            peers: ["channels_last", "eager", "compile"].map {
+                [
+                    "work": "step", "form": $0, "method": method.rawValue, "width": width, "rows": trainer.imagesPerStep,
+                    "threads": threads,
+                ]
+            })
+    }
+
+    private static func inference(width: Double, threads: Int) throws -> Comparison {
+        let split = try images()
+        let trainer = try Trainer(
+            configuration: configuration(.rotation, width: width), images: split.train, device: try .cpu(threads: threads))
+        let batch = split.test.subset(0..<128)
+        return Comparison(
+            name: "inference, batch 128, width \(formatted(width))", items: 128, unit: "images",
+            body: { _ = try trainer.features(of: batch) },
+            peers: ["channels_last", "eager", "compile"].map {
+                ["work": "infer", "form": $0, "width": width, "rows": 128, "threads": threads]
+            })
+    }
+
+    private static func normals(_ rows: Int, _ columns: Int, seed: UInt64) -> FeatureMatrix {
+        var random = CounterRandom(seed: seed, stream: 0xBE7C)
+        return FeatureMatrix(rows: rows, columns: columns, values: (0..<rows * columns).map { _ in Float(random.normal() + 0.5) })
+    }
+
+    private static func kernelDensity(threads: Int) throws -> Comparison {
+        _ = try Device.cpu(threads: threads)
+        let detector = try DetectorKind.kde.fit(normals(10_000, 512, seed: 1)), queries = normals(5000, 512, seed: 2)
+        return Comparison(
+            name: "KDE, 5k queries x 10k x 512", items: 5000, unit: "queries", body: { _ = try detector.scores(queries) },
+            peers: [["work": "kde", "queries": 5000, "rows": 10_000, "columns": 512, "threads": threads]])
+    }
+
+    private static func oneClassSVM(threads: Int) throws -> Comparison {
+        _ = try Device.cpu(threads: threads)
+        let features = normals(5000, 512, seed: 3)
+        var options = DetectorOptions()
+        options.tolerance = 1e-3  // scikit-learn's
+        return Comparison(
+            name: "OC-SVM RBF fit, 5k x 512", items: 5000, unit: "rows",
+            body: { _ = try DetectorKind.ocsvmRBF.fit(features, options: options) },
+            peers: [["work": "ocsvm", "rows": 5000, "columns": 512, "threads": threads]])
+    }
+
+    /// The standard recipe on 256 images of 32 x 32.
+    private static func augmentation(threads: Int) throws -> Comparison {
+        let program = Program(device: try .cpu(threads: threads)), split = try images()
+        let (plan, (data, indices)) = try program.add("augment", .inference) { plan in
+            let data = try plan.input("data", [split.train.count, 32, 32, 3], type: .uint8)
+            let indices = try plan.input("indices", [256], type: .int32)
+            plan.keep(AugmentationRecipe.standard(gather(data, indices: indices, in: plan), in: plan))
+            return (data, indices)
+        }
+        try program.load()
+        try program.write(split.train.pixels, to: data)
+        try program.write((0..<Int32(256)).map { $0 }, to: indices)
+        var step = 0
+        return Comparison(
+            name: "augmentation, 256 views", items: 256, unit: "views",
+            body: {
+                try program.setStep(seed: 1, step: step, learningRate: 0)
+                try plan.run()
+                step += 1
+            }, peers: [["work": "augment", "rows": 256, "threads": threads]])
+    }
+
+    private static func formatted(_ width: Double) -> String { width == 1 ? "1" : "\(width)" }
+}

@@ -1,0 +1,106 @@
+"""The peers of occ-bench: reads a job (one line of JSON), then does it once for every further line and prints the time.
+
+    {"work": "step", "form": "channels_last", "method": "contrastive", "width": 1, "rows": 64, "threads": 2}
+"""
+
+import json
+import os
+import resource
+import sys
+import time
+
+job = json.loads(sys.stdin.readline())
+threads = job["threads"] or len(os.sched_getaffinity(0))
+os.environ.setdefault("OMP_NUM_THREADS", str(threads))
+
+import numpy as np  # noqa: E402
+import torch  # noqa: E402
+import torch.nn.functional as F  # noqa: E402
+
+from networks import Model, initialize, nt_xent  # noqa: E402
+
+# Compilers talk; the answers have standard output to themselves.
+answers = os.fdopen(os.dup(1), "w")
+os.dup2(2, 1)
+torch.set_num_threads(threads)
+torch.manual_seed(0)
+
+
+def answer(**fields):
+    answers.write(json.dumps(fields) + "\n")
+    answers.flush()
+
+
+def form(model, x):
+    if job["form"] == "channels_last":
+        model, x = model.to(memory_format=torch.channels_last), x.to(memory_format=torch.channels_last)
+    return (torch.compile(model) if job["form"] == "compile" else model), x
+
+
+def step():
+    rotation = job["method"] == "rotation"
+    model = Model("resnet18", job["width"], 32, [512] * 8 + ([] if rotation else [128]), 4 if rotation else 0)
+    initialize(model)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9, weight_decay=3e-4)
+    run, x = form(model, torch.rand(job["rows"], 3, 32, 32))
+    labels = torch.arange(job["rows"]) % 4
+
+    def once():
+        output = run(x)
+        loss = F.cross_entropy(output, labels) if rotation else nt_xent(output, 0.2, "cross-view")
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+
+    return once, f"PyTorch {torch.__version__} {job['form']}"
+
+
+def infer():
+    model = Model("resnet18", job["width"], 32, [], 4).encoder.eval()
+    run, x = form(model, torch.rand(job["rows"], 3, 32, 32))
+
+    @torch.no_grad()
+    def once():
+        run(x)
+
+    return once, f"PyTorch {torch.__version__} {job['form']}"
+
+
+def normals(rows):
+    x = np.random.default_rng(0).normal(size=(rows, job["columns"])) + 0.5
+    return x / np.linalg.norm(x, axis=1, keepdims=True)
+
+
+def kde():
+    import sklearn
+    from sklearn.neighbors import KernelDensity
+
+    train, queries = normals(job["rows"]), normals(job["queries"])
+    gamma = 10 / (train.shape[1] * train.var())
+    model = KernelDensity(bandwidth=np.sqrt(1 / (2 * gamma))).fit(train)
+    return lambda: model.score_samples(queries), f"scikit-learn {sklearn.__version__}"
+
+
+def ocsvm():
+    import sklearn
+    from sklearn.svm import OneClassSVM
+
+    train = normals(job["rows"])
+    gamma = 10 / (train.shape[1] * train.var())
+    return lambda: OneClassSVM(kernel="rbf", gamma=gamma, nu=0.5).fit(train), f"scikit-learn {sklearn.__version__}"
+
+
+def augment():
+    from train_torch import augment as recipe
+
+    x = torch.rand(job["rows"], 3, 32, 32)
+    return lambda: recipe(x), f"PyTorch {torch.__version__}"
+
+
+once, name = {"step": step, "infer": infer, "kde": kde, "ocsvm": ocsvm, "augment": augment}[job["work"]]()
+answer(name=name)
+for _ in sys.stdin:
+    start = time.perf_counter()
+    once()
+    seconds = time.perf_counter() - start
+    answer(seconds=seconds, peak_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
