@@ -26,7 +26,8 @@ let package = Package(
         .target(name: "OneClass", dependencies: ["OCCNetworks", "OCCData", "OCCDetectors"]),
         .target(name: "OCCCommandLine", dependencies: ["OneClass"]),
         .executableTarget(name: "occ-gpu", dependencies: ["OneClass", "OCCCommandLine"]),
-        .executableTarget(name: "occ-bench", dependencies: ["OneClass", "OCCCommandLine"], path: "bench/occ-bench"),
+        .executableTarget(
+            name: "occ-bench", dependencies: ["OneClass", "OCCCommandLine"], path: "bench/occ-bench"),
 
         .target(name: "TestSupport", dependencies: ["OCCEngine"], path: "Tests/TestSupport"),
         .testTarget(name: "BackendParityTests", dependencies: ["TestSupport"]),

@@ -43,7 +43,9 @@ package struct Command: Sendable {
 
     func help(of program: String) -> String {
         let width = (options.map { label($0).count }.max() ?? 0) + 2
-        var lines = [summary, "", "USAGE", "  \(program) \(name) \(usage)", "", "EXAMPLES"] + examples.map { "  \($0)" }
+        var lines =
+            [summary, "", "USAGE", "  \(program) \(name) \(usage)", "", "EXAMPLES"]
+            + examples.map { "  \($0)" }
         lines += ["", "OPTIONS"]
         for option in options + [Option("help", nil, "Show this.")] {
             let words = option.help.split(separator: " ")
@@ -85,10 +87,13 @@ package struct Arguments {
                 optionsEnded = true
                 continue
             }
-            let parts = word.drop { $0 == "-" }.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+            let parts = word.drop { $0 == "-" }.split(
+                separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
             let name = String(parts[0])
             guard word.hasPrefix("--"), let option = command.options.first(where: { $0.name == name }) else {
-                let nearest = nearestMatch(to: name, in: command.options.map(\.name)).map { "Did you mean --\($0)? " } ?? ""
+                let nearest =
+                    nearestMatch(to: name, in: command.options.map(\.name)).map { "Did you mean --\($0)? " }
+                    ?? ""
                 throw OCCError(
                     .usage, "\(command.name) has no option \(word)",
                     remedy: "\(nearest)See \(command.name) --help.")
@@ -101,7 +106,9 @@ package struct Arguments {
                 if parts.count == 2 {
                     values[name] = String(parts[1])
                 } else {
-                    guard index < words.count else { throw OCCError(.usage, "--\(name) needs a value, \(placeholder)") }
+                    guard index < words.count else {
+                        throw OCCError(.usage, "--\(name) needs a value, \(placeholder)")
+                    }
                     values[name] = words[index]
                     index += 1
                 }
@@ -115,19 +122,35 @@ package struct Arguments {
     /// The value of an option as a number, a name, ...
     package func value<T: LosslessStringConvertible>(_ name: String, as type: T.Type) throws -> T? {
         guard let text = values[name] else { return nil }
-        guard let value = T(text) else { throw OCCError(.usage, "--\(name): '\(text)' is no \(typeName(T.self))") }
+        guard let value = T(text) else {
+            throw OCCError(.usage, "--\(name): '\(text)' is no \(typeName(T.self))")
+        }
         return value
     }
 
     package func value<T: RawRepresentable & CaseIterable>(_ name: String, as type: T.Type) throws -> T?
     where T.RawValue == String {
-        guard let text = values[name] else { return nil }
-        guard let value = T(rawValue: text) else {
-            let nearest = nearestMatch(to: text, in: T.allCases.map(\.rawValue)).map { "Did you mean \($0)? " } ?? ""
-            let list = T.allCases.map(\.rawValue).joined(separator: ", ")
-            throw OCCError(.usage, "--\(name): there is no '\(text)'", remedy: "\(nearest)There is: \(list).")
+        try values[name].map { try choice($0, of: name) }
+    }
+
+    /// Comma-separated names.
+    package func list<T: RawRepresentable & CaseIterable>(_ name: String, of type: T.Type) throws -> [T]?
+    where T.RawValue == String {
+        try values[name].map { text in
+            try text.split(separator: ",", omittingEmptySubsequences: false).map {
+                try choice(String($0), of: name)
+            }
         }
-        return value
+    }
+
+    private func choice<T: RawRepresentable & CaseIterable>(_ text: String, of name: String) throws -> T
+    where T.RawValue == String {
+        if let value = T(rawValue: text) { return value }
+        let names = T.allCases.map(\.rawValue)
+        let nearest = nearestMatch(to: text, in: names).map { "Did you mean \($0)? " } ?? ""
+        throw OCCError(
+            .usage, "--\(name): there is no '\(text)'",
+            remedy: "\(nearest)There is: \(names.joined(separator: ", ")).")
     }
 
     /// Comma-separated whole numbers, or `none`.
@@ -139,9 +162,10 @@ package struct Arguments {
             let factors = part.split(separator: "x").map { Int($0) }
             switch factors.count {
             case 1: if let value = factors[0] { return [value] }
-            case 2: if let value = factors[0], let count = factors[1], (1...64).contains(count) {
-                return [Int](repeating: value, count: count)
-            }
+            case 2:
+                if let value = factors[0], let count = factors[1], (1...64).contains(count) {
+                    return [Int](repeating: value, count: count)
+                }
             default: break
             }
             throw OCCError(.usage, "--\(name): '\(part)' is not a width", remedy: "Write 512x8,128, or none.")

@@ -7,7 +7,8 @@ package func say(_ text: String) { FileHandle.standardError.write(Data((text + "
 /// Writes a JSON object to standard output.
 package func printJSON(_ object: [String: Any]) throws {
     let options: JSONSerialization.WritingOptions = [.sortedKeys, .withoutEscapingSlashes, .prettyPrinted]
-    print(String(decoding: try JSONSerialization.data(withJSONObject: object, options: options), as: UTF8.self))
+    print(
+        String(decoding: try JSONSerialization.data(withJSONObject: object, options: options), as: UTF8.self))
 }
 
 /// A program of several commands.
@@ -27,8 +28,11 @@ package struct CommandLineProgram: Sendable {
 
     private var overview: String {
         let width = commands.map(\.name.count).max()! + 2
-        let list = commands.map { "  " + $0.name.padding(toLength: width, withPad: " ", startingAt: 0) + $0.summary }
-        return "\(summary)\n\nUSAGE\n  \(name) COMMAND [OPTIONS]\n\nCOMMANDS\n\(list.joined(separator: "\n"))\n\n\(hint)"
+        let list = commands.map {
+            "  " + $0.name.padding(toLength: width, withPad: " ", startingAt: 0) + $0.summary
+        }
+        return
+            "\(summary)\n\nUSAGE\n  \(name) COMMAND [OPTIONS]\n\nCOMMANDS\n\(list.joined(separator: "\n"))\n\n\(hint)"
     }
 
     private func run(_ words: [String]) throws {
@@ -36,8 +40,10 @@ package struct CommandLineProgram: Sendable {
         if first == "help", words.count == 1 { return print(overview) }
         let wanted = first == "help" ? words[1] : first
         guard let command = commands.first(where: { $0.name == wanted }) else {
-            let nearest = nearestMatch(to: wanted, in: commands.map(\.name)).map { "Did you mean '\($0)'? " } ?? ""
-            throw OCCError(.usage, "\(name) has no command '\(wanted)'", remedy: "\(nearest)See \(name) --help.")
+            let nearest =
+                nearestMatch(to: wanted, in: commands.map(\.name)).map { "Did you mean '\($0)'? " } ?? ""
+            throw OCCError(
+                .usage, "\(name) has no command '\(wanted)'", remedy: "\(nearest)See \(name) --help.")
         }
         if first == "help" || words.dropFirst().contains(where: { $0 == "--help" || $0 == "-h" }) {
             return print(command.help(of: name))

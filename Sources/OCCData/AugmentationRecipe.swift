@@ -33,14 +33,17 @@ public struct AugmentationRecipe: Sendable, Equatable, CustomStringConvertible {
 
     /// - Throws: `OCCError(.usage)` naming the part that is not understood.
     public init(_ text: String) throws {
-        steps = text == "none" ? [] : try text.split(separator: "+", omittingEmptySubsequences: false).map(Self.parse)
+        steps =
+            text == "none"
+            ? [] : try text.split(separator: "+", omittingEmptySubsequences: false).map(Self.parse)
     }
 
     private static func parse(_ part: Substring) throws -> Step {
         func fail(_ why: String) -> OCCError {
             OCCError(
                 .usage, "augmentation '\(part)': \(why)",
-                remedy: "A recipe looks like cnr0.5+hflip+jitter_b0.4_c0.4_s0.4_h0.4+gray0.2+blur0.5, or none.")
+                remedy:
+                    "A recipe looks like cnr0.5+hflip+jitter_b0.4_c0.4_s0.4_h0.4+gray0.2+blur0.5, or none.")
         }
         func number(after prefix: String, in text: Substring, _ range: ClosedRange<Double>) throws -> Double {
             guard let value = Double(text.dropFirst(prefix.count)), range.contains(value) else {
@@ -84,8 +87,8 @@ public struct AugmentationRecipe: Sendable, Equatable, CustomStringConvertible {
         }.joined(separator: "+")
     }
 
-    /// Appends the operations to a plan; images are [N,S,S,3] in 0...1. Each image draws its own numbers from the
-    /// step-state's seed and step, and its row.
+    /// Appends the operations to a plan; images are [N,S,S,3] in 0...1. Each image draws its own numbers from
+    /// the step-state's seed and step, and its row.
     public func callAsFunction(_ images: Tensor, in plan: PlanBuilder) -> Tensor {
         var x = images
         for (index, step) in steps.enumerated() {
@@ -126,7 +129,8 @@ public struct AugmentationRecipe: Sendable, Equatable, CustomStringConvertible {
 public func gather(_ data: Tensor, indices: Tensor, in plan: PlanBuilder) -> Tensor {
     let y = plan.transient("images", [indices.shape[0]] + data.shape.dropFirst())
     plan.append(
-        .CK_KIND_gather, "gather", [y, data, indices], imageParams(y, stream: 0), flop: y.count, output: y, from: [])
+        .CK_KIND_gather, "gather", [y, data, indices], imageParams(y, stream: 0), flop: y.count, output: y,
+        from: [])
     return y
 }
 

@@ -8,12 +8,14 @@ enum BuiltinDataset {
         let parts = location.dropFirst("builtin".count).drop { $0 == ":" }.split(separator: ",")
         let name = parts.first.map(String.init) ?? "shapes"
         guard name == "shapes" else {
-            throw OCCError(.usage, "\(location): no such built-in data set", remedy: "There is builtin:shapes.")
+            throw OCCError(
+                .usage, "\(location): no such built-in data set", remedy: "There is builtin:shapes.")
         }
         var seed: UInt64 = 1
         for option in parts.dropFirst() {
             guard option.hasPrefix("seed="), let value = UInt64(option.dropFirst(5)) else {
-                throw OCCError(.usage, "\(location): '\(option)' is not understood", remedy: "There is seed=NUMBER.")
+                throw OCCError(
+                    .usage, "\(location): '\(option)' is not understood", remedy: "There is seed=NUMBER.")
             }
             seed = value
         }
@@ -21,8 +23,9 @@ enum BuiltinDataset {
     }
 }
 
-/// Photographs, so to speak, of one manufactured part: a plate with a hole at the top, two printed bars and a chamfered
-/// corner, on varied grounds under varied light. Defects: turned, broken, unprinted, a wrong part, contaminated.
+/// Photographs, so to speak, of one manufactured part: a plate with a hole at the top, two printed bars and a
+/// chamfered corner, on varied grounds under varied light. Defects: turned, broken, unprinted, a wrong part,
+/// contaminated.
 struct BuiltinShapes {
     let side: Int
     let seed: UInt64
@@ -40,7 +43,8 @@ struct BuiltinShapes {
             let drawn = parallelMap(plans.count) { index in
                 // A picture is named by its place alone: one counter range each.
                 var random = CounterRandom(seed: seed, stream: stream, counter: UInt64(index) << 32)
-                return Photograph(defect: plans[index].defect, random: &random).rendered(side: side, random: &random)
+                return Photograph(defect: plans[index].defect, random: &random).rendered(
+                    side: side, random: &random)
             }
             var result = LabeledImages(side: side)
             for (index, picture) in drawn.enumerated() {
@@ -53,7 +57,9 @@ struct BuiltinShapes {
         }
         let train = (0..<Self.trainCount).map { Plan(defect: 0, name: "train/good/\($0)") }
         let test = Self.classes.enumerated().flatMap { defect, name in
-            (0..<(defect == 0 ? Self.testGood : Self.testDefect)).map { Plan(defect: defect, name: "test/\(name)/\($0)") }
+            (0..<(defect == 0 ? Self.testGood : Self.testDefect)).map {
+                Plan(defect: defect, name: "test/\(name)/\($0)")
+            }
         }
         return ImageDataset(
             name: "builtin:shapes", kind: .normalAndAnomalous, classNames: Self.classes,
@@ -63,7 +69,8 @@ struct BuiltinShapes {
 
 private typealias Color = SIMD3<Double>
 
-/// One picture: the part's pose, the colours, the ground, the light and the defect. Lengths are in units of half a side.
+/// One picture: the part's pose, the colours, the ground, the light and the defect. Lengths are in units of
+/// half a side.
 private struct Photograph {
     let defect: Int
     // Pose.
@@ -145,13 +152,15 @@ private struct Photograph {
     }
 
     private func groundColor(_ p: SIMD2<Double>) -> Color {
-        let along = p.x * cos(direction) + p.y * sin(direction), across = -p.x * sin(direction) + p.y * cos(direction)
+        let along = p.x * cos(direction) + p.y * sin(direction),
+            across = -p.x * sin(direction) + p.y * cos(direction)
         let mix: Double =
             switch texture {
             case 0: 0.5 + 0.5 * sin(frequency * along)  // stripes
             case 1: sin(frequency * along) * sin(frequency * across) > 0 ? 1 : 0  // checks
             default:  // clouds
-                0.5 + 0.25 * (sin(frequency * along + 2 * sin(3 * across)) + sin(0.7 * frequency * across + 1))
+                0.5 + 0.25
+                    * (sin(frequency * along + 2 * sin(3 * across)) + sin(0.7 * frequency * across + 1))
             }
         return ground.0 * (1 - mix) + ground.1 * mix
     }
@@ -182,7 +191,9 @@ private struct Photograph {
                     let sound = material(defect == 1 ? partFrame(p, angle: 0) : q, defect: 0)
                     if stained || here != sound { differs += 1 }
                 }
-                let shade = 1 + light.x * (Double(column) / Double(side) - 0.5) + light.y * (Double(row) / Double(side) - 0.5)
+                let shade =
+                    1 + light.x * (Double(column) / Double(side) - 0.5) + light.y
+                    * (Double(row) / Double(side) - 0.5)
                 color *= share * shade
                 for channel in 0..<3 {
                     let value = color[channel] + noise * random.normal()

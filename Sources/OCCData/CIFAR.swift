@@ -8,10 +8,12 @@ package enum CIFAR {
 
     /// CIFAR-100's superclasses, by coarse label.
     static let superclasses100 = [
-        "aquatic mammals", "fish", "flowers", "food containers", "fruit and vegetables", "household electrical devices",
+        "aquatic mammals", "fish", "flowers", "food containers", "fruit and vegetables",
+        "household electrical devices",
         "household furniture", "insects", "large carnivores", "large man-made outdoor things",
         "large natural outdoor scenes", "large omnivores and herbivores", "medium-sized mammals",
-        "non-insect invertebrates", "people", "reptiles", "small mammals", "trees", "vehicles 1", "vehicles 2",
+        "non-insect invertebrates", "people", "reptiles", "small mammals", "trees", "vehicles 1",
+        "vehicles 2",
     ]
 
     static func read(_ paths: [String], labelBytes: Int, classes: Int) throws -> LabeledImages {
@@ -41,7 +43,9 @@ package enum CIFAR {
                     remedy: "Download the file again.")
             }
             for pixel in 0..<1024 {
-                for channel in 0..<3 { image[3 * pixel + channel] = bytes[start + labelBytes + 1024 * channel + pixel] }
+                for channel in 0..<3 {
+                    image[3 * pixel + channel] = bytes[start + labelBytes + 1024 * channel + pixel]
+                }
             }
             result.images.append(image)
             result.labels.append(label)

@@ -19,7 +19,9 @@ struct DatasetFolder {
 
     /// The first of these files that exists, plain or compressed.
     private func find(_ names: [String]) -> String? {
-        names.flatMap { ["\(path)/\($0)", "\(path)/\($0).gz"] }.first { FileManager.default.fileExists(atPath: $0) }
+        names.flatMap { ["\(path)/\($0)", "\(path)/\($0).gz"] }.first {
+            FileManager.default.fileExists(atPath: $0)
+        }
     }
 
     private var name: String { URL(fileURLWithPath: path).standardizedFileURL.lastPathComponent }
@@ -41,7 +43,8 @@ struct DatasetFolder {
         guard let training = pair("train") else { return nil }
         guard let testing = pair("t10k") else {
             throw OCCError(
-                .noInput, "\(path): has training files but no t10k-images-idx3-ubyte and t10k-labels-idx1-ubyte",
+                .noInput,
+                "\(path): has training files but no t10k-images-idx3-ubyte and t10k-labels-idx1-ubyte",
                 remedy: "Put all four files of the data set there.")
         }
         let isFashion = URL(fileURLWithPath: path).standardizedFileURL.path.lowercased().contains("fashion")
@@ -112,7 +115,9 @@ struct DatasetFolder {
                         result.images.append(pixels)
                         result.labels.append(label)
                         result.names.append(file)
-                        if let mask = try self.mask(of: file, defect: name, side: side) { result.masks[index] = mask }
+                        if let mask = try self.mask(of: file, defect: name, side: side) {
+                            result.masks[index] = mask
+                        }
                     }
                 }
             }
@@ -126,7 +131,9 @@ struct DatasetFolder {
             guard flat, !imageFiles(in: path).isEmpty else {
                 throw OCCError(
                     .badData, "\(path): no data set is recognised here",
-                    remedy: "Expected: IDX or CIFAR files, train/CLASS/*.png and test/CLASS/*.png, or images directly.")
+                    remedy:
+                        "Expected: IDX or CIFAR files, train/CLASS/*.png and test/CLASS/*.png, or images directly."
+                )
             }
             dataset = ImageDataset(
                 name: name, kind: .normalAndAnomalous, classNames: ["normal"], train: try gather(path, [""]),
@@ -141,7 +148,8 @@ struct DatasetFolder {
             let unknown = testClasses.filter { !trainClasses.contains($0) }
             guard unknown.isEmpty else {
                 throw OCCError(
-                    .badData, "\(testFolder): has classes that train lacks: \(unknown.joined(separator: ", "))",
+                    .badData,
+                    "\(testFolder): has classes that train lacks: \(unknown.joined(separator: ", "))",
                     remedy: "Give train and test the same class folders, or train one class only.")
             }
             dataset = ImageDataset(
@@ -153,7 +161,8 @@ struct DatasetFolder {
         guard skipped.count <= allowed else {
             let list = skipped.prefix(20).map { "\n  \($0.reason)" }.joined()
             throw OCCError(
-                .badData, "\(path): \(skipped.count) of \(total) image files cannot be read (allowed: \(allowed))\(list)",
+                .badData,
+                "\(path): \(skipped.count) of \(total) image files cannot be read (allowed: \(allowed))\(list)",
                 remedy: "Replace or remove them, or raise --max-unreadable.")
         }
         guard !dataset.train.labels.isEmpty else {
@@ -168,7 +177,9 @@ struct DatasetFolder {
     private func mask(of file: String, defect: String, side: Int) throws -> [UInt8]? {
         let stem = (URL(fileURLWithPath: file).lastPathComponent as NSString).deletingPathExtension
         let path = "\(path)/ground_truth/\(defect)/\(stem)_mask.png"
-        guard file.hasPrefix("\(self.path)/test/"), FileManager.default.fileExists(atPath: path) else { return nil }
+        guard file.hasPrefix("\(self.path)/test/"), FileManager.default.fileExists(atPath: path) else {
+            return nil
+        }
         let image = try RGBImage(bytes: try readFile(path), name: path).resized(to: side)
         return stride(from: 0, to: image.pixels.count, by: 3).map { image.pixels[$0] >= 128 ? 1 : 0 }
     }
@@ -178,7 +189,8 @@ struct DatasetFolder {
 func imageFiles(in folder: String) -> [String] {
     let entries = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
     return entries.filter { entry in
-        !entry.hasPrefix(".") && ["png", "jpg", "jpeg"].contains((entry as NSString).pathExtension.lowercased())
+        !entry.hasPrefix(".")
+            && ["png", "jpg", "jpeg"].contains((entry as NSString).pathExtension.lowercased())
     }.sorted().map { "\(folder)/\($0)" }
 }
 
@@ -194,7 +206,8 @@ public func expandImagePaths(_ paths: [String]) throws -> [String] {
         let folders = Set(below.map { ($0 as NSString).deletingLastPathComponent }).sorted()
         let files = folders.flatMap { imageFiles(in: $0.isEmpty ? path : "\(path)/\($0)") }
         guard !files.isEmpty else {
-            throw OCCError(.noInput, "\(path): has no PNG or JPEG files", remedy: "Name image files or folders of them.")
+            throw OCCError(
+                .noInput, "\(path): has no PNG or JPEG files", remedy: "Name image files or folders of them.")
         }
         return files
     }
@@ -204,7 +217,8 @@ public func expandImagePaths(_ paths: [String]) throws -> [String] {
 public func loadImages(_ paths: [String], side: Int) -> [Result<[UInt8], OCCError>] {
     parallelMap(paths.count) { index in
         do {
-            return .success(try RGBImage(bytes: try readFile(paths[index]), name: paths[index]).resized(to: side).pixels)
+            return .success(
+                try RGBImage(bytes: try readFile(paths[index]), name: paths[index]).resized(to: side).pixels)
         } catch let error as OCCError {
             return .failure(error)
         } catch {

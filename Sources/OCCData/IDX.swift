@@ -33,7 +33,9 @@ package enum IDX {
     package static func parseImages(_ bytes: [UInt8], name: String) throws -> ImageBatch {
         let fields = try header(bytes, name, magic: 2051, fields: 3)
         let (count, height, width) = (fields[0], fields[1], fields[2])
-        guard height == 28, width == 28 else { throw fail(name, "images of \(height) x \(width), not 28 x 28") }
+        guard height == 28, width == 28 else {
+            throw fail(name, "images of \(height) x \(width), not 28 x 28")
+        }
         guard count > 0, bytes.count == 16 + count * 784 else {
             throw fail(name, "\(bytes.count) bytes do not hold \(count) images")
         }
@@ -53,8 +55,12 @@ package enum IDX {
 
     package static func parseLabels(_ bytes: [UInt8], name: String) throws -> [Int] {
         let count = try header(bytes, name, magic: 2049, fields: 1)[0]
-        guard bytes.count == 8 + count else { throw fail(name, "\(bytes.count) bytes do not hold \(count) labels") }
-        guard let wrong = bytes.dropFirst(8).first(where: { $0 > 9 }) else { return bytes.dropFirst(8).map(Int.init) }
+        guard bytes.count == 8 + count else {
+            throw fail(name, "\(bytes.count) bytes do not hold \(count) labels")
+        }
+        guard let wrong = bytes.dropFirst(8).first(where: { $0 > 9 }) else {
+            return bytes.dropFirst(8).map(Int.init)
+        }
         throw fail(name, "label \(wrong) is outside 0...9")
     }
 }

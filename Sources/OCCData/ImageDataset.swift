@@ -18,7 +18,9 @@ public struct ImageBatch: Sendable, Equatable {
     /// Bytes of one image.
     public var imageBytes: Int { side * side * 3 }
 
-    public subscript(index: Int) -> ArraySlice<UInt8> { pixels[index * imageBytes..<(index + 1) * imageBytes] }
+    public subscript(index: Int) -> ArraySlice<UInt8> {
+        pixels[index * imageBytes..<(index + 1) * imageBytes]
+    }
 
     public func subset(_ indices: some Sequence<Int>) -> ImageBatch {
         var result = ImageBatch(side: side)

@@ -47,8 +47,8 @@ public struct RGBImage: Sendable, Equatable {
         return Array(UnsafeBufferPointer(start: bytes, count: count))
     }
 
-    /// The image stretched to side x side pixels: a triangle filter whose support grows with the reduction, so that
-    /// nothing aliases; enlarging is bilinear.
+    /// The image stretched to side x side pixels: a triangle filter whose support grows with the reduction,
+    /// so that nothing aliases; enlarging is bilinear.
     public func resized(to side: Int) -> RGBImage {
         guard width != side || height != side else { return self }
         let across = ResampleWeights(from: width, to: side), down = ResampleWeights(from: height, to: side)
@@ -59,7 +59,8 @@ public struct RGBImage: Sendable, Equatable {
                 for channel in 0..<3 {
                     var sum: Float = 0
                     for (index, weight) in weights.enumerated() {
-                        sum += weight * Float(pixels[(row * width + across.first[column] + index) * 3 + channel])
+                        sum +=
+                            weight * Float(pixels[(row * width + across.first[column] + index) * 3 + channel])
                     }
                     middle[(row * side + column) * 3 + channel] = sum
                 }
@@ -73,7 +74,9 @@ public struct RGBImage: Sendable, Equatable {
                 let base = (down.first[row] + index) * side * 3
                 for column in line.indices { line[column] += weight * middle[base + column] }
             }
-            for column in line.indices { result[row * side * 3 + column] = UInt8(min(255, max(0, line[column]))) }
+            for column in line.indices {
+                result[row * side * 3 + column] = UInt8(min(255, max(0, line[column])))
+            }
         }
         return RGBImage(width: side, height: side, pixels: result)
     }
@@ -90,7 +93,9 @@ private struct ResampleWeights {
             let centre = (Double(index) + 0.5) * scale
             let low = max(0, Int((centre - support + 0.5).rounded(.down)))
             let high = min(from, Int((centre + support + 0.5).rounded(.down)))
-            var row = (low..<max(high, low + 1)).map { max(0, 1 - abs((Double($0) + 0.5 - centre) / support)) }
+            var row = (low..<max(high, low + 1)).map {
+                max(0, 1 - abs((Double($0) + 0.5 - centre) / support))
+            }
             let sum = row.reduce(0, +)
             if sum > 0 { for k in row.indices { row[k] /= sum } } else { row = [1] }
             first.append(min(low, from - 1))

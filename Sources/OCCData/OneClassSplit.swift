@@ -1,7 +1,7 @@
 import OCCEngine
 
-/// A data set cut for one-class learning: normal images to train on, normal images held out to calibrate the threshold, and
-/// a test set of both kinds. A training or calibration image is never a test image.
+/// A data set cut for one-class learning: normal images to train on, normal images held out to calibrate the
+/// threshold, and a test set of both kinds. A training or calibration image is never a test image.
 public struct OneClassSplit: Sendable {
     /// The setting of Sohn et al.'s noise experiments, beside the usual clean one.
     public struct Options: Sendable {
@@ -62,11 +62,13 @@ public struct OneClassSplit: Sendable {
         var training = normals
         if options.contamination > 0 {
             // Of n images the share c are outliers: n normal ones and n c / (1 - c) others.
-            let wanted = Int((Double(normals.count) * options.contamination / (1 - options.contamination)).rounded())
+            let wanted = Int(
+                (Double(normals.count) * options.contamination / (1 - options.contamination)).rounded())
             let others = shuffled(labels.indices.filter { labels[$0] != normalIndex })
             guard others.count >= wanted else {
                 throw OCCError(
-                    .usage, "\(dataset.name): has \(others.count) training images of other classes; a contamination of "
+                    .usage,
+                    "\(dataset.name): has \(others.count) training images of other classes; a contamination of "
                         + "\(options.contamination) needs \(wanted)", remedy: "Lower --contamination.")
             }
             training += others.prefix(wanted)
@@ -75,7 +77,8 @@ public struct OneClassSplit: Sendable {
         train = images.subset(training.sorted())
         if let count = options.labeledNormals {
             guard count >= 2, count <= normals.count else {
-                throw OCCError(.usage, "--labeled-normals \(count): there are \(normals.count) clean normal images")
+                throw OCCError(
+                    .usage, "--labeled-normals \(count): there are \(normals.count) clean normal images")
             }
             detectorFit = images.subset(normals.prefix(count).sorted())
         } else {
@@ -83,7 +86,9 @@ public struct OneClassSplit: Sendable {
         }
 
         var chosen = Array(dataset.test.labels.indices)
-        if let limit = options.maxTest, limit < chosen.count { chosen = shuffled(chosen).prefix(limit).sorted() }
+        if let limit = options.maxTest, limit < chosen.count {
+            chosen = shuffled(chosen).prefix(limit).sorted()
+        }
         test = dataset.test.images.subset(chosen)
         testLabels = chosen.map { dataset.test.labels[$0] == normalIndex ? 0 : 1 }
         testClasses = chosen.map { dataset.classNames[dataset.test.labels[$0]] }

@@ -27,10 +27,14 @@ public struct FeatureMatrix: Sendable, Equatable {
         result.values.withUnsafeMutableBufferPointer { buffer in
             for row in 0..<rows {
                 var sum = 0.0
-                for index in row * columns..<(row + 1) * columns { sum += Double(buffer[index]) * Double(buffer[index]) }
+                for index in row * columns..<(row + 1) * columns {
+                    sum += Double(buffer[index]) * Double(buffer[index])
+                }
                 norms[row] = max(sum.squareRoot(), 1e-12)
                 let inverse = 1 / norms[row]
-                for index in row * columns..<(row + 1) * columns { buffer[index] = Float(Double(buffer[index]) * inverse) }
+                for index in row * columns..<(row + 1) * columns {
+                    buffer[index] = Float(Double(buffer[index]) * inverse)
+                }
             }
         }
         return (result, norms)

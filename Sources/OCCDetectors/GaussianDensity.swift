@@ -2,8 +2,8 @@ import CKernels
 import Foundation
 import OCCEngine
 
-/// One full-covariance Gaussian on L2-normalised features (the reference's GDE: scikit-learn's GaussianMixture of one
-/// component): score = -log N(x; mean, covariance + ridge I).
+/// One full-covariance Gaussian on L2-normalised features (the reference's GDE: scikit-learn's
+/// GaussianMixture of one component): score = -log N(x; mean, covariance + ridge I).
 public struct GaussianDensity: OneClassClassifier {
     private let mean: [Double]
     /// Lower triangular, columns x columns.
@@ -51,7 +51,8 @@ public struct GaussianDensity: OneClassClassifier {
         var distance = [Double](repeating: 0, count: features.rows)
         try check(
             ck_gaussian_distance(
-                features.normalized().matrix.values, Int64(features.rows), Int64(mean.count), mean, cholesky, &distance,
+                features.normalized().matrix.values, Int64(features.rows), Int64(mean.count), mean, cholesky,
+                &distance,
                 nil), operation: "gaussian")
         let constant = 0.5 * Double(mean.count) * log(2 * Double.pi) + logDeterminant
         return distance.map { 0.5 * $0 + constant }
@@ -64,7 +65,8 @@ public struct GaussianDensity: OneClassClassifier {
         var gradient = [Double](repeating: 0, count: features.values.count)
         try check(
             ck_gaussian_distance(
-                normalized.values, Int64(features.rows), Int64(mean.count), mean, cholesky, &distance, &gradient),
+                normalized.values, Int64(features.rows), Int64(mean.count), mean, cholesky, &distance,
+                &gradient),
             operation: "gaussian")
         return throughNormalization(gradient, normalized, norms: norms)
     }

@@ -28,7 +28,8 @@ public struct KernelDensity: OneClassClassifier {
         var sums = [Double](repeating: 0, count: normalized.rows)
         try check(
             ck_log_sum_exp_products(
-                normalized.values, Int64(normalized.rows), support.values, Int64(support.rows), Int64(support.columns),
+                normalized.values, Int64(normalized.rows), support.values, Int64(support.rows),
+                Int64(support.columns),
                 2 * gamma, &sums), operation: "kde")
         return sums
     }
@@ -46,7 +47,8 @@ public struct KernelDensity: OneClassClassifier {
         var mean = [Float](repeating: 0, count: normalized.values.count)
         try check(
             ck_softmax_mean(
-                normalized.values, Int64(normalized.rows), support.values, Int64(support.rows), Int64(support.columns),
+                normalized.values, Int64(normalized.rows), support.values, Int64(support.rows),
+                Int64(support.columns),
                 2 * gamma, sums, &mean), operation: "kde")
         return throughNormalization(mean.map { -2 * Double($0) }, normalized, norms: norms)
     }

@@ -35,7 +35,8 @@ public struct NearestNeighbours: OneClassClassifier {
         var places = [Int64](repeating: 0, count: normalized.rows * neighbours)
         try check(
             ck_largest_products(
-                normalized.values, Int64(normalized.rows), support.values, Int64(support.rows), Int64(support.columns),
+                normalized.values, Int64(normalized.rows), support.values, Int64(support.rows),
+                Int64(support.columns),
                 Int64(neighbours), &cosines, &places), operation: "knn")
         return (cosines, places)
     }
@@ -44,7 +45,8 @@ public struct NearestNeighbours: OneClassClassifier {
         try requireColumns(features, support.columns)
         let cosines = try nearest(features.normalized().matrix).cosines
         return (0..<features.rows).map { row in
-            1 - cosines[row * neighbours..<(row + 1) * neighbours].reduce(0.0) { $0 + Double($1) } / Double(neighbours)
+            1 - cosines[row * neighbours..<(row + 1) * neighbours].reduce(0.0) { $0 + Double($1) }
+                / Double(neighbours)
         }
     }
 

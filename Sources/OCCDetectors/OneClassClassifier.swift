@@ -34,7 +34,8 @@ public struct DetectorState: Sendable, Equatable {
     }
 
     func array(_ name: String) throws -> Array {
-        guard let found = arrays[name], found.shape.reduce(1, *) == found.values.count, !found.values.isEmpty else {
+        guard let found = arrays[name], found.shape.reduce(1, *) == found.values.count, !found.values.isEmpty
+        else {
             throw OCCError(.badData, "the detector's array '\(name)' is missing or malformed")
         }
         return found
@@ -42,8 +43,11 @@ public struct DetectorState: Sendable, Equatable {
 
     func matrix(_ name: String) throws -> FeatureMatrix {
         let found = try array(name)
-        guard found.shape.count == 2 else { throw OCCError(.badData, "the detector's array '\(name)' is no matrix") }
-        return FeatureMatrix(rows: found.shape[0], columns: found.shape[1], values: found.values.map(Float.init))
+        guard found.shape.count == 2 else {
+            throw OCCError(.badData, "the detector's array '\(name)' is no matrix")
+        }
+        return FeatureMatrix(
+            rows: found.shape[0], columns: found.shape[1], values: found.values.map(Float.init))
     }
 
     func number(_ name: String) throws -> Double {
@@ -56,8 +60,8 @@ public struct DetectorState: Sendable, Equatable {
 
 /// What a detector may be told.
 public struct DetectorOptions: Codable, Sendable, Equatable {
-    /// RBF width, exp(-gamma |a - b|^2); nil for 10 / (columns * variance) of the normalised training features (Sohn et al.
-    /// 2021, ten times scikit-learn's `scale`).
+    /// RBF width, exp(-gamma |a - b|^2); nil for 10 / (columns * variance) of the normalised training
+    /// features (Sohn et al. 2021, ten times scikit-learn's `scale`).
     public var gamma: Double?
     /// OC-SVM and SVDD: the share of training rows allowed outside.
     public var nu = 0.5
@@ -83,7 +87,9 @@ public enum DetectorKind: String, Codable, CaseIterable, Sendable {
     /// Fits the detector.
     ///
     /// - Throws: `OCCError(.badData)` for features that are not finite, too few, or all the same.
-    public func fit(_ features: FeatureMatrix, options: DetectorOptions = DetectorOptions()) throws -> any OneClassClassifier {
+    public func fit(_ features: FeatureMatrix, options: DetectorOptions = DetectorOptions()) throws
+        -> any OneClassClassifier
+    {
         try features.requireFinite()
         guard features.rows >= 2 else {
             throw OCCError(.badData, "\(rawValue): \(features.rows) training rows are too few to fit")
@@ -120,21 +126,24 @@ func defaultGamma(_ normalized: FeatureMatrix) throws -> Double {
     // Rounding alone leaves a variance of about 1e-16 where all rows are one.
     guard variance > 1e-12 else {
         throw OCCError(
-            .badData, "the training features are all the same (variance \(variance)): the encoder has collapsed",
+            .badData,
+            "the training features are all the same (variance \(variance)): the encoder has collapsed",
             remedy: "Train longer, with another seed, or with a lower learning rate.")
     }
     return 10 / (Double(normalized.columns) * variance)
 }
 
 /// Turns d/d(x / |x|) into d/dx: (g - u (u . g)) / |x|.
-func throughNormalization(_ gradient: [Double], _ normalized: FeatureMatrix, norms: [Double]) -> FeatureMatrix {
+func throughNormalization(_ gradient: [Double], _ normalized: FeatureMatrix, norms: [Double]) -> FeatureMatrix
+{
     var result = normalized
     let columns = normalized.columns
     for row in 0..<normalized.rows {
         let range = row * columns..<(row + 1) * columns
         let along = range.reduce(0.0) { $0 + gradient[$1] * Double(normalized.values[$1]) }
         for index in range {
-            result.values[index] = Float((gradient[index] - Double(normalized.values[index]) * along) / norms[row])
+            result.values[index] = Float(
+                (gradient[index] - Double(normalized.values[index]) * along) / norms[row])
         }
     }
     return result

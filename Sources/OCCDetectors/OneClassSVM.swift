@@ -33,7 +33,8 @@ struct SupportVectors: Sendable {
 
     /// Minimises 1/2 a'Qa + p'a over 0 <= a <= 1, sum a = nu * rows, Q = factor * K.
     init(
-        solving rows: FeatureMatrix, gamma: Double, factor: Double, linear: [Double]?, _ options: DetectorOptions
+        solving rows: FeatureMatrix, gamma: Double, factor: Double, linear: [Double]?,
+        _ options: DetectorOptions
     ) throws {
         guard options.nu > 0, options.nu <= 1 else {
             throw OCCError(.usage, "nu \(options.nu) is outside 0...1")
@@ -53,7 +54,8 @@ struct SupportVectors: Sendable {
                 supportVectors: kept.count))
     }
 
-    private init(rows: FeatureMatrix, multipliers: [Double], gamma: Double, rho: Double, report: SolverReport) {
+    private init(rows: FeatureMatrix, multipliers: [Double], gamma: Double, rho: Double, report: SolverReport)
+    {
         self.rows = rows
         self.multipliers = multipliers
         self.gamma = gamma
@@ -63,9 +65,12 @@ struct SupportVectors: Sendable {
 
     init(state: DetectorState) throws {
         let rows = try state.matrix("support"), multipliers = try state.array("multipliers").values
-        guard multipliers.count == rows.rows else { throw OCCError(.badData, "the detector's multipliers do not fit") }
+        guard multipliers.count == rows.rows else {
+            throw OCCError(.badData, "the detector's multipliers do not fit")
+        }
         self.init(
-            rows: rows, multipliers: multipliers, gamma: try state.number("gamma"), rho: try state.number("rho"),
+            rows: rows, multipliers: multipliers, gamma: try state.number("gamma"),
+            rho: try state.number("rho"),
             report: SolverReport(
                 iterations: Int(try state.number("iterations")), objective: try state.number("objective"),
                 gap: try state.number("gap"), supportVectors: rows.rows))
@@ -76,7 +81,8 @@ struct SupportVectors: Sendable {
         state.set("support", rows)
         state.set("multipliers", multipliers, shape: [multipliers.count])
         state.numbers = [
-            "gamma": gamma, "rho": rho, "iterations": Double(report.iterations), "objective": report.objective,
+            "gamma": gamma, "rho": rho, "iterations": Double(report.iterations),
+            "objective": report.objective,
             "gap": report.gap,
         ]
         return state
@@ -86,9 +92,11 @@ struct SupportVectors: Sendable {
     func kernelSums(_ queries: FeatureMatrix, gradient: Bool) throws -> (sums: [Double], gradient: [Double]) {
         var sums = [Double](repeating: 0, count: queries.rows)
         var slopes = [Double](repeating: 0, count: gradient ? queries.values.count : 0)
-        func call(_ slopes: UnsafeMutablePointer<Double>?, _ sums: UnsafeMutablePointer<Double>) -> ck_status {
+        func call(_ slopes: UnsafeMutablePointer<Double>?, _ sums: UnsafeMutablePointer<Double>) -> ck_status
+        {
             ck_kernel_sum(
-                queries.values, Int64(queries.rows), rows.values, multipliers, Int64(rows.rows), Int64(rows.columns),
+                queries.values, Int64(queries.rows), rows.values, multipliers, Int64(rows.rows),
+                Int64(rows.columns),
                 gamma, sums, slopes)
         }
         try check(gradient ? call(&slopes, &sums) : call(nil, &sums), operation: "kernel sum")
@@ -96,7 +104,8 @@ struct SupportVectors: Sendable {
     }
 }
 
-/// The one-class support vector machine (Schoelkopf et al. 2001): score = -sum_i a_i k(x, x_i), scikit-learn's
+/// The one-class support vector machine (Schoelkopf et al. 2001): score = -sum_i a_i k(x, x_i),
+/// scikit-learn's
 /// `-score_samples`. The score is above -`rho` outside of the estimated support.
 public struct OneClassSVM: OneClassClassifier {
     public let kernel: Kernel
@@ -131,7 +140,8 @@ public struct OneClassSVM: OneClassClassifier {
         try requireColumns(features, vectors.rows.columns)
         guard kernel == .rbf else {
             let slopes = try vectors.kernelSums(features, gradient: true).gradient
-            return FeatureMatrix(rows: features.rows, columns: features.columns, values: slopes.map { Float(-$0) })
+            return FeatureMatrix(
+                rows: features.rows, columns: features.columns, values: slopes.map { Float(-$0) })
         }
         let (normalized, norms) = features.normalized()
         let slopes = try vectors.kernelSums(normalized, gradient: true).gradient
@@ -139,8 +149,9 @@ public struct OneClassSVM: OneClassClassifier {
     }
 }
 
-/// Support vector data description (Tax & Duin 2004) with the RBF kernel on L2-normalised features: the squared distance to
-/// the smallest sphere's centre, score = 1 - 2 sum_i b_i k(x, x_i) + sum_ij b_i b_j k(x_i, x_j), with the b summing to 1.
+/// Support vector data description (Tax & Duin 2004) with the RBF kernel on L2-normalised features: the
+/// squared distance to the smallest sphere's centre, score = 1 - 2 sum_i b_i k(x, x_i) + sum_ij b_i b_j
+/// k(x_i, x_j), with the b summing to 1.
 public struct SupportVectorDataDescription: OneClassClassifier {
     private let vectors: SupportVectors
     private let centreNorm: Double
@@ -154,7 +165,8 @@ public struct SupportVectorDataDescription: OneClassClassifier {
         // k(x, x) = 1, so the dual's linear term is constant and the multipliers are those of the OC-SVM.
         try self.init(
             SupportVectors(
-                solving: rows, gamma: try options.gamma ?? defaultGamma(rows), factor: 1, linear: nil, options))
+                solving: rows, gamma: try options.gamma ?? defaultGamma(rows), factor: 1, linear: nil, options
+            ))
     }
 
     private init(_ vectors: SupportVectors) throws {

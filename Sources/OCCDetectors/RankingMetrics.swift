@@ -1,10 +1,10 @@
 import OCCEngine
 
-/// How well scores put outliers (label 1) above normal examples (label 0). Each agrees with scikit-learn's function of the
-/// same name, ties included.
+/// How well scores put outliers (label 1) above normal examples (label 0). Each agrees with scikit-learn's
+/// function of the same name, ties included.
 ///
-/// All throw `OCCError(.badData)` when a score is NaN, or one of the two labels is missing: a ranking of one class is
-/// undefined.
+/// All throw `OCCError(.badData)` when a score is NaN, or one of the two labels is missing: a ranking of one
+/// class is undefined.
 public struct RankingMetrics: Sendable {
     /// A point of the curves: everything scored at least `threshold` is called an outlier.
     public struct Point: Sendable, Equatable {
@@ -19,12 +19,16 @@ public struct RankingMetrics: Sendable {
     public init(scores: [Double], labels: [Int]) throws {
         precondition(scores.count == labels.count)
         guard !scores.contains(where: \.isNaN) else { throw OCCError(.badData, "a score is not a number") }
-        guard labels.allSatisfy({ $0 == 0 || $0 == 1 }) else { throw OCCError(.badData, "labels must be 0 or 1") }
+        guard labels.allSatisfy({ $0 == 0 || $0 == 1 }) else {
+            throw OCCError(.badData, "labels must be 0 or 1")
+        }
         positives = labels.reduce(0, +)
         negatives = labels.count - positives
         guard positives > 0, negatives > 0 else {
             throw OCCError(
-                .badData, "a ranking needs both kinds: there are \(negatives) normal examples and \(positives) outliers")
+                .badData,
+                "a ranking needs both kinds: there are \(negatives) normal examples and \(positives) outliers"
+            )
         }
         var points: [Point] = [], caught = 0, alarms = 0
         let order = scores.indices.sorted { scores[$0] > scores[$1] }
@@ -37,11 +41,13 @@ public struct RankingMetrics: Sendable {
         self.points = points
     }
 
-    /// Area under the ROC curve: the chance that an outlier scores above a normal example, ties counting half.
+    /// Area under the ROC curve: the chance that an outlier scores above a normal example, ties counting
+    /// half.
     public var auroc: Double {
         var area = 0.0, before = (caught: 0, alarms: 0)
         for point in points {
-            area += Double(point.falsePositives - before.alarms) * Double(point.truePositives + before.caught) / 2
+            area +=
+                Double(point.falsePositives - before.alarms) * Double(point.truePositives + before.caught) / 2
             before = (point.truePositives, point.falsePositives)
         }
         return area / (Double(positives) * Double(negatives))
@@ -62,7 +68,9 @@ public struct RankingMetrics: Sendable {
     public var bestF1: (value: Double, threshold: Double) {
         var best = (value: 0.0, threshold: Double.infinity)
         for point in points {
-            let f1 = 2 * Double(point.truePositives) / Double(point.truePositives + point.falsePositives + positives)
+            let f1 =
+                2 * Double(point.truePositives)
+                / Double(point.truePositives + point.falsePositives + positives)
             if f1 > best.value { best = (f1, point.threshold) }
         }
         return best

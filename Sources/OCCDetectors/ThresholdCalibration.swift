@@ -1,13 +1,15 @@
 import Foundation
 
-/// A threshold from the scores of held-out normal examples, with a promise that holds for any sample size: if new normal
-/// examples are exchangeable with the held-out ones, an alarm (score > threshold) comes with probability at most
+/// A threshold from the scores of held-out normal examples, with a promise that holds for any sample size: if
+/// new normal examples are exchangeable with the held-out ones, an alarm (score > threshold) comes with
+/// probability at most
 /// `falseAlarmRate` (split conformal prediction; Vovk et al. 2005, Lei et al. 2018).
 public struct ThresholdCalibration: Sendable, Equatable {
     /// Rising.
     public let scores: [Double]
     public let falseAlarmRate: Double
-    /// A score above this is an alarm. Infinite when there are too few held-out examples for the rate: then nothing is.
+    /// A score above this is an alarm. Infinite when there are too few held-out examples for the rate: then
+    /// nothing is.
     public let threshold: Double
 
     /// - Parameter scores: of normal examples that neither the encoder nor the detector was fitted on.
@@ -19,8 +21,8 @@ public struct ThresholdCalibration: Sendable, Equatable {
         threshold = rank <= scores.count ? self.scores[rank - 1] : .infinity
     }
 
-    /// The place of the threshold among n rising scores: ceil((n + 1)(1 - rate)). The slack keeps products such as
-    /// 100 * 0.99 from rounding up.
+    /// The place of the threshold among n rising scores: ceil((n + 1)(1 - rate)). The slack keeps products
+    /// such as 100 * 0.99 from rounding up.
     private static func rank(count: Int, _ rate: Double) -> Int {
         max(1, Int((Double(count + 1) * (1 - rate) - 1e-9).rounded(.up)))
     }
@@ -31,8 +33,8 @@ public struct ThresholdCalibration: Sendable, Equatable {
     /// Whether there are enough held-out examples for a finite threshold.
     public var isSufficient: Bool { threshold.isFinite }
 
-    /// The conformal p-value of a score: (1 + held-out scores at least as high) / (1 + held-out scores). Under
-    /// exchangeability P(p <= a) <= a for a normal example.
+    /// The conformal p-value of a score: (1 + held-out scores at least as high) / (1 + held-out scores).
+    /// Under exchangeability P(p <= a) <= a for a normal example.
     public func pValue(_ score: Double) -> Double {
         var low = 0, high = scores.count
         while low < high {

@@ -1,8 +1,8 @@
 import Foundation
 import CKernels
 
-/// A counter-based random source: draw `i` of a stream depends on (seed, stream, i) alone (Philox4x32-10), so any
-/// state can be revisited and nothing has to be saved but a counter.
+/// A counter-based random source: draw `i` of a stream depends on (seed, stream, i) alone (Philox4x32-10), so
+/// any state can be revisited and nothing has to be saved but a counter.
 public struct CounterRandom: RandomNumberGenerator, Sendable {
     public let seed: UInt64
     public let stream: UInt32

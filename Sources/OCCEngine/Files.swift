@@ -18,7 +18,8 @@ public func readFile(_ path: String) throws -> [UInt8] {
     defer { close(descriptor) }
     var status = stat()
     guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
-        throw OCCError(.inputOutput, "\(path): is not a regular file", remedy: "Name a file, not a folder or device.")
+        throw OCCError(
+            .inputOutput, "\(path): is not a regular file", remedy: "Name a file, not a folder or device.")
     }
     let size = Int(status.st_size)
     return try [UInt8](unsafeUninitializedCapacity: size) { buffer, count in
@@ -40,7 +41,8 @@ public func errnoText(_ code: Int32) -> String { String(cString: strerror(code))
 
 /// Files that are either whole or not there.
 public enum AtomicFile {
-    /// Writes to a temporary file beside `path`, syncs it, renames it over `path`, and syncs the folder: whoever reads
+    /// Writes to a temporary file beside `path`, syncs it, renames it over `path`, and syncs the folder:
+    /// whoever reads
     /// `path`, after a crash at any moment too, finds the old bytes or the new ones.
     public static func write(_ bytes: [UInt8], to path: String) throws {
         let folder = (path as NSString).deletingLastPathComponent

@@ -3,7 +3,8 @@ import CKernels
 /// How a parameter starts.
 public enum Initializer: Sendable, Equatable {
     case zeros, ones
-    /// Truncated normal (at two deviations) of variance scale / fanOut, as Keras' VarianceScaling(scale, "fan_out").
+    /// Truncated normal (at two deviations) of variance scale / fanOut, as Keras' VarianceScaling(scale,
+    /// "fan_out").
     case fanOut(scale: Double)
     /// Uniform in +-sqrt(6 / (fanIn + fanOut)), Keras' and TensorFlow's default for dense layers.
     case glorotUniform
@@ -19,8 +20,8 @@ public struct Parameter: Sendable {
     public var isStatistic: Bool { tensor.region == .statistics }
 }
 
-/// The persistent part of the arena: parameters, and beside each its gradient and velocity at the same offset of their
-/// own regions, so that one operation updates them all.
+/// The persistent part of the arena: parameters, and beside each its gradient and velocity at the same offset
+/// of their own regions, so that one operation updates them all.
 public struct ParameterLayout: Sendable {
     public private(set) var parameters: [Parameter] = []
     private var indices: [String: Int] = [:]
@@ -46,7 +47,8 @@ public struct ParameterLayout: Sendable {
             }
             return known
         }
-        let tensor = allocate(name, shape: shape, type: .float32, region: statistic ? .statistics : .parameters)
+        let tensor = allocate(
+            name, shape: shape, type: .float32, region: statistic ? .statistics : .parameters)
         let parameter = Parameter(name: name, tensor: tensor, initializer: initializer)
         indices[name] = parameters.count
         parameters.append(parameter)
@@ -67,8 +69,10 @@ public struct ParameterLayout: Sendable {
     }
 
     /// A tensor at the end of a persistent region.
-    private mutating func allocate(_ name: String, shape: [Int], type: ElementType, region: Region) -> Tensor {
-        let tensor = Tensor(name: name, shape: shape, type: type, region: region, position: bytes[region, default: 0])
+    private mutating func allocate(_ name: String, shape: [Int], type: ElementType, region: Region) -> Tensor
+    {
+        let tensor = Tensor(
+            name: name, shape: shape, type: type, region: region, position: bytes[region, default: 0])
         bytes[region, default: 0] += Region.aligned(tensor.bytes)
         return tensor
     }

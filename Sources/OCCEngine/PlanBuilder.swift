@@ -21,15 +21,15 @@ public struct PlannedOperation: Sendable {
 public enum MathMode: String, Codable, CaseIterable, Sendable {
     /// Every sum of products as it is defined; a relative error of some 3e-7 in a convolution.
     case strict
-    /// Algorithms with fewer operations and more rounding are allowed: Winograd's F(4x4, 3x3) for convolutions on the CPU, with
-    /// a relative error of some 3e-6.
+    /// Algorithms with fewer operations and more rounding are allowed: Winograd's F(4x4, 3x3) for
+    /// convolutions on the CPU, with a relative error of some 3e-6.
     case fast
 }
 
 /// Appends operations to a plan, and walks them backwards for the gradients.
 ///
-/// Layers call `append` with the closure that names the operation's backward operations; `differentiate` calls the
-/// closures in reverse. Nothing of this survives into the run: a plan is a plain list.
+/// Layers call `append` with the closure that names the operation's backward operations; `differentiate`
+/// calls the closures in reverse. Nothing of this survives into the run: a plan is a plain list.
 public final class PlanBuilder {
     /// What the plan is for.
     public enum Purpose: Sendable {
@@ -60,7 +60,8 @@ public final class PlanBuilder {
 
     /// A value that lives from its first use to its last.
     public func transient(_ name: String, _ shape: [Int], type: ElementType = .float32) -> Tensor {
-        let tensor = Tensor(name: name, shape: shape, type: type, region: .transient, position: transients.count)
+        let tensor = Tensor(
+            name: name, shape: shape, type: type, region: .transient, position: transients.count)
         transients.append(tensor)
         return tensor
     }
@@ -136,8 +137,8 @@ public final class ReversePass {
 
     func set(_ gradient: Tensor, for tensor: Tensor) { gradients[tensor] = gradient }
 
-    /// Appends a contribution to the gradient of `tensor`: `write` appends the operation that writes it. Contributions of
-    /// several consumers are added. Does nothing where no gradient is wanted.
+    /// Appends a contribution to the gradient of `tensor`: `write` appends the operation that writes it.
+    /// Contributions of several consumers are added. Does nothing where no gradient is wanted.
     public func contribute(to tensor: Tensor, _ write: (Tensor) -> Void) {
         guard builder.isDifferentiable(tensor) else { return }
         let contribution = builder.transient("d \(tensor.name)", tensor.shape)

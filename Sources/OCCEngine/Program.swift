@@ -1,9 +1,11 @@
 import CKernels
 import Foundation
 
-/// Plans that share one arena's persistent part: parameters, their gradients and velocities, statistics, inputs.
+/// Plans that share one arena's persistent part: parameters, their gradients and velocities, statistics,
+/// inputs.
 ///
-/// Build every plan with `add`, then `load` allocates the arena once. The size is known before anything is allocated.
+/// Build every plan with `add`, then `load` allocates the arena once. The size is known before anything is
+/// allocated.
 public final class Program {
     public let device: Device
     public let math: MathMode
@@ -21,7 +23,8 @@ public final class Program {
         ck_arena_destroy(arena)
     }
 
-    /// A plan made by `build`, which appends operations to the builder and returns what the caller wants of them.
+    /// A plan made by `build`, which appends operations to the builder and returns what the caller wants of
+    /// them.
     public func add<Result>(
         _ name: String, _ purpose: PlanBuilder.Purpose, _ build: (PlanBuilder) throws -> Result
     ) throws -> (plan: Plan, result: Result) {
@@ -59,7 +62,8 @@ public final class Program {
     }
 
     private func address(of tensor: Tensor, in plan: Plan?) -> Int {
-        let position = tensor.region == .transient ? plan!.placement.offsets[tensor.position] : tensor.position
+        let position =
+            tensor.region == .transient ? plan!.placement.offsets[tensor.position] : tensor.position
         return base(of: tensor.region) + position
     }
 
@@ -77,7 +81,8 @@ public final class Program {
                         continue
                     }
                     let position =
-                        tensor.region == .transient ? plan.placement.offsets[tensor.position] : tensor.position
+                        tensor.region == .transient
+                        ? plan.placement.offsets[tensor.position] : tensor.position
                     offsets[index] = UInt64(bases[tensor.region.rawValue] + position)
                 }
             }
@@ -97,7 +102,8 @@ public final class Program {
     /// What `load` will allocate.
     public func memory() throws -> Memory {
         Memory(
-            parameters: size(of: .parameters), gradients: size(of: .gradients), velocities: size(of: .velocities),
+            parameters: size(of: .parameters), gradients: size(of: .gradients),
+            velocities: size(of: .velocities),
             statistics: size(of: .statistics), inputs: size(of: .state) + size(of: .inputs),
             transient: size(of: .transient), workspace: try workspaceBytes())
     }
@@ -131,9 +137,11 @@ public final class Program {
     /// Writes a tensor's bytes.
     public func write<Element: BitwiseCopyable>(_ values: [Element], to tensor: Tensor) throws {
         try values.withUnsafeBytes { bytes in
-            precondition(bytes.count == tensor.bytes, "\(tensor.name): \(bytes.count) bytes, not \(tensor.bytes)")
+            precondition(
+                bytes.count == tensor.bytes, "\(tensor.name): \(bytes.count) bytes, not \(tensor.bytes)")
             try check(
-                ck_arena_write(arena, UInt64(address(of: tensor, in: nil)), bytes.baseAddress!, UInt64(bytes.count)))
+                ck_arena_write(
+                    arena, UInt64(address(of: tensor, in: nil)), bytes.baseAddress!, UInt64(bytes.count)))
         }
     }
 
@@ -142,7 +150,8 @@ public final class Program {
         precondition(tensor.type == .float32)
         return try [Float](unsafeUninitializedCapacity: tensor.count) { buffer, count in
             try check(
-                ck_arena_read(arena, UInt64(address(of: tensor, in: plan)), buffer.baseAddress!, UInt64(tensor.bytes)))
+                ck_arena_read(
+                    arena, UInt64(address(of: tensor, in: plan)), buffer.baseAddress!, UInt64(tensor.bytes)))
             count = tensor.count
         }
     }
@@ -155,12 +164,17 @@ public final class Program {
         state.learning_rate = Float(learningRate)
         try check(
             ck_arena_write(
-                arena, UInt64(address(of: layout.stepState, in: nil)), &state, UInt64(MemoryLayout.size(ofValue: state))))
+                arena, UInt64(address(of: layout.stepState, in: nil)), &state,
+                UInt64(MemoryLayout.size(ofValue: state))))
     }
 
     /// The velocity or gradient of a parameter.
-    public func velocity(of parameter: Parameter) -> Tensor { layout.beside(parameter.tensor, in: .velocities) }
-    public func gradient(of parameter: Parameter) -> Tensor { layout.beside(parameter.tensor, in: .gradients) }
+    public func velocity(of parameter: Parameter) -> Tensor {
+        layout.beside(parameter.tensor, in: .velocities)
+    }
+    public func gradient(of parameter: Parameter) -> Tensor {
+        layout.beside(parameter.tensor, in: .gradients)
+    }
 }
 
 /// A compiled list of operations of a program.

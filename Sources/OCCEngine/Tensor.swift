@@ -21,7 +21,8 @@ public struct Tensor: Hashable, Sendable {
     public let shape: [Int]
     public let type: ElementType
     let region: Region
-    /// In persistent regions the byte offset from the region's start; for transients the index within the plan.
+    /// In persistent regions the byte offset from the region's start; for transients the index within the
+    /// plan.
     let position: Int
 
     /// The number of elements.

@@ -1,6 +1,7 @@
 import Foundation
 
-/// A safetensors file in memory: named tensors and a string map (https://github.com/huggingface/safetensors, format).
+/// A safetensors file in memory: named tensors and a string map (https://github.com/huggingface/safetensors,
+/// format).
 ///
 /// Equal contents give equal bytes: the writer sorts names and metadata.
 public struct TensorFile: Sendable, Equatable {
@@ -72,12 +73,15 @@ public struct TensorFile: Sendable, Equatable {
         // Widest elements first, then by name, so that every tensor is aligned.
         let order = tensors.sorted { ($1.value.type.size, $0.key) < ($0.value.type.size, $1.key) }
         for (name, entry) in order {
-            header[name] = [
-                "dtype": entry.type.rawValue, "shape": entry.shape, "data_offsets": [offset, offset + entry.bytes.count],
-            ] as [String: Any]
+            header[name] =
+                [
+                    "dtype": entry.type.rawValue, "shape": entry.shape,
+                    "data_offsets": [offset, offset + entry.bytes.count],
+                ] as [String: Any]
             offset += entry.bytes.count
         }
-        var json = try JSONSerialization.data(withJSONObject: header, options: [.sortedKeys, .withoutEscapingSlashes])
+        var json = try JSONSerialization.data(
+            withJSONObject: header, options: [.sortedKeys, .withoutEscapingSlashes])
         json.append(contentsOf: [UInt8](repeating: 0x20, count: (8 - json.count % 8) % 8))
         var result = [UInt8]()
         result.reserveCapacity(8 + json.count + offset)
@@ -104,7 +108,8 @@ public struct TensorFile: Sendable, Equatable {
     /// - Parameter name: what errors call the file.
     public init(bytes: [UInt8], name: String) throws {
         func fail(_ why: String) -> OCCError {
-            OCCError(.badData, "\(name): \(why)", remedy: "The file is damaged, or is not a safetensors file.")
+            OCCError(
+                .badData, "\(name): \(why)", remedy: "The file is damaged, or is not a safetensors file.")
         }
         guard bytes.count >= 8 else { throw fail("\(bytes.count) bytes are too few") }
         let length = bytes.withUnsafeBytes { UInt64(littleEndian: $0.loadUnaligned(as: UInt64.self)) }
@@ -121,12 +126,15 @@ public struct TensorFile: Sendable, Equatable {
         var spans: [(Int, Int)] = []
         for (key, value) in header {
             if key == "__metadata__" {
-                guard let map = value as? [String: String] else { throw fail("__metadata__ is not a map of strings") }
+                guard let map = value as? [String: String] else {
+                    throw fail("__metadata__ is not a map of strings")
+                }
                 metadata = map
                 continue
             }
             guard let record = value as? [String: Any], let typeName = record["dtype"] as? String,
-                let shape = record["shape"] as? [Int], let offsets = record["data_offsets"] as? [Int], offsets.count == 2
+                let shape = record["shape"] as? [Int], let offsets = record["data_offsets"] as? [Int],
+                offsets.count == 2
             else { throw fail("the entry of tensor '\(key)' is malformed") }
             guard let type = ElementType(rawValue: typeName) else {
                 throw fail("tensor '\(key)' has type \(typeName), which is not supported")
@@ -142,7 +150,8 @@ public struct TensorFile: Sendable, Equatable {
             else { throw fail("tensor '\(key)' lies outside the file or does not fit its shape") }
             spans.append((offsets[0], offsets[1]))
             tensors[key] = Entry(
-                type: type, shape: shape, bytes: Array(bytes[(headerEnd + offsets[0])..<(headerEnd + offsets[1])]))
+                type: type, shape: shape,
+                bytes: Array(bytes[(headerEnd + offsets[0])..<(headerEnd + offsets[1])]))
         }
         // No holes and no overlaps: the spans, in order, cover the data exactly.
         var end = 0
@@ -150,7 +159,9 @@ public struct TensorFile: Sendable, Equatable {
             guard span.0 == end else { throw fail("the tensors overlap or leave holes") }
             end = span.1
         }
-        guard end == bytes.count - headerEnd else { throw fail("\(bytes.count - headerEnd - end) bytes belong to no tensor") }
+        guard end == bytes.count - headerEnd else {
+            throw fail("\(bytes.count - headerEnd - end) bytes belong to no tensor")
+        }
         self.init(metadata: metadata, tensors: tensors)
     }
 }

@@ -1,7 +1,8 @@
-/// Places a plan's transient tensors: two may share memory when one's last use comes before the other's first.
+/// Places a plan's transient tensors: two may share memory when one's last use comes before the other's
+/// first.
 ///
-/// Greedy by size (largest first, at the lowest free offset), which comes within a few per cent of the lower bound on
-/// the chain-like lifetimes of a training step.
+/// Greedy by size (largest first, at the lowest free offset), which comes within a few per cent of the lower
+/// bound on the chain-like lifetimes of a training step.
 struct TransientPlacement {
     /// Byte offset of each transient, by its position.
     private(set) var offsets: [Int]

@@ -6,7 +6,8 @@ public func relu(_ x: Tensor, in plan: PlanBuilder) -> Tensor {
     let y = plan.transient("relu", x.shape)
     var params = ck_operation_params()
     params.elementwise.count = Int64(x.count)
-    plan.append(.CK_KIND_relu_forward, "relu", [y, x], params, flop: x.count, output: y, from: [x]) { [params] pass in
+    plan.append(.CK_KIND_relu_forward, "relu", [y, x], params, flop: x.count, output: y, from: [x]) {
+        [params] pass in
         guard let dy = pass.gradient(of: y) else { return }
         pass.contribute(to: x) { dx in
             plan.append(.CK_KIND_relu_backward, "relu", [dx, dy, y], params, flop: x.count)

@@ -1,10 +1,11 @@
 import CKernels
 import OCCEngine
 
-/// Batch normalisation over all but the last dimension (Ioffe & Szegedy 2015), with what follows it in a residual network
-/// folded in: y = relu(norm(x) * gamma + beta + residual).
+/// Batch normalisation over all but the last dimension (Ioffe & Szegedy 2015), with what follows it in a
+/// residual network folded in: y = relu(norm(x) * gamma + beta + residual).
 ///
-/// A training plan normalises by the batch and updates the running statistics; any other plan uses the running ones.
+/// A training plan normalises by the batch and updates the running statistics; any other plan uses the
+/// running ones.
 public struct BatchNorm: Sendable {
     public let name: String
     public let relu: Bool
@@ -34,14 +35,16 @@ public struct BatchNorm: Sendable {
 
         guard plan.purpose == .training else {
             plan.append(
-                .CK_KIND_batchnorm_inference, name, [y, x, residual, gamma, beta, runningMean, runningVariance],
+                .CK_KIND_batchnorm_inference, name,
+                [y, x, residual, gamma, beta, runningMean, runningVariance],
                 params, flop: 2 * x.count, output: y, from: sources
             ) { [params] pass in
                 guard let dy = pass.gradient(of: y) else { return }
                 let dx = plan.transient("d \(x.name)", x.shape)
                 let dresidual = Self.gradient(of: residual, in: plan)
                 plan.append(
-                    .CK_KIND_batchnorm_inference_backward, name, [dx, dresidual, dy, y, gamma, runningVariance],
+                    .CK_KIND_batchnorm_inference_backward, name,
+                    [dx, dresidual, dy, y, gamma, runningVariance],
                     params, flop: x.count)
                 if plan.isDifferentiable(x) { pass.contribute(dx, to: x) }
                 if let residual, let dresidual { pass.contribute(dresidual, to: residual) }
@@ -53,7 +56,8 @@ public struct BatchNorm: Sendable {
         let deviation = plan.transient("\(name) 1/std", [channels])
         plan.append(
             .CK_KIND_batchnorm_forward, name,
-            [y, mean, deviation, runningMean, runningVariance, x, residual, gamma, beta], params, flop: 7 * x.count,
+            [y, mean, deviation, runningMean, runningVariance, x, residual, gamma, beta], params,
+            flop: 7 * x.count,
             output: y, from: sources
         ) { [params] pass in
             guard let dy = pass.gradient(of: y) else { return }
@@ -61,7 +65,8 @@ public struct BatchNorm: Sendable {
             let dresidual = Self.gradient(of: residual, in: plan)
             let dgamma = pass.gradient(ofParameter: gamma)!, dbeta = pass.gradient(ofParameter: beta)!
             plan.append(
-                .CK_KIND_batchnorm_backward, name, [dx, dgamma, dbeta, dresidual, dy, x, y, mean, deviation, gamma],
+                .CK_KIND_batchnorm_backward, name,
+                [dx, dgamma, dbeta, dresidual, dy, x, y, mean, deviation, gamma],
                 params, flop: 10 * x.count)
             if plan.isDifferentiable(x) { pass.contribute(dx, to: x) }
             if let residual, let dresidual { pass.contribute(dresidual, to: residual) }

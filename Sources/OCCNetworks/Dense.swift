@@ -22,7 +22,8 @@ public struct Dense: Sendable {
         params.dense = ck_dense_params(n: Int32(n), c: Int32(c), k: Int32(units))
         let flop = 2 * n * c * units
         plan.append(
-            .CK_KIND_dense_forward, name, [y, x, weight, offset], params, flop: flop, output: y, from: [x, weight]
+            .CK_KIND_dense_forward, name, [y, x, weight, offset], params, flop: flop, output: y,
+            from: [x, weight]
         ) { [params] pass in
             guard let dy = pass.gradient(of: y) else { return }
             if let dw = pass.gradient(ofParameter: weight) {

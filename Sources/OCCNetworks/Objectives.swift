@@ -21,7 +21,8 @@ public func softmaxCrossEntropy(_ logits: Tensor, labels: Tensor, in plan: PlanB
 
 /// Which pairs NT-Xent contrasts.
 public enum ContrastiveForm: String, Codable, CaseIterable, Sendable {
-    /// View 1 against view 2 only: B anchors, B - 1 negatives each (the released code of Sohn et al., ICLR 2021).
+    /// View 1 against view 2 only: B anchors, B - 1 negatives each (the released code of Sohn et al., ICLR
+    /// 2021).
     case crossView = "cross-view"
     /// All 2B against all others (SimCLR; Chen et al., ICML 2020).
     case symmetric
@@ -38,7 +39,8 @@ public func ntXent(
     params.nt_xent = ck_nt_xent_params(
         b: Int32(b), d: Int32(d), temperature: temperature, symmetric: form == .symmetric ? 1 : 0)
     plan.append(
-        .CK_KIND_nt_xent_forward, "nt-xent", [loss, lse, z], params, flop: 2 * pairs * d, output: loss, from: [z]
+        .CK_KIND_nt_xent_forward, "nt-xent", [loss, lse, z], params, flop: 2 * pairs * d, output: loss,
+        from: [z]
     ) { [params] pass in
         pass.contribute(to: z) { dz in
             plan.append(.CK_KIND_nt_xent_backward, "nt-xent", [dz, z, lse], params, flop: 4 * pairs * d)
@@ -53,11 +55,13 @@ public func meanSquaredError(_ x: Tensor, target: Tensor, in plan: PlanBuilder) 
     var params = ck_operation_params()
     params.elementwise.count = Int64(x.count)
     plan.append(
-        .CK_KIND_mean_squared_error_forward, "mse", [loss, x, target], params, flop: 3 * x.count, output: loss,
+        .CK_KIND_mean_squared_error_forward, "mse", [loss, x, target], params, flop: 3 * x.count,
+        output: loss,
         from: [x]
     ) { [params] pass in
         pass.contribute(to: x) { dx in
-            plan.append(.CK_KIND_mean_squared_error_backward, "mse", [dx, x, target], params, flop: 2 * x.count)
+            plan.append(
+                .CK_KIND_mean_squared_error_backward, "mse", [dx, x, target], params, flop: 2 * x.count)
         }
     }
     return loss

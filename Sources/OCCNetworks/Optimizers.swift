@@ -13,8 +13,8 @@ public struct Optimizer: Codable, Sendable, Equatable {
     public var kind = Kind.sgd
     public var momentum = 0.9
     public var nesterov = false
-    /// L2 penalty: weightDecay * w is added to the gradient of every trainable parameter, batch normalisation and
-    /// biases included, as the reference implementation of Sohn et al. does. LARS leaves those two out.
+    /// L2 penalty: weightDecay * w is added to the gradient of every trainable parameter, batch normalisation
+    /// and biases included, as the reference implementation of Sohn et al. does. LARS leaves those two out.
     public var weightDecay = 3e-4
     /// LARS's trust coefficient.
     public var trust = 1e-3
@@ -32,7 +32,8 @@ public struct Optimizer: Codable, Sendable, Equatable {
             let all = plan.allParameters
             params.optimizer.count = Int64(all.values.count)
             plan.append(
-                .CK_KIND_sgd, "all parameters", [all.values, all.velocities, all.gradients, plan.stepState], params,
+                .CK_KIND_sgd, "all parameters", [all.values, all.velocities, all.gradients, plan.stepState],
+                params,
                 flop: 6 * all.values.count)
             return
         }

@@ -6,14 +6,16 @@ public func maxPool(
     _ x: Tensor, kernel: Int, stride: Int, padding: Int, in plan: PlanBuilder
 ) -> Tensor {
     precondition(kernel * kernel <= 256, "the place of the maximum is stored in a byte")
-    let p = (x.shape[1] + 2 * padding - kernel) / stride + 1, q = (x.shape[2] + 2 * padding - kernel) / stride + 1
+    let p = (x.shape[1] + 2 * padding - kernel) / stride + 1,
+        q = (x.shape[2] + 2 * padding - kernel) / stride + 1
     let y = plan.transient("maxpool", [x.shape[0], p, q, x.shape[3]])
     let argmax = plan.transient("maxpool places", y.shape, type: .uint8)
     var params = poolParams(x)
     (params.pool.r, params.pool.stride, params.pool.pad) = (Int32(kernel), Int32(stride), Int32(padding))
     (params.pool.p, params.pool.q) = (Int32(p), Int32(q))
     plan.append(
-        .CK_KIND_max_pool_forward, "maxpool", [y, argmax, x], params, flop: y.count * kernel * kernel, output: y,
+        .CK_KIND_max_pool_forward, "maxpool", [y, argmax, x], params, flop: y.count * kernel * kernel,
+        output: y,
         from: [x]
     ) { [params] pass in
         guard let dy = pass.gradient(of: y) else { return }

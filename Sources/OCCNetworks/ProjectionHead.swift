@@ -1,9 +1,10 @@
 import OCCEngine
 
-/// The network between pooled features and the objective, dropped after training (Sohn et al., ICLR 2021, section 3).
+/// The network between pooled features and the objective, dropped after training (Sohn et al., ICLR 2021,
+/// section 3).
 ///
-/// Every width but the last is Dense (no bias) + BatchNorm + ReLU; the last is linear, the embedding. `logits` adds a linear
-/// classifier behind it.
+/// Every width but the last is Dense (no bias) + BatchNorm + ReLU; the last is linear, the embedding.
+/// `logits` adds a linear classifier behind it.
 public struct ProjectionHead: Codable, Sendable, Equatable {
     public var widths: [Int]
     /// Classes of the classifier behind the embedding; 0 for none.

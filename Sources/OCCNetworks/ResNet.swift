@@ -2,8 +2,8 @@ import OCCEngine
 
 /// A residual network without its classifier (He et al. 2016): images [N,S,S,3] -> pooled features [N,D].
 ///
-/// The stem follows the input side, as in Sohn et al. (ICLR 2021): up to 64 pixels a 3x3 convolution at stride 1; above, a
-/// 7x7 at stride 2 and a 3x3 max pool at stride 2. Parameters have torchvision's names.
+/// The stem follows the input side, as in Sohn et al. (ICLR 2021): up to 64 pixels a 3x3 convolution at
+/// stride 1; above, a 7x7 at stride 2 and a 3x3 max pool at stride 2. Parameters have torchvision's names.
 public struct ResNet: Codable, Sendable, Equatable {
     public enum Depth: String, Codable, CaseIterable, Sendable {
         case resnet10, resnet18, resnet34, resnet50
@@ -50,7 +50,8 @@ public struct ResNet: Codable, Sendable, Equatable {
             for block in 0..<count {
                 let name = "layer\(stage + 1).\(block)", stride = stage > 0 && block == 0 ? 2 : 1
                 let width = channels(64 << stage)
-                x = try depth.isBottleneck
+                x =
+                    try depth.isBottleneck
                     ? bottleneck(x, name, width: width, stride: stride, in: plan)
                     : basicBlock(x, name, width: width, stride: stride, in: plan)
             }

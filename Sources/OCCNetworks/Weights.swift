@@ -15,8 +15,8 @@ public struct NamedWeights: Sendable {
 }
 
 extension Program {
-    /// Draws every parameter from its initializer and zeroes the velocities. The draw depends on the seed and the
-    /// parameter's name, not on what else the program holds.
+    /// Draws every parameter from its initializer and zeroes the velocities. The draw depends on the seed and
+    /// the parameter's name, not on what else the program holds.
     public func initializeParameters(seed: UInt64) throws {
         for parameter in layout.parameters {
             try write(parameter.initialValues(seed: seed), to: parameter.tensor)
@@ -54,14 +54,18 @@ extension Program {
 
     private func export(_ parameter: Parameter, _ tensor: Tensor) throws -> NamedWeights {
         let values = try read(tensor), shape = tensor.shape
-        guard shape.count == 4 else { return NamedWeights(name: parameter.name, shape: shape, values: values) }
+        guard shape.count == 4 else {
+            return NamedWeights(name: parameter.name, shape: shape, values: values)
+        }
         let (k, taps, c) = (shape[0], shape[1] * shape[2], shape[3])
         return NamedWeights(
             name: parameter.name, shape: [k, c, shape[1], shape[2]],
             values: transposed(values, outer: k, rows: taps, columns: c))
     }
 
-    private func load(_ parameter: Parameter, into tensor: Tensor, _ find: (String) throws -> NamedWeights?) throws {
+    private func load(_ parameter: Parameter, into tensor: Tensor, _ find: (String) throws -> NamedWeights?)
+        throws
+    {
         guard let found = try find(parameter.name) else {
             throw OCCError(.badData, "parameter \(parameter.name) is missing")
         }
@@ -73,8 +77,10 @@ extension Program {
         guard found.values.allSatisfy(\.isFinite) else {
             throw OCCError(.badData, "parameter \(parameter.name) has values that are not finite")
         }
-        let values = shape.count == 4
-            ? transposed(found.values, outer: shape[0], rows: shape[3], columns: shape[1] * shape[2]) : found.values
+        let values =
+            shape.count == 4
+            ? transposed(found.values, outer: shape[0], rows: shape[3], columns: shape[1] * shape[2])
+            : found.values
         try write(values, to: tensor)
     }
 }
@@ -85,7 +91,9 @@ private func transposed(_ values: [Float], outer: Int, rows: Int, columns: Int) 
         for o in 0..<outer {
             let base = o * rows * columns
             for row in 0..<rows {
-                for column in 0..<columns { out[base + column * rows + row] = values[base + row * columns + column] }
+                for column in 0..<columns {
+                    out[base + column * rows + row] = values[base + row * columns + column]
+                }
             }
         }
         count = values.count

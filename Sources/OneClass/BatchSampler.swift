@@ -1,7 +1,7 @@
 import OCCEngine
 
-/// The order of items over a run: a fresh permutation every epoch, drawn from the seed and the epoch alone, so that any step's
-/// batch can be named without the steps before it.
+/// The order of items over a run: a fresh permutation every epoch, drawn from the seed and the epoch alone,
+/// so that any step's batch can be named without the steps before it.
 ///
 /// An epoch drops its last incomplete batch; a set smaller than one batch is repeated until it fills one.
 package struct BatchSampler {

@@ -3,15 +3,16 @@ import OCCEngine
 
 /// How spread out a batch of features is, and when to give up.
 ///
-/// A collapsed encoder maps every image to one point; its loss looks ordinary, and only the AUROC of 50 % tells. Here the
-/// run stops with the reason instead.
+/// A collapsed encoder maps every image to one point; its loss looks ordinary, and only the AUROC of 50 %
+/// tells. Here the run stops with the reason instead.
 public struct CollapseMonitor: Sendable {
     /// The state of one batch of features.
     public struct Reading: Sendable, Equatable {
-        /// Root mean square distance of the L2-normalised features from their mean: 0 when all are one point, 1 when they
-        /// cancel out.
+        /// Root mean square distance of the L2-normalised features from their mean: 0 when all are one point,
+        /// 1 when they cancel out.
         public let spread: Double
-        /// The participation ratio (sum l)^2 / sum l^2 of the covariance's eigenvalues l: from 1 (a line) to min(N - 1, D).
+        /// The participation ratio (sum l)^2 / sum l^2 of the covariance's eigenvalues l: from 1 (a line) to
+        /// min(N - 1, D).
         public let effectiveRank: Double
         /// L2 norm of the gradient of all parameters.
         public let gradientNorm: Double
@@ -58,7 +59,8 @@ public struct CollapseMonitor: Sendable {
             }
         }
         return Reading(
-            spread: (trace / Double(rows)).squareRoot(), effectiveRank: squares > 0 ? trace * trace / squares : 0,
+            spread: (trace / Double(rows)).squareRoot(),
+            effectiveRank: squares > 0 ? trace * trace / squares : 0,
             gradientNorm: gradientNorm)
     }
 

@@ -26,15 +26,22 @@ extension RunConfiguration {
         func fail(_ why: String) -> OCCError {
             OCCError(.badData, "\(name): \(why)", remedy: "See config.json of a finished run for every key.")
         }
-        guard let root = try? JSONSerialization.jsonObject(with: Data(bytes)), let given = root as? [String: Any] else {
+        guard let root = try? JSONSerialization.jsonObject(with: Data(bytes)),
+            let given = root as? [String: Any]
+        else {
             throw fail("is not a JSON object")
         }
-        let known = try JSONSerialization.jsonObject(with: Data(try Self.complete.json().utf8)) as! [String: Any]
-        var merged = try JSONSerialization.jsonObject(with: Data(try RunConfiguration().json().utf8)) as! [String: Any]
-        func merge(_ given: [String: Any], into target: inout [String: Any], known: [String: Any], path: String) throws {
+        let known =
+            try JSONSerialization.jsonObject(with: Data(try Self.complete.json().utf8)) as! [String: Any]
+        var merged =
+            try JSONSerialization.jsonObject(with: Data(try RunConfiguration().json().utf8)) as! [String: Any]
+        func merge(
+            _ given: [String: Any], into target: inout [String: Any], known: [String: Any], path: String
+        ) throws {
             for (key, value) in given {
                 guard let reference = known[key] else {
-                    let nearest = nearestMatch(to: key, in: Array(known.keys)).map { "; did you mean '\($0)'?" } ?? ""
+                    let nearest =
+                        nearestMatch(to: key, in: Array(known.keys)).map { "; did you mean '\($0)'?" } ?? ""
                     throw fail("unknown key '\(path)\(key)'\(nearest)")
                 }
                 if let inner = value as? [String: Any], let reference = reference as? [String: Any] {
@@ -91,7 +98,9 @@ public func nearestMatch(to text: String, in candidates: [String]) -> String? {
             var diagonal = row[0]
             row[0] = i + 1
             for (j, y) in b.enumerated() {
-                (diagonal, row[j + 1]) = (row[j + 1], min(row[j + 1] + 1, row[j] + 1, diagonal + (x == y ? 0 : 1)))
+                (diagonal, row[j + 1]) = (
+                    row[j + 1], min(row[j + 1] + 1, row[j] + 1, diagonal + (x == y ? 0 : 1))
+                )
             }
         }
         return row[b.count]

@@ -25,7 +25,9 @@ public struct Evaluation: Codable, Sendable {
     /// - Parameter rawPixels: fits the detector on pixels too.
     public init(_ model: OneClassModel, on split: OneClassSplit, rawPixels: Bool = false) throws {
         guard split.test.count > 0 else {
-            throw OCCError(.badData, "there are no test images", remedy: "Give the data set a test folder, or use score.")
+            throw OCCError(
+                .badData, "there are no test images", remedy: "Give the data set a test folder, or use score."
+            )
         }
         let labels = split.testLabels, scores = try model.score(split.test)
         let metrics = try RankingMetrics(scores: scores, labels: labels)
@@ -47,21 +49,30 @@ public struct Evaluation: Codable, Sendable {
         var byClass: [String: Double] = [:]
         for name in Set(split.testClasses) where name != split.normalClass {
             let chosen = scores.indices.filter { labels[$0] == 0 || split.testClasses[$0] == name }
-            byClass[name] = try RankingMetrics(scores: chosen.map { scores[$0] }, labels: chosen.map { labels[$0] }).auroc
+            byClass[name] = try RankingMetrics(
+                scores: chosen.map { scores[$0] }, labels: chosen.map { labels[$0] }
+            ).auroc
         }
         aurocByClass = byClass
         let rotation = try model.rotationScores(split.test)
-        rotationUprightAUROC = try rotation.map { try RankingMetrics(scores: $0.upright, labels: labels).auroc }
-        rotationProductAUROC = try rotation.map { try RankingMetrics(scores: $0.product, labels: labels).auroc }
+        rotationUprightAUROC = try rotation.map {
+            try RankingMetrics(scores: $0.upright, labels: labels).auroc
+        }
+        rotationProductAUROC = try rotation.map {
+            try RankingMetrics(scores: $0.product, labels: labels).auroc
+        }
         rawPixelAUROC = rawPixels ? try Self.rawPixelAUROC(model.configuration, split) : nil
     }
 
-    private static func rawPixelAUROC(_ configuration: RunConfiguration, _ split: OneClassSplit) throws -> Double {
+    private static func rawPixelAUROC(_ configuration: RunConfiguration, _ split: OneClassSplit) throws
+        -> Double
+    {
         func pixels(_ images: ImageBatch) -> FeatureMatrix {
             FeatureMatrix(
                 rows: images.count, columns: images.imageBytes, values: images.pixels.map { Float($0) / 255 })
         }
-        let detector = try configuration.detector.fit(pixels(split.detectorFit), options: configuration.detectorOptions)
+        let detector = try configuration.detector.fit(
+            pixels(split.detectorFit), options: configuration.detectorOptions)
         return try RankingMetrics(scores: detector.scores(pixels(split.test)), labels: split.testLabels).auroc
     }
 
@@ -81,7 +92,9 @@ public struct Evaluation: Codable, Sendable {
         ]
         if let rawPixelAUROC { lines.append("  AUROC, raw pixels  \(percent(rawPixelAUROC))") }
         if let upright = rotationUprightAUROC, let product = rotationProductAUROC {
-            lines.append("  AUROC, rotation classifier  \(percent(upright)); product over rotations \(percent(product))")
+            lines.append(
+                "  AUROC, rotation classifier  \(percent(upright)); product over rotations \(percent(product))"
+            )
         }
         lines.append("  average precision  \(percent(averagePrecision))")
         lines.append("  best F1            \(percent(bestF1))")
@@ -91,11 +104,14 @@ public struct Evaluation: Codable, Sendable {
                 "  threshold for \(percent(falseAlarmRate)) false alarms: \(percent(testFalseAlarms)) false alarms, "
                     + "\(percent(testDetections)) of the anomalies found")
         } else {
-            lines.append("  no threshold: too few held-out images for \(percent(falseAlarmRate)) false alarms")
+            lines.append(
+                "  no threshold: too few held-out images for \(percent(falseAlarmRate)) false alarms")
         }
         let width = aurocByClass.keys.map(\.count).max() ?? 0
         for (name, value) in aurocByClass.sorted(by: { $0.key < $1.key }) {
-            lines.append("  AUROC against \(name.padding(toLength: width, withPad: " ", startingAt: 0))  \(percent(value))")
+            lines.append(
+                "  AUROC against \(name.padding(toLength: width, withPad: " ", startingAt: 0))  \(percent(value))"
+            )
         }
         return lines.joined(separator: "\n")
     }
@@ -107,9 +123,12 @@ extension OneClassModel {
         let fit = try features(of: split.detectorFit), test = try features(of: split.test)
         var result: [String: Double] = [:]
         for kind in detectors {
-            let detector = kind == configuration.detector
+            let detector =
+                kind == configuration.detector
                 ? detector : try kind.fit(fit, options: configuration.detectorOptions)
-            result[kind.rawValue] = try RankingMetrics(scores: detector.scores(test), labels: split.testLabels).auroc
+            result[kind.rawValue] = try RankingMetrics(
+                scores: detector.scores(test), labels: split.testLabels
+            ).auroc
         }
         return result
     }

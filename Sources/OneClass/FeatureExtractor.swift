@@ -15,7 +15,8 @@ struct FeatureExtractor {
     /// - Parameter head: a classifier head whose probabilities are wanted too; images can then be turned first.
     init(_ program: Program, encoder: ResNet, side: Int, head: ProjectionHead? = nil) throws {
         let name = head == nil ? "embed" : "classify"
-        (plan, (pixels, indices, transforms, features, probabilities)) = try program.add(name, .inference) { plan in
+        (plan, (pixels, indices, transforms, features, probabilities)) = try program.add(name, .inference) {
+            plan in
             let pixels = try plan.input("batch", [Self.rows, side, side, 3], type: .uint8)
             let indices = try plan.input("batch rows", [Self.rows], type: .int32)
             var images = gather(pixels, indices: indices, in: plan)

@@ -3,7 +3,8 @@ import OCCData
 import OCCEngine
 import OCCNetworks
 
-/// A self-supervised task: which views of which images it shows the encoder, with which labels, under which objective.
+/// A self-supervised task: which views of which images it shows the encoder, with which labels, under which
+/// objective.
 ///
 /// Conforming types are small: the trainer owns the loop, the plan and the data.
 public protocol Method: Sendable {
@@ -54,8 +55,8 @@ extension Method {
     public func itemCount(images: Int) -> Int { images }
 }
 
-/// Rotation prediction (Gidaris et al. 2018; Golan & El-Yaniv 2018): each image four times, each copy under its own draw of
-/// the recipe and then turned by 0, 90, 180, 270 degrees; the label is the turn.
+/// Rotation prediction (Gidaris et al. 2018; Golan & El-Yaniv 2018): each image four times, each copy under
+/// its own draw of the recipe and then turned by 0, 90, 180, 270 degrees; the label is the turn.
 public struct RotationPrediction: Method {
     public let recipe: AugmentationRecipe
     public let head: ProjectionHead
@@ -73,9 +74,9 @@ public struct RotationPrediction: Method {
     }
 }
 
-/// Contrastive learning of instances, and its distribution-augmented form (Sohn et al., ICLR 2021): the data set is first
-/// replaced by the union of its images under `transforms`, each an instance of its own; then every instance gives two views
-/// under the recipe.
+/// Contrastive learning of instances, and its distribution-augmented form (Sohn et al., ICLR 2021): the data
+/// set is first replaced by the union of its images under `transforms`, each an instance of its own; then
+/// every instance gives two views under the recipe.
 public struct Contrastive: Method {
     public let recipe: AugmentationRecipe
     public let head: ProjectionHead
@@ -92,7 +93,8 @@ public struct Contrastive: Method {
     }
 
     public func build(_ inputs: MethodInputs, encoder: ResNet, in plan: PlanBuilder) throws -> MethodOutputs {
-        let union = transforms == [0]
+        let union =
+            transforms == [0]
             ? inputs.images : dihedral(inputs.images, transforms: inputs.transforms, in: plan)
         let features = try encoder(recipe(union, in: plan), in: plan).pooled
         let z = l2Normalize(try head(features, in: plan), in: plan)
@@ -101,8 +103,8 @@ public struct Contrastive: Method {
     }
 }
 
-/// A denoising autoencoder (Vincent et al. 2008): the encoder sees the image under the recipe with normal noise added, a
-/// mirrored decoder restores it from the last feature map, the loss is the mean squared error.
+/// A denoising autoencoder (Vincent et al. 2008): the encoder sees the image under the recipe with normal
+/// noise added, a mirrored decoder restores it from the last feature map, the loss is the mean squared error.
 public struct Denoising: Method {
     public let recipe: AugmentationRecipe
     public let sigma: Double

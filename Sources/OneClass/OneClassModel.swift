@@ -4,8 +4,8 @@ import OCCDetectors
 import OCCEngine
 import OCCNetworks
 
-/// A fitted one-class model: encoder, detector, threshold; saved as one safetensors file that holds all it takes to score
-/// an image.
+/// A fitted one-class model: encoder, detector, threshold; saved as one safetensors file that holds all it
+/// takes to score an image.
 public final class OneClassModel {
     public let configuration: RunConfiguration
     /// The name of the normal class.
@@ -41,7 +41,8 @@ public final class OneClassModel {
         extractor = trainer.extractor
         classifier = trainer.classifier
         detector = try configuration.detector.fit(
-            extractor.features(of: split.detectorFit, program: program), options: configuration.detectorOptions)
+            extractor.features(of: split.detectorFit, program: program),
+            options: configuration.detectorOptions)
         let held = try detector.scores(extractor.features(of: split.calibration, program: program))
         calibration = ThresholdCalibration(scores: held, falseAlarmRate: configuration.falseAlarmRate)
     }
@@ -56,7 +57,8 @@ public final class OneClassModel {
     /// Anomaly scores, one an image; higher is more anomalous.
     public func score(_ images: ImageBatch) throws -> [Double] { try detector.scores(features(of: images)) }
 
-    /// The two end-to-end scores of a rotation classifier (Golan & El-Yaniv 2018, as in the reference code of Sohn et al.).
+    /// The two end-to-end scores of a rotation classifier (Golan & El-Yaniv 2018, as in the reference code of
+    /// Sohn et al.).
     public struct RotationScores: Sendable {
         /// 1 - p(0 degrees | x).
         public let upright: [Double]
@@ -70,7 +72,9 @@ public final class OneClassModel {
         var upright: [Double] = [], logProducts = [Double](repeating: 0, count: images.count)
         for rotation in 0..<4 {
             let p = try classifier.probabilities(of: images, transform: 2 * rotation, program: program)
-            for row in 0..<images.count { logProducts[row] += log(max(Double(p[4 * row + rotation]), 1e-300)) }
+            for row in 0..<images.count {
+                logProducts[row] += log(max(Double(p[4 * row + rotation]), 1e-300))
+            }
             if rotation == 0 { upright = (0..<images.count).map { 1 - Double(p[4 * $0]) } }
         }
         return RotationScores(upright: upright, product: logProducts.map { -expm1($0) })
@@ -83,16 +87,21 @@ public final class OneClassModel {
     /// Writes the model whole or not at all.
     public func save(_ path: String) throws {
         var file = TensorFile()
-        for weights in try program.exportWeights() { file.tensors[weights.name] = .init(weights.values, shape: weights.shape) }
+        for weights in try program.exportWeights() {
+            file.tensors[weights.name] = .init(weights.values, shape: weights.shape)
+        }
         let state = detector.state
         for (name, array) in state.arrays {
-            file.tensors["detector.\(name)"] = array.isSingle
-                ? .init(array.values.map(Float.init), shape: array.shape) : .init(array.values, shape: array.shape)
+            file.tensors["detector.\(name)"] =
+                array.isSingle
+                ? .init(array.values.map(Float.init), shape: array.shape)
+                : .init(array.values, shape: array.shape)
         }
         file.tensors["calibration.scores"] = .init(calibration.scores, shape: [calibration.scores.count])
         file.metadata = [
             "format": Self.format, "configuration": try configuration.json(), "normal_class": normalClass,
-            "image_size": String(side), "preprocessing": "RGB, resized to image_size (triangle filter), divided by 255",
+            "image_size": String(side),
+            "preprocessing": "RGB, resized to image_size (triangle filter), divided by 255",
             "detector": configuration.detector.rawValue,
             "detector_numbers": String(decoding: try JSONEncoder.sorted.encode(state.numbers), as: UTF8.self),
             "threshold": calibration.isSufficient ? String(calibration.threshold) : "none",
@@ -108,19 +117,25 @@ public final class OneClassModel {
         let file = try TensorFile(contentsOf: path)
         do {
             return try OneClassModel(file, device: try device ?? .cpu(), name: path)
-        } catch let error as OCCError where [.badData, .usage].contains(error.kind) && !error.message.hasPrefix(path) {
+        } catch let error as OCCError
+            where [.badData, .usage].contains(error.kind) && !error.message.hasPrefix(path)
+        {
             throw OCCError(.badData, "\(path): \(error.message)", remedy: error.remedy)
         }
     }
 
     private init(_ file: TensorFile, device: Device, name: String) throws {
         guard file.metadata["format"] == Self.format, let text = file.metadata["configuration"],
-            let normal = file.metadata["normal_class"], let size = file.metadata["image_size"].flatMap(Int.init),
+            let normal = file.metadata["normal_class"],
+            let size = file.metadata["image_size"].flatMap(Int.init),
             [32, 64, 128, 256].contains(size),
             let numbersText = file.metadata["detector_numbers"],
             let numbers = try? JSONDecoder().decode([String: Double].self, from: Data(numbersText.utf8)),
             let held = file.tensors["calibration.scores"]?.doubles, held.allSatisfy(\.isFinite)
-        else { throw OCCError(.badData, "is not an occ-gpu model", remedy: "Name the model.safetensors of a run.") }
+        else {
+            throw OCCError(
+                .badData, "is not an occ-gpu model", remedy: "Name the model.safetensors of a run.")
+        }
         configuration = try RunConfiguration(json: Array(text.utf8), name: name)
         try configuration.validate()
         normalClass = normal
@@ -128,18 +143,21 @@ public final class OneClassModel {
         program = Program(device: device, math: configuration.math)
         extractor = try FeatureExtractor(program, encoder: configuration.network, side: side)
         let head = try configuration.makeMethod().head
-        classifier = head.logits > 0
+        classifier =
+            head.logits > 0
             ? try FeatureExtractor(program, encoder: configuration.network, side: side, head: head) : nil
         try program.load()
         try program.importWeights { file.weights($0, as: $0) }
         var state = DetectorState()
         state.numbers = numbers
         for (name, entry) in file.tensors where name.hasPrefix("detector.") {
-            guard let values = entry.doubles ?? entry.floats?.map(Double.init), values.allSatisfy(\.isFinite) else {
+            guard let values = entry.doubles ?? entry.floats?.map(Double.init), values.allSatisfy(\.isFinite)
+            else {
                 throw OCCError(.badData, "tensor \(name) has values that are not finite numbers")
             }
             state.set(
-                String(name.dropFirst("detector.".count)), values, shape: entry.shape, isSingle: entry.type == .float32)
+                String(name.dropFirst("detector.".count)), values, shape: entry.shape,
+                isSingle: entry.type == .float32)
         }
         detector = try configuration.detector.restore(state)
         calibration = ThresholdCalibration(scores: held, falseAlarmRate: configuration.falseAlarmRate)

@@ -3,8 +3,8 @@ import OCCDetectors
 import OCCEngine
 import OCCNetworks
 
-/// Everything that decides a run's result; written as config.json beside it. What does not (threads, output folder, logging)
-/// is not here, so that equal configurations give equal files.
+/// Everything that decides a run's result; written as config.json beside it. What does not (threads, output
+/// folder, logging) is not here, so that equal configurations give equal files.
 public struct RunConfiguration: Codable, Sendable, Equatable {
     public enum MethodKind: String, Codable, CaseIterable, Sendable {
         case rotation, contrastive
@@ -19,7 +19,8 @@ public struct RunConfiguration: Codable, Sendable, Equatable {
     public var normal: String?
     /// Side in pixels; nil for the data set's own.
     public var imageSize: Int?
-    /// The share of normal training images held out to calibrate the threshold; the encoder and the detector never see them.
+    /// The share of normal training images held out to calibrate the threshold; the encoder and the detector
+    /// never see them.
     public var holdOut = 0.1
     /// The share of outliers mixed into the training images.
     public var contamination = 0.0
@@ -44,7 +45,8 @@ public struct RunConfiguration: Codable, Sendable, Equatable {
     public var noise = 0.1
 
     // MARK: Training
-    /// Items to a step: images for rotation and denoising, pairs for contrastive; nil for the paper's 64 and 32.
+    /// Items to a step: images for rotation and denoising, pairs for contrastive; nil for the paper's 64 and
+    /// 32.
     public var batch: Int?
     /// Optimiser steps; nil to count by epochs.
     public var steps: Int?
@@ -85,7 +87,8 @@ public struct RunConfiguration: Codable, Sendable, Equatable {
         try require((0...0.5).contains(contamination), "contamination \(contamination) is outside 0...0.5")
         try require(temperature > 0, "temperature must be above 0")
         try require(noise >= 0, "noise cannot be negative")
-        try require(falseAlarmRate > 0 && falseAlarmRate < 1, "false-alarm rate \(falseAlarmRate) is outside 0...1")
+        try require(
+            falseAlarmRate > 0 && falseAlarmRate < 1, "false-alarm rate \(falseAlarmRate) is outside 0...1")
         try require(schedule.peak > 0 && schedule.peak.isFinite, "learning rate must be above 0")
         try require((0..<1).contains(optimizer.momentum), "momentum \(optimizer.momentum) is outside 0..<1")
         try require(optimizer.weightDecay >= 0, "weight decay cannot be negative")
@@ -119,7 +122,8 @@ public struct RunConfiguration: Codable, Sendable, Equatable {
         case "vflip": return [0, 5]
         default:
             guard let count = Int(name), (1...8).contains(count) else {
-                throw OCCError(.usage, "distribution augmentation '\(name)': it is rot, hflip, vflip or 1...8")
+                throw OCCError(
+                    .usage, "distribution augmentation '\(name)': it is rot, hflip, vflip or 1...8")
             }
             return Array(0..<count)
         }

@@ -29,8 +29,8 @@ public struct StepRecord: Sendable {
 
 /// Learns the encoder: builds the plans, runs the steps, watches for collapse.
 ///
-/// All of a run's state is the weights, the velocities and the step: batches and random numbers follow from the seed and
-/// the step.
+/// All of a run's state is the weights, the velocities and the step: batches and random numbers follow from
+/// the seed and the step.
 public final class Trainer {
     public let configuration: RunConfiguration
     public let totalSteps: Int
@@ -59,7 +59,8 @@ public final class Trainer {
         totalSteps = configuration.totalSteps(images: images.count, method: method)
         let method = method, batch = configuration.itemsPerStep, rows = batch * method.copies
         let encoder = configuration.network, side = images.side
-        sampler = BatchSampler(items: method.itemCount(images: images.count), batch: batch, seed: configuration.seed)
+        sampler = BatchSampler(
+            items: method.itemCount(images: images.count), batch: batch, seed: configuration.seed)
         program = Program(device: device, math: configuration.math)
         let built = try program.add("train", .training) { plan in
             let data = try plan.input("data", [images.count, side, side, 3], type: .uint8)
@@ -80,7 +81,8 @@ public final class Trainer {
         plan = built.plan
         (outputs, indices, transforms, labels, gradientNorm, _) = built.result
         extractor = try FeatureExtractor(program, encoder: encoder, side: side)
-        classifier = method.head.logits > 0
+        classifier =
+            method.head.logits > 0
             ? try FeatureExtractor(program, encoder: encoder, side: side, head: method.head) : nil
         guard load else { return }
         try program.load()
@@ -107,7 +109,8 @@ public final class Trainer {
             let rate = try advance()
             if step % recordEvery == 0 || step == totalSteps {
                 let elapsed = ContinuousClock.now - mark.time
-                let seconds = Double(elapsed.components.seconds) + 1e-18 * Double(elapsed.components.attoseconds)
+                let seconds =
+                    Double(elapsed.components.seconds) + 1e-18 * Double(elapsed.components.attoseconds)
                 let images = Double((step - mark.step) * imagesPerStep)
                 try record(try inspect(rate: rate, imagesPerSecond: images / max(seconds, 1e-9)))
                 mark = (ContinuousClock.now, step)
@@ -172,7 +175,9 @@ public final class Trainer {
     /// Weights, velocities and step; `restore` continues from it bit for bit.
     public func checkpoint() throws -> TensorFile {
         var file = TensorFile()
-        for weights in try program.exportWeights() { file.tensors[weights.name] = .init(weights.values, shape: weights.shape) }
+        for weights in try program.exportWeights() {
+            file.tensors[weights.name] = .init(weights.values, shape: weights.shape)
+        }
         for weights in try program.exportVelocities() {
             file.tensors["velocity/\(weights.name)"] = .init(weights.values, shape: weights.shape)
         }
@@ -184,13 +189,19 @@ public final class Trainer {
     /// - Throws: `OCCError(.badData)` when the checkpoint is of another configuration or does not fit.
     public func restore(_ file: TensorFile, name: String) throws {
         guard let written = file.metadata["configuration"] else {
-            throw OCCError(.badData, "\(name): is not a checkpoint", remedy: "Name a run's folder or checkpoint.safetensors.")
+            throw OCCError(
+                .badData, "\(name): is not a checkpoint",
+                remedy: "Name a run's folder or checkpoint.safetensors.")
         }
-        let differences = try configuration.differences(from: RunConfiguration(json: Array(written.utf8), name: name))
+        let differences = try configuration.differences(
+            from: RunConfiguration(json: Array(written.utf8), name: name))
         guard differences.isEmpty else {
             throw OCCError(
-                .usage, "\(name): was written with another configuration; these differ: \(differences.joined(separator: ", "))",
-                remedy: "Resume with the run's own config.json, choose another --out, or start over with --resume never --overwrite.")
+                .usage,
+                "\(name): was written with another configuration; these differ: \(differences.joined(separator: ", "))",
+                remedy:
+                    "Resume with the run's own config.json, choose another --out, or start over with --resume never --overwrite."
+            )
         }
         guard let text = file.metadata["step"], let saved = Int(text), (0...totalSteps).contains(saved) else {
             throw OCCError(.badData, "\(name): its step is missing or out of range")

@@ -13,8 +13,11 @@ let evaluateCommand = Command(
         Option("json", nil, "Print JSON."),
     ]
 ) { arguments in
-    guard arguments.positionals.count == 1 else { throw OCCError(.usage, "name one run folder or model file") }
-    let model = try OneClassModel.load(modelPath(arguments.positionals[0]), device: try RunOptions.device(arguments))
+    guard arguments.positionals.count == 1 else {
+        throw OCCError(.usage, "name one run folder or model file")
+    }
+    let model = try OneClassModel.load(
+        modelPath(arguments.positionals[0]), device: try RunOptions.device(arguments))
     var configuration = model.configuration
     if let data = arguments["data"] { configuration.data = data }
     let split = try configuration.split(try configuration.dataset())
@@ -23,4 +26,6 @@ let evaluateCommand = Command(
 }
 
 /// A model file, or the one of a run folder.
-func modelPath(_ path: String) -> String { path.hasSuffix(".safetensors") ? path : "\(path)/model.safetensors" }
+func modelPath(_ path: String) -> String {
+    path.hasSuffix(".safetensors") ? path : "\(path)/model.safetensors"
+}

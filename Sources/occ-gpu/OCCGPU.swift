@@ -5,8 +5,11 @@ enum OCCGPU {
     static func main() {
         CommandLineProgram(
             name: "occ-gpu",
-            summary: "Deep one-class classification: learns what normal images look like, and finds what is not.",
-            commands: [trainCommand, evaluateCommand, scoreCommand, protocolCommand, planCommand, devicesCommand],
+            summary:
+                "Deep one-class classification: learns what normal images look like, and finds what is not.",
+            commands: [
+                trainCommand, evaluateCommand, scoreCommand, protocolCommand, planCommand, devicesCommand,
+            ],
             hint: "Start with: occ-gpu train --out runs/first --steps 300 --width 0.25"
         ).main()
     }

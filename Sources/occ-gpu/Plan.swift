@@ -4,18 +4,21 @@ import OneClass
 
 let planCommand = Command(
     name: "plan",
-    summary: "Prints what a training step would run, before it runs: operations, shapes, bytes, FLOP, memory.",
+    summary:
+        "Prints what a training step would run, before it runs: operations, shapes, bytes, FLOP, memory.",
     usage: "[the options of train]",
     examples: ["occ-gpu plan --method contrastive --width 0.25", "occ-gpu plan --profile"],
     options: RunOptions.options + [
-        Option("profile", nil, "Run some steps and show each operation's time."), Option("json", nil, "Print JSON."),
+        Option("profile", nil, "Run some steps and show each operation's time."),
+        Option("json", nil, "Print JSON."),
     ]
 ) { arguments in
     let configuration = try RunOptions.configuration(arguments)
     let split = try configuration.split(try configuration.dataset())
     let profile = arguments.has("profile"), repeats = 5
     let trainer = try Trainer(
-        configuration: configuration, images: split.train, device: try RunOptions.device(arguments), load: profile)
+        configuration: configuration, images: split.train, device: try RunOptions.device(arguments),
+        load: profile)
     var seconds: [Double]?
     if profile {
         _ = try trainer.profile(steps: 2)
@@ -25,7 +28,8 @@ let planCommand = Command(
     if arguments.has("json") {
         let operations = trainer.plan.operations.enumerated().map { index, operation -> [String: Any] in
             var fields: [String: Any] = [
-                "operation": operation.name, "label": operation.label, "flop": operation.flop, "bytes": operation.bytes,
+                "operation": operation.name, "label": operation.label, "flop": operation.flop,
+                "bytes": operation.bytes,
                 "shapes": operation.tensors.map { $0?.shape as Any? ?? NSNull() },
             ]
             if let seconds { fields["seconds"] = seconds[index] }
@@ -34,26 +38,37 @@ let planCommand = Command(
         return try printJSON([
             "operations": operations, "flop": trainer.plan.flop, "images_per_step": trainer.imagesPerStep,
             "memory": [
-                "parameters": memory.parameters, "gradients": memory.gradients, "velocities": memory.velocities,
+                "parameters": memory.parameters, "gradients": memory.gradients,
+                "velocities": memory.velocities,
                 "inputs": memory.inputs, "activations": memory.transient, "workspace": memory.workspace,
                 "total": memory.total,
             ],
         ])
     }
-    func column(_ text: String, _ width: Int) -> String { text.padding(toLength: width, withPad: " ", startingAt: 0) }
+    func column(_ text: String, _ width: Int) -> String {
+        text.padding(toLength: width, withPad: " ", startingAt: 0)
+    }
     for (index, operation) in trainer.plan.operations.enumerated() {
         let shape = operation.tensors[0]!.shape.map(String.init).joined(separator: "x")
-        var line = column(operation.name, 32) + column(operation.label, 24) + column(shape, 18)
-            + column(formatBytes(operation.bytes), 10) + column(String(format: "%.1f MFLOP", Double(operation.flop) / 1e6), 15)
+        var line =
+            column(operation.name, 32) + column(operation.label, 24) + column(shape, 18)
+            + column(formatBytes(operation.bytes), 10)
+            + column(String(format: "%.1f MFLOP", Double(operation.flop) / 1e6), 15)
         if let seconds {
-            line += String(format: "%8.3f ms %7.1f GFLOP/s", 1e3 * seconds[index], Double(operation.flop) / seconds[index] / 1e9)
+            line += String(
+                format: "%8.3f ms %7.1f GFLOP/s", 1e3 * seconds[index],
+                Double(operation.flop) / seconds[index] / 1e9)
         }
         print(line)
     }
-    print(String(format: "%d operations, %.2f GFLOP", trainer.plan.operations.count, Double(trainer.plan.flop) / 1e9))
+    print(
+        String(
+            format: "%d operations, %.2f GFLOP", trainer.plan.operations.count,
+            Double(trainer.plan.flop) / 1e9))
     if let seconds { print(String(format: "%.2f ms a step", 1e3 * seconds.reduce(0, +))) }
-    print("memory: parameters \(formatBytes(memory.parameters)), gradients \(formatBytes(memory.gradients)), "
-        + "velocities \(formatBytes(memory.velocities)), data and inputs \(formatBytes(memory.inputs)), "
-        + "activations \(formatBytes(memory.transient)), workspace \(formatBytes(memory.workspace)); "
-        + "in all \(formatBytes(memory.total))")
+    print(
+        "memory: parameters \(formatBytes(memory.parameters)), gradients \(formatBytes(memory.gradients)), "
+            + "velocities \(formatBytes(memory.velocities)), data and inputs \(formatBytes(memory.inputs)), "
+            + "activations \(formatBytes(memory.transient)), workspace \(formatBytes(memory.workspace)); "
+            + "in all \(formatBytes(memory.total))")
 }

@@ -20,10 +20,13 @@ final class Progress {
         last = now
         firstStep = firstStep ?? record.step
         let steps = Double(record.step - firstStep!), elapsed = now.timeIntervalSince(start)
-        let left = steps > 0 ? duration(elapsed / steps * Double(record.totalSteps - record.step)) + " left" : ""
-        let text = String(
-            format: "step %d of %d  loss %.4f  rank %.1f  %.0f images/s", record.step, record.totalSteps, record.loss,
-            record.collapse.effectiveRank, record.imagesPerSecond) + (done ? "" : "  " + left)
+        let left =
+            steps > 0 ? duration(elapsed / steps * Double(record.totalSteps - record.step)) + " left" : ""
+        let text =
+            String(
+                format: "step %d of %d  loss %.4f  rank %.1f  %.0f images/s", record.step, record.totalSteps,
+                record.loss,
+                record.collapse.effectiveRank, record.imagesPerSecond) + (done ? "" : "  " + left)
         guard isTerminal else { return say(text) }
         let share = Double(record.step) / Double(max(1, record.totalSteps)), cells = 20
         let filled = Int(share * Double(cells))
@@ -41,6 +44,7 @@ final class Progress {
 
     private func duration(_ seconds: Double) -> String {
         let total = Int(seconds.rounded())
-        return total < 60 ? "\(total) s" : total < 3600 ? "\(total / 60) min" : "\(total / 3600) h \(total % 3600 / 60) min"
+        return total < 60
+            ? "\(total) s" : total < 3600 ? "\(total / 60) min" : "\(total / 3600) h \(total % 3600 / 60) min"
     }
 }

@@ -20,29 +20,29 @@ let protocolCommand = Command(
         Option("json", nil, "Print JSON."),
     ] + RunOptions.options.filter { !["normal", "seed"].contains($0.name) }
 ) { arguments in
-    guard arguments.positionals.isEmpty else { throw OCCError(.usage, "protocol takes no '\(arguments.positionals[0])'") }
-    guard let out = arguments["out"] else { throw OCCError(.usage, "where to?", remedy: "Give --out FOLDER.") }
+    guard arguments.positionals.isEmpty else {
+        throw OCCError(.usage, "protocol takes no '\(arguments.positionals[0])'")
+    }
+    guard let out = arguments["out"] else {
+        throw OCCError(.usage, "where to?", remedy: "Give --out FOLDER.")
+    }
     let configuration = try RunOptions.configuration(arguments)
     let seeds = try arguments.value("seeds", as: Int.self) ?? 1
     guard (1...1000).contains(seeds) else { throw OCCError(.usage, "--seeds \(seeds) is outside 1...1000") }
-    let detectors = try (arguments["detectors"] ?? "ocsvm-rbf,kde").split(separator: ",").map { name in
-        guard let kind = DetectorKind(rawValue: String(name)) else {
-            let list = DetectorKind.allCases.map(\.rawValue)
-            let nearest = nearestMatch(to: String(name), in: list).map { "Did you mean \($0)? " } ?? ""
-            throw OCCError(
-                .usage, "--detectors: there is no '\(name)'", remedy: "\(nearest)There is: \(list.joined(separator: ", ")).")
-        }
-        return kind
-    }
+    let detectors = try arguments.list("detectors", of: DetectorKind.self) ?? [.ocsvmRBF, .kde]
     let dataset = try configuration.dataset()
-    let classes = try arguments["classes"].map { try $0.split(separator: ",").map { try dataset.classIndex(String($0)) } }
+    let classes = try arguments["classes"].map {
+        try $0.split(separator: ",").map { try dataset.classIndex(String($0)) }
+    }
     let device = try RunOptions.device(arguments)
     StopSignals.install()
     say(dataset.summary)
     var run = ProtocolRun(
         dataset: dataset, configuration: configuration, detectors: detectors, classes: classes,
         seeds: (1...UInt64(seeds)).map { $0 }, folder: out)
-    if let seconds = try arguments.value("checkpoint-seconds", as: Double.self) { run.checkpointInterval = seconds }
+    if let seconds = try arguments.value("checkpoint-seconds", as: Double.self) {
+        run.checkpointInterval = seconds
+    }
     var progress = Progress(quiet: true)
     let table: ProtocolTable
     do {
@@ -57,5 +57,7 @@ let protocolCommand = Command(
         throw error
     }
     if arguments.has("json") { return print(try table.json()) }
-    print("AUROC in %, method \(configuration.method.rawValue), \(seeds) seed\(seeds == 1 ? "" : "s")\n\n\(table.text)")
+    print(
+        "AUROC in %, method \(configuration.method.rawValue), \(seeds) seed\(seeds == 1 ? "" : "s")\n\n\(table.text)"
+    )
 }

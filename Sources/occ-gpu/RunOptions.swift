@@ -18,10 +18,12 @@ enum RunOptions {
         Option("encoder", "NAME", "resnet10, resnet18 (the default), resnet34 or resnet50."),
         Option("width", "FACTOR", "Multiplies the encoder's widths (1)."),
         Option("head", "WIDTHS", "Projection head, such as 512x8,128, or none."),
-        Option("augment", "RECIPE", "Such as cnr0.5+hflip+jitter_b0.4_c0.4_s0.4_h0.4+gray0.2+blur0.5, or none."),
+        Option(
+            "augment", "RECIPE", "Such as cnr0.5+hflip+jitter_b0.4_c0.4_s0.4_h0.4+gray0.2+blur0.5, or none."),
         Option("temperature", "T", "Of the contrastive loss (0.2)."),
         Option("contrastive-form", "NAME", "cross-view (the default) or symmetric."),
-        Option("distribution-augmentation", "NAME", "da-contrastive: rot (the default), hflip, vflip or 1...8."),
+        Option(
+            "distribution-augmentation", "NAME", "da-contrastive: rot (the default), hflip, vflip or 1...8."),
         Option("noise", "SIGMA", "denoising: deviation of the noise (0.1)."),
         Option("batch", "N", "Images (rotation, denoising) or pairs (contrastive) to a step."),
         Option("steps", "N", "Optimiser steps; overrides --epochs."),
@@ -46,10 +48,14 @@ enum RunOptions {
     static func configuration(_ arguments: Arguments) throws -> RunConfiguration {
         var c = RunConfiguration()
         if let path = arguments["config"] { c = try RunConfiguration(json: try readFile(path), name: path) }
-        func set<T: LosslessStringConvertible>(_ name: String, _ key: WritableKeyPath<RunConfiguration, T>) throws {
+        func set<T: LosslessStringConvertible>(_ name: String, _ key: WritableKeyPath<RunConfiguration, T>)
+            throws
+        {
             if let value = try arguments.value(name, as: T.self) { c[keyPath: key] = value }
         }
-        func set<T: LosslessStringConvertible>(_ name: String, _ key: WritableKeyPath<RunConfiguration, T?>) throws {
+        func set<T: LosslessStringConvertible>(_ name: String, _ key: WritableKeyPath<RunConfiguration, T?>)
+            throws
+        {
             if let value = try arguments.value(name, as: T.self) { c[keyPath: key] = value }
         }
         func choose<T: RawRepresentable & CaseIterable>(
@@ -99,7 +105,9 @@ enum RunOptions {
 
     static func device(_ arguments: Arguments) throws -> Device {
         let threads = try arguments.value("threads", as: Int.self) ?? 0
-        guard (0...256).contains(threads) else { throw OCCError(.usage, "--threads \(threads) is outside 0...256") }
+        guard (0...256).contains(threads) else {
+            throw OCCError(.usage, "--threads \(threads) is outside 0...256")
+        }
         return try .cpu(threads: threads)
     }
 }

@@ -4,10 +4,12 @@ import OneClass
 
 let scoreCommand = Command(
     name: "score",
-    summary: "Scores image files: anomaly score (higher is more anomalous), p-value, and whether it is an alarm.",
+    summary:
+        "Scores image files: anomaly score (higher is more anomalous), p-value, and whether it is an alarm.",
     usage: "--model FILE IMAGE|FOLDER...",
     examples: [
-        "occ-gpu score --model runs/bottle photo.png", "occ-gpu score --model runs/bottle --format jsonl incoming/ > scores.jsonl",
+        "occ-gpu score --model runs/bottle photo.png",
+        "occ-gpu score --model runs/bottle --format jsonl incoming/ > scores.jsonl",
     ],
     options: [
         Option("model", "FILE", "A model file, or the folder of its run."),
@@ -15,8 +17,12 @@ let scoreCommand = Command(
         Option("threads", "N", "CPU threads; 0, the default, for one a core."),
     ]
 ) { arguments in
-    guard let name = arguments["model"] else { throw OCCError(.usage, "which model?", remedy: "Give --model FILE.") }
-    guard !arguments.positionals.isEmpty else { throw OCCError(.usage, "name image files or folders of them") }
+    guard let name = arguments["model"] else {
+        throw OCCError(.usage, "which model?", remedy: "Give --model FILE.")
+    }
+    guard !arguments.positionals.isEmpty else {
+        throw OCCError(.usage, "name image files or folders of them")
+    }
     let format = try arguments.value("format", as: ScoreFormat.self) ?? .csv
     let model = try OneClassModel.load(modelPath(name), device: try RunOptions.device(arguments))
     let paths = try expandImagePaths(arguments.positionals)
@@ -42,7 +48,8 @@ let scoreCommand = Command(
         }
     }
     if unreadable > 0 {
-        throw OCCError(.badData, "\(unreadable) of \(paths.count) files could not be read; the others are scored")
+        throw OCCError(
+            .badData, "\(unreadable) of \(paths.count) files could not be read; the others are scored")
     }
 }
 
@@ -53,12 +60,14 @@ private enum ScoreFormat: String, CaseIterable {
         let p = calibration.pValue(score), alarm = calibration.isAlarm(score)
         switch self {
         case .csv:
-            let quoted = path.contains { ",\"\n".contains($0) } ? "\"\(path.replacing("\"", with: "\"\""))\"" : path
+            let quoted =
+                path.contains { ",\"\n".contains($0) } ? "\"\(path.replacing("\"", with: "\"\""))\"" : path
             return "\(quoted),\(score),\(p),\(alarm)"
         case .jsonl:
             let fields: [String: Any] = ["file": path, "score": score, "p_value": p, "alarm": alarm]
             let options: JSONSerialization.WritingOptions = [.sortedKeys, .withoutEscapingSlashes]
-            return String(decoding: try JSONSerialization.data(withJSONObject: fields, options: options), as: UTF8.self)
+            return String(
+                decoding: try JSONSerialization.data(withJSONObject: fields, options: options), as: UTF8.self)
         }
     }
 }

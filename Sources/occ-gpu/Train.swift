@@ -12,7 +12,10 @@ let trainCommand = Command(
         "occ-gpu train --config runs/sandal/config.json --seed 2 --out runs/sandal-2",
     ],
     options: [Option("out", "FOLDER", "Where the run is kept.")] + RunOptions.options + [
-        Option("resume", "HOW", "auto (the default: continue what --out holds), never, or the folder or checkpoint to continue from."),
+        Option(
+            "resume", "HOW",
+            "auto (the default: continue what --out holds), never, or the folder or checkpoint to continue from."
+        ),
         Option("overwrite", nil, "Discard what --out holds."),
         Option("checkpoint-seconds", "S", "Seconds between checkpoints (60)."),
         Option("log-every", "STEPS", "Steps between lines of metrics.jsonl (10)."),
@@ -20,8 +23,12 @@ let trainCommand = Command(
         Option("json", nil, "Print the evaluation as JSON."),
     ]
 ) { arguments in
-    guard arguments.positionals.isEmpty else { throw OCCError(.usage, "train takes no '\(arguments.positionals[0])'") }
-    guard let out = arguments["out"] else { throw OCCError(.usage, "where to?", remedy: "Give --out FOLDER.") }
+    guard arguments.positionals.isEmpty else {
+        throw OCCError(.usage, "train takes no '\(arguments.positionals[0])'")
+    }
+    guard let out = arguments["out"] else {
+        throw OCCError(.usage, "where to?", remedy: "Give --out FOLDER.")
+    }
     let configuration = try RunOptions.configuration(arguments)
     let resume: TrainingRun.Resume =
         switch arguments["resume"] {
@@ -35,15 +42,20 @@ let trainCommand = Command(
     if arguments.has("overwrite") {
         try directory.clear()
     } else if resume == .never, directory.isUsed {
-        throw OCCError(.cannotCreate, "\(out): holds a run already", remedy: "Add --overwrite, or choose another --out.")
+        throw OCCError(
+            .cannotCreate, "\(out): holds a run already", remedy: "Add --overwrite, or choose another --out.")
     }
     StopSignals.install()
     say(dataset.summary)
-    say("training on \(split.train.count) images of '\(split.normalClass)', \(split.calibration.count) held out; \(device.name)")
+    say(
+        "training on \(split.train.count) images of '\(split.normalClass)', \(split.calibration.count) held out; \(device.name)"
+    )
     try announceMemory(configuration, split, device)
     let progress = Progress(quiet: arguments.has("quiet"))
     var run = TrainingRun(directory: directory, split: split, configuration: configuration)
-    if let seconds = try arguments.value("checkpoint-seconds", as: Double.self) { run.checkpointInterval = seconds }
+    if let seconds = try arguments.value("checkpoint-seconds", as: Double.self) {
+        run.checkpointInterval = seconds
+    }
     if let every = try arguments.value("log-every", as: Int.self) { run.recordEvery = max(1, every) }
     let model: OneClassModel
     do {
@@ -59,9 +71,12 @@ let trainCommand = Command(
 }
 
 /// Says what the run will take before it takes it.
-private func announceMemory(_ configuration: RunConfiguration, _ split: OneClassSplit, _ device: Device) throws {
+private func announceMemory(_ configuration: RunConfiguration, _ split: OneClassSplit, _ device: Device)
+    throws
+{
     let trainer = try Trainer(configuration: configuration, images: split.train, device: device, load: false)
     let memory = try trainer.program.memory()
-    say("\(trainer.totalSteps) steps of \(trainer.imagesPerStep) images; \(trainer.program.layout.trainedCount) parameters; "
-        + "memory \(formatBytes(memory.total))")
+    say(
+        "\(trainer.totalSteps) steps of \(trainer.imagesPerStep) images; \(trainer.program.layout.trainedCount) parameters; "
+            + "memory \(formatBytes(memory.total))")
 }

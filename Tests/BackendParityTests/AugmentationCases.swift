@@ -11,7 +11,9 @@ enum AugmentationCases {
         let step = ck_step_state(seed: 0xFEED_0000_0000_0001, step: 1 << 33 | 77)
         let transforms = (0..<n).map { Int32(($0 * 3 + 1) % 8) }
         typealias Body = @Sendable ([Double], ck_image_params, ck_step_state, Int) -> [Double]
-        func make(_ kind: ck_kind, _ body: @escaping Body, _ set: (inout ck_image_params) -> Void) -> OperationCase {
+        func make(_ kind: ck_kind, _ body: @escaping Body, _ set: (inout ck_image_params) -> Void)
+            -> OperationCase
+        {
             var p = ck_image_params()
             (p.n, p.h, p.w, p.c, p.stream) = (Int32(n), Int32(h), Int32(w), Int32(c), 5)
             set(&p)
@@ -44,7 +46,8 @@ enum AugmentationCases {
                     return [
                         0: (0..<n).flatMap {
                             AugmentationReference.dihedral(
-                                Array(x[$0 * size..<($0 + 1) * size]), transform: Int(transforms[$0]), side: h, channels: c)
+                                Array(x[$0 * size..<($0 + 1) * size]), transform: Int(transforms[$0]),
+                                side: h, channels: c)
                         }
                     ]
                 }
@@ -53,11 +56,14 @@ enum AugmentationCases {
     }
 
     private static var gather: OperationCase {
-        let data = (0..<4 * 5 * 3 * 3).map { UInt8(truncatingIfNeeded: $0 * 37) }, indices: [Int32] = [3, 0, 0, 2, 1, 3]
+        let data = (0..<4 * 5 * 3 * 3).map { UInt8(truncatingIfNeeded: $0 * 37) },
+            indices: [Int32] = [3, 0, 0, 2, 1, 3]
         let size = 5 * 3 * 3
         return OperationCase(
             "6 of 4", .CK_KIND_gather, [.output(6 * size), .bytes(data), .indices(indices)],
-            expected: { _ in [0: indices.flatMap { i in data[Int(i) * size..<Int(i + 1) * size].map { Double($0) / 255 } }] }
+            expected: { _ in
+                [0: indices.flatMap { i in data[Int(i) * size..<Int(i + 1) * size].map { Double($0) / 255 } }]
+            }
         ) { ($0.image.n, $0.image.h, $0.image.w, $0.image.c) = (6, 5, 3, 3) }
     }
 }

@@ -16,7 +16,8 @@ enum LayerCases {
                 "\(count)", .CK_KIND_relu_forward, [.output(count), .input(a)],
                 expected: { [0: $0[1].doubles.map { max(0, $0) }] }, params),
             OperationCase(
-                "\(count)", .CK_KIND_relu_backward, [.output(count), .input(a), .input(b.map { max(0, $0) })],
+                "\(count)", .CK_KIND_relu_backward,
+                [.output(count), .input(a), .input(b.map { max(0, $0) })],
                 expected: { s in [0: zip(s[1].doubles, s[2].doubles).map { $1 > 0 ? $0 : 0 }] }, params),
             OperationCase(
                 "\(count)", .CK_KIND_add, [.output(count), .input(a), .input(b)],
@@ -52,11 +53,14 @@ enum LayerCases {
         var p = ck_pool_params()
         (p.n, p.h, p.w, p.c) = (Int32(s.n), Int32(s.h), Int32(s.w), Int32(s.c))
         (p.r, p.stride, p.pad) = (Int32(s.r), Int32(s.stride), Int32(s.pad))
-        (p.p, p.q) = (Int32((s.h + 2 * s.pad - s.r) / s.stride + 1), Int32((s.w + 2 * s.pad - s.r) / s.stride + 1))
+        (p.p, p.q) = (
+            Int32((s.h + 2 * s.pad - s.r) / s.stride + 1), Int32((s.w + 2 * s.pad - s.r) / s.stride + 1)
+        )
         let pool = p
         var random = TestRandom(UInt64(400 + s.h))
         let input = s.n * s.h * s.w * s.c, output = s.n * Int(p.p * p.q) * s.c
-        // Distinct values far apart: no ties, and finite differences stay on one side of them. Negative ones too.
+        // Distinct values far apart: no ties, and finite differences stay on one side of them. Negative ones
+        // too.
         let order = random.uniforms(input).enumerated().sorted { $0.element < $1.element }.map(\.offset)
         let x = order.map { Float($0) * 0.01 - 1 }
         let dy = random.normals(output), dmean = random.normals(s.n * s.c), dup = random.normals(4 * input)
@@ -98,17 +102,22 @@ enum LayerCases {
                 name, .CK_KIND_upsample_backward, [.output(input), .input(dup)],
                 expected: { s in
                     let dy = s[1].doubles
-                    return [0: finiteDifferences(of: { dot(Reference.upsample($0, pool), dy) }, at: x.map(Double.init))]
+                    return [
+                        0: finiteDifferences(
+                            of: { dot(Reference.upsample($0, pool), dy) }, at: x.map(Double.init))
+                    ]
                 }, params),
         ]
     }
 
     // MARK: Dense
 
-    private static let dense: [OperationCase] = [(1, 1, 1), (5, 7, 3), (64, 33, 65), (3, 130, 129)].flatMap { n, c, k in
+    private static let dense: [OperationCase] = [(1, 1, 1), (5, 7, 3), (64, 33, 65), (3, 130, 129)].flatMap {
+        n, c, k in
         [false, true].flatMap { hasBias -> [OperationCase] in
             var random = TestRandom(UInt64(500 + c))
-            let x = random.normals(n * c), w = random.normals(k * c), b = random.normals(k), dy = random.normals(n * k)
+            let x = random.normals(n * c), w = random.normals(k * c), b = random.normals(k),
+                dy = random.normals(n * k)
             let bias: Slot = hasBias ? .input(b) : .absent
             func params(_ p: inout ck_operation_params) {
                 p.dense = ck_dense_params(n: Int32(n), c: Int32(c), k: Int32(k))
@@ -125,13 +134,17 @@ enum LayerCases {
             return [
                 OperationCase(
                     name, .CK_KIND_dense_forward, [.output(n * k), .input(x), .input(w), bias],
-                    expected: { s in [0: forward(s[1].doubles, s[2].doubles, hasBias ? s[3].doubles : nil)] }, params),
+                    expected: { s in [0: forward(s[1].doubles, s[2].doubles, hasBias ? s[3].doubles : nil)] },
+                    params),
                 OperationCase(
                     name, .CK_KIND_dense_backward_data, [.output(n * c), .input(dy), .input(w)],
                     expected: { s in
                         let (dy, w) = (s[1].doubles, s[2].doubles)
                         guard n * c > 100 else {
-                            return [0: finiteDifferences(of: { dot(forward($0, w, nil), dy) }, at: x.map(Double.init))]
+                            return [
+                                0: finiteDifferences(
+                                    of: { dot(forward($0, w, nil), dy) }, at: x.map(Double.init))
+                            ]
                         }
                         return [0: Reference.dense(dy, transposed(w, rows: k), nil, n: n, c: k, k: c)]
                     }, params),
@@ -140,8 +153,10 @@ enum LayerCases {
                     [.output(k * c), hasBias ? .output(k) : .absent, .input(dy), .input(x)],
                     expected: { s in
                         let (dy, x) = (s[2].doubles, s[3].doubles)
-                        let dw = n * c > 100
-                            ? Reference.dense(transposed(dy, rows: n), transposed(x, rows: n), nil, n: k, c: n, k: c)
+                        let dw =
+                            n * c > 100
+                            ? Reference.dense(
+                                transposed(dy, rows: n), transposed(x, rows: n), nil, n: k, c: n, k: c)
                             : finiteDifferences(of: { dot(forward(x, $0, nil), dy) }, at: w.map(Double.init))
                         let db = (0..<k).map { unit in (0..<n).reduce(0) { $0 + dy[$1 * k + unit] } }
                         return hasBias ? [0: dw, 1: db] : [0: dw]
@@ -159,7 +174,9 @@ enum LayerCases {
         func params(_ p: inout ck_operation_params) {
             p.rows = ck_rows_params(n: Int32(n), c: Int32(c), epsilon: Float(epsilon))
         }
-        @Sendable func normalize(_ x: [Double]) -> [Double] { Reference.l2Normalize(x, columns: c, epsilon: epsilon) }
+        @Sendable func normalize(_ x: [Double]) -> [Double] {
+            Reference.l2Normalize(x, columns: c, epsilon: epsilon)
+        }
         let norms = (0..<n).map { row in
             (0..<c).reduce(0) { $0 + Double(x[row * c + $1]) * Double(x[row * c + $1]) }.squareRoot()
         }

@@ -9,9 +9,12 @@ enum ObjectiveCases {
     private static let crossEntropy: [OperationCase] = [(2, 4), (257, 4), (65, 10), (3, 1)].flatMap { n, c in
         var random = TestRandom(UInt64(700 + n))
         // Large logits: exp of them overflows without care.
-        let x = random.normals(n * c, scale: 2, shift: 90), labels = random.integers(n, below: c).map(Int32.init)
+        let x = random.normals(n * c, scale: 2, shift: 90),
+            labels = random.integers(n, below: c).map(Int32.init)
         let p = Reference.softmax(x.map(Double.init), columns: c).map(Float.init)
-        func params(_ q: inout ck_operation_params) { q.rows = ck_rows_params(n: Int32(n), c: Int32(c), epsilon: 0) }
+        func params(_ q: inout ck_operation_params) {
+            q.rows = ck_rows_params(n: Int32(n), c: Int32(c), epsilon: 0)
+        }
         return [
             OperationCase(
                 "\(n)x\(c)", .CK_KIND_softmax_cross_entropy_forward,
@@ -30,17 +33,21 @@ enum ObjectiveCases {
                     let x = x.map(Double.init)
                     guard n * c < 300 else {
                         let p = Reference.softmax(x, columns: c)
-                        return [0: p.indices.map { (p[$0] - ($0 % c == Int(labels[$0 / c]) ? 1 : 0)) / Double(n) }]
+                        return [
+                            0: p.indices.map { (p[$0] - ($0 % c == Int(labels[$0 / c]) ? 1 : 0)) / Double(n) }
+                        ]
                     }
                     return [
-                        0: finiteDifferences(of: { Reference.crossEntropy($0, labels: labels, columns: c) }, at: x)
+                        0: finiteDifferences(
+                            of: { Reference.crossEntropy($0, labels: labels, columns: c) }, at: x)
                     ]
                 }, params),
         ]
     }
 
     /// Sizes below, at and beyond the tiles of 128 rows and 256 columns.
-    private static let ntXent: [OperationCase] = [(2, 3), (5, 7), (32, 128), (128, 16), (150, 9)].flatMap { b, d in
+    private static let ntXent: [OperationCase] = [(2, 3), (5, 7), (32, 128), (128, 16), (150, 9)].flatMap {
+        b, d in
         [false, true].flatMap { symmetric -> [OperationCase] in
             var random = TestRandom(UInt64(800 + b))
             let raw = random.normals(2 * b * d).map(Double.init)
@@ -50,7 +57,8 @@ enum ObjectiveCases {
                 Reference.ntXent(z, b: b, d: d, temperature: temperature, symmetric: symmetric)
             }
             func params(_ p: inout ck_operation_params) {
-                p.nt_xent = ck_nt_xent_params(b: Int32(b), d: Int32(d), temperature: 0.2, symmetric: symmetric ? 1 : 0)
+                p.nt_xent = ck_nt_xent_params(
+                    b: Int32(b), d: Int32(d), temperature: 0.2, symmetric: symmetric ? 1 : 0)
             }
             let anchors = symmetric ? 2 * b : b
             // The log-sum-exp of each anchor, by the definition with its own term only.
@@ -67,12 +75,14 @@ enum ObjectiveCases {
                     name, .CK_KIND_nt_xent_forward, [.output(1), .output(anchors), .input(z)],
                     expected: { s in [0: [loss(s[2].doubles)], 1: lse.map(Double.init)] }, params),
                 OperationCase(
-                    name, .CK_KIND_nt_xent_backward, [.output(z.count), .input(z), .input(lse)], tolerance: 1e-10,
+                    name, .CK_KIND_nt_xent_backward, [.output(z.count), .input(z), .input(lse)],
+                    tolerance: 1e-10,
                     expected: { s in
                         let z = s[1].doubles
                         guard b > 8 else { return [0: finiteDifferences(of: loss, at: z)] }
                         return [
-                            0: Reference.ntXentGradient(z, b: b, d: d, temperature: temperature, symmetric: symmetric)
+                            0: Reference.ntXentGradient(
+                                z, b: b, d: d, temperature: temperature, symmetric: symmetric)
                         ]
                     }, params),
             ]
@@ -83,10 +93,13 @@ enum ObjectiveCases {
         var random = TestRandom(UInt64(900 + count))
         let w = random.normals(count), v = random.normals(count, scale: 0.1), dw = random.normals(count)
         let rate = 0.05, momentum = 0.9, decay = 3e-4, trust = 1e-3
-        let slots: [Slot] = [.updated(w), .updated(v), .input(dw), .step(ck_step_state(seed: 1, step: 2, rate: Float(rate)))]
+        let slots: [Slot] = [
+            .updated(w), .updated(v), .input(dw), .step(ck_step_state(seed: 1, step: 2, rate: Float(rate))),
+        ]
         func params(_ p: inout ck_operation_params, nesterov: Bool) {
             p.optimizer = ck_optimizer_params(
-                count: Int64(count), momentum: Float(momentum), weight_decay: Float(decay), nesterov: nesterov ? 1 : 0,
+                count: Int64(count), momentum: Float(momentum), weight_decay: Float(decay),
+                nesterov: nesterov ? 1 : 0,
                 trust: Float(trust))
         }
         let sgd = [false, true].map { nesterov in

@@ -15,7 +15,8 @@ import Testing
         .appendingPathComponent("occ-gpu")
 
     private static let tiny = [
-        "--encoder", "resnet10", "--width", "0.0625", "--head", "16", "--batch", "8", "--steps", "30", "--max-train", "64",
+        "--encoder", "resnet10", "--width", "0.0625", "--head", "16", "--batch", "8", "--steps", "30",
+        "--max-train", "64",
         "--max-test", "60", "--quiet",
     ]
 
@@ -57,7 +58,8 @@ import Testing
         (["score", "--model", "nowhere", "a.png"], 66, "nowhere"), (["evaluate", "nowhere"], 66, "nowhere"),
         (["train", "--data", "nowhere", "--out", "x"], 66, "nowhere"), (["train", "--out"], 64, "FOLDER"),
         (["train", "--config", "nowhere.json", "--out", "x"], 66, "nowhere.json"),
-        (["train", "--out", "/proc/occ"], 73, "/proc/occ"), (["protocol", "--detectors", "kd", "--out", "x"], 64, "kde"),
+        (["train", "--out", "/proc/occ"], 73, "/proc/occ"),
+        (["protocol", "--detectors", "kd", "--out", "x"], 64, "kde"),
     ])
     func mistakesAreExplained(_ arguments: [String], _ status: Int32, _ word: String) throws {
         let outcome = try run(arguments, in: try TemporaryFolder())
@@ -68,12 +70,15 @@ import Testing
 
     @Test func trainsEvaluatesAndScores() throws {
         let folder = try TemporaryFolder(), out = folder.file("run")
-        let trained = try run(["train", "--out", out, "--json", "--false-alarm-rate", "0.2"] + Self.tiny, in: folder)
+        let trained = try run(
+            ["train", "--out", out, "--json", "--false-alarm-rate", "0.2"] + Self.tiny, in: folder)
         #expect(trained.status == 0, "\(trained.errors)")
-        let report = try #require(try JSONSerialization.jsonObject(with: Data(trained.output.utf8)) as? [String: Any])
+        let report = try #require(
+            try JSONSerialization.jsonObject(with: Data(trained.output.utf8)) as? [String: Any])
         let auroc = try #require(report["auroc"] as? Double)
         let evaluated = try run(["evaluate", out, "--json"], in: folder)
-        let again = try #require(try JSONSerialization.jsonObject(with: Data(evaluated.output.utf8)) as? [String: Any])
+        let again = try #require(
+            try JSONSerialization.jsonObject(with: Data(evaluated.output.utf8)) as? [String: Any])
         #expect(again["auroc"] as? Double == auroc)
 
         let picture = try RGBImageFile.write(to: folder)
@@ -89,7 +94,8 @@ import Testing
         #expect(try JSONSerialization.jsonObject(with: Data(json.output.utf8)) is [String: Any])
 
         // The configuration beside the results reproduces the run.
-        let second = try run(["train", "--config", "\(out)/config.json", "--out", folder.file("again"), "--quiet"], in: folder)
+        let second = try run(
+            ["train", "--config", "\(out)/config.json", "--out", folder.file("again"), "--quiet"], in: folder)
         #expect(second.status == 0)
         #expect(try readFile("\(out)/model.safetensors") == readFile(folder.file("again/model.safetensors")))
         // A finished folder is not overwritten by accident, nor continued under another configuration.
@@ -115,22 +121,27 @@ import Testing
 
     @Test func signalsSaveAndExit75() throws {
         let folder = try TemporaryFolder(), out = folder.file("run")
-        let whole = try run(["train", "--out", folder.file("whole")] + Self.tiny + ["--steps", "400"], in: folder)
+        let whole = try run(
+            ["train", "--out", folder.file("whole")] + Self.tiny + ["--steps", "400"], in: folder)
         #expect(whole.status == 0)
         for signal in [SIGTERM, SIGINT, SIGUSR1] {
-            let (process, _, errors) = try start(["train", "--out", out, "--log-every", "1"] + Self.tiny + ["--steps", "400"], in: folder)
+            let (process, _, errors) = try start(
+                ["train", "--out", out, "--log-every", "1"] + Self.tiny + ["--steps", "400"], in: folder)
             // Once it trains, it has installed its handlers.
             while process.isRunning, (try? readFile("\(out)/metrics.jsonl").count) ?? 0 < 300 { usleep(2000) }
             kill(process.processIdentifier, signal)
             process.waitUntilExit()
-            #expect(process.terminationStatus == 75, "\((try? String(contentsOf: errors, encoding: .utf8)) ?? "")")
+            #expect(
+                process.terminationStatus == 75, "\((try? String(contentsOf: errors, encoding: .utf8)) ?? "")"
+            )
             try? FileManager.default.removeItem(atPath: "\(out)/metrics.jsonl")
         }
         #expect(try run(["train", "--out", out] + Self.tiny + ["--steps", "400"], in: folder).status == 0)
         #expect(try readFile("\(out)/model.safetensors") == readFile(folder.file("whole/model.safetensors")))
     }
 
-    /// Killed at twenty random moments, resumed each time: the final model is the uninterrupted one's, byte for byte.
+    /// Killed at twenty random moments, resumed each time: the final model is the uninterrupted one's, byte
+    /// for byte.
     @Test func killedRunsContinueBitForBit() throws {
         let folder = try TemporaryFolder(), out = folder.file("run")
         let arguments = Self.tiny + ["--steps", "150", "--checkpoint-seconds", "0.02"]
@@ -143,8 +154,12 @@ import Testing
             usleep(UInt32(1e6 * duration * (0.02 + 0.5 * random.uniform())))
             guard process.isRunning else {
                 process.waitUntilExit()
-                #expect(process.terminationStatus == 0, "\((try? String(contentsOf: errors, encoding: .utf8)) ?? "")")
-                #expect(try readFile("\(out)/model.safetensors") == readFile(folder.file("whole/model.safetensors")))
+                #expect(
+                    process.terminationStatus == 0,
+                    "\((try? String(contentsOf: errors, encoding: .utf8)) ?? "")")
+                #expect(
+                    try readFile("\(out)/model.safetensors")
+                        == readFile(folder.file("whole/model.safetensors")))
                 try FileManager.default.removeItem(atPath: out)
                 continue
             }
@@ -159,7 +174,8 @@ import Testing
 
     @Test func plansAreNumbers() throws {
         let outcome = try run(["plan", "--json"] + Self.tiny.dropLast(), in: try TemporaryFolder())
-        let plan = try #require(try JSONSerialization.jsonObject(with: Data(outcome.output.utf8)) as? [String: Any])
+        let plan = try #require(
+            try JSONSerialization.jsonObject(with: Data(outcome.output.utf8)) as? [String: Any])
         #expect((plan["operations"] as? [Any])?.count ?? 0 > 50)
         #expect(plan["flop"] as? Int ?? 0 > 1_000_000)
     }

@@ -6,12 +6,15 @@ import Testing
 
 @Suite struct DatasetTests {
     private func picture(_ value: UInt8, side: Int = 8) throws -> [UInt8] {
-        try RGBImage(width: side, height: side, pixels: [UInt8](repeating: value, count: side * side * 3)).encodedPNG()
+        try RGBImage(width: side, height: side, pixels: [UInt8](repeating: value, count: side * side * 3))
+            .encodedPNG()
     }
 
     // MARK: IDX
 
-    private static func fixture(_ name: String) throws -> [UInt8] { try readFile(fixturePath("images/\(name)")) }
+    private static func fixture(_ name: String) throws -> [UInt8] {
+        try readFile(fixturePath("images/\(name)"))
+    }
 
     @Test func idxImagesArePaddedAndReplicated() throws {
         let bytes = try Self.fixture("train-images-idx3-ubyte")
@@ -33,8 +36,10 @@ import Testing
     @Test func idxFoldersAreRecognisedCompressedOrNot() throws {
         let folder = try TemporaryFolder()
         for prefix in ["train", "t10k"] {
-            try folder.write(try Self.fixture("train-images-idx3-ubyte"), to: "fashion/\(prefix)-images-idx3-ubyte")
-            try folder.write(try Self.fixture("train-labels-idx1-ubyte.gz"), to: "fashion/\(prefix)-labels-idx1-ubyte.gz")
+            try folder.write(
+                try Self.fixture("train-images-idx3-ubyte"), to: "fashion/\(prefix)-images-idx3-ubyte")
+            try folder.write(
+                try Self.fixture("train-labels-idx1-ubyte.gz"), to: "fashion/\(prefix)-labels-idx1-ubyte.gz")
         }
         let dataset = try ImageDataset.load(folder.file("fashion"))
         #expect(dataset.name == "Fashion-MNIST")
@@ -53,10 +58,14 @@ import Testing
     }
 
     @Test func damagedIDXFilesAreErrors() throws {
-        var result = fuzz(try Self.fixture("train-images-idx3-ubyte"), name: "x.idx") { _ = try IDX.parseImages($0, name: "x.idx") }
+        var result = fuzz(try Self.fixture("train-images-idx3-ubyte"), name: "x.idx") {
+            _ = try IDX.parseImages($0, name: "x.idx")
+        }
         #expect(result.failures == [])
         #expect(result.refused > 500)
-        result = fuzz(try Self.fixture("train-labels-idx1-ubyte"), name: "y.idx") { _ = try IDX.parseLabels($0, name: "y.idx") }
+        result = fuzz(try Self.fixture("train-labels-idx1-ubyte"), name: "y.idx") {
+            _ = try IDX.parseLabels($0, name: "y.idx")
+        }
         #expect(result.failures == [])
         #expect(result.refused > 1000)
     }
@@ -66,7 +75,9 @@ import Testing
         let whole = try gunzip(original, name: "y.gz", limit: 1 << 20)
         #expect(whole == (try Self.fixture("train-labels-idx1-ubyte")))
         var silent = 0
-        let result = fuzz(original, name: "y.gz") { if try gunzip($0, name: "y.gz", limit: 1 << 20) != whole { silent += 1 } }
+        let result = fuzz(original, name: "y.gz") {
+            if try gunzip($0, name: "y.gz", limit: 1 << 20) != whole { silent += 1 }
+        }
         #expect(result.failures == [])
         // Its checksum lets nothing wrong through; header fields such as the time may change.
         #expect(silent == 0)
@@ -89,7 +100,9 @@ import Testing
 
     @Test func cifarPlanesBecomePixels() throws {
         let folder = try TemporaryFolder()
-        for batch in 1...5 { try folder.write(Self.cifar([[1], [9]]), to: "cifar-10-batches-bin/data_batch_\(batch).bin") }
+        for batch in 1...5 {
+            try folder.write(Self.cifar([[1], [9]]), to: "cifar-10-batches-bin/data_batch_\(batch).bin")
+        }
         try folder.write(Self.cifar([[3]]), to: "cifar-10-batches-bin/test_batch.bin")
         let dataset = try ImageDataset.load(folder.path)
         #expect(dataset.name == "CIFAR-10")
@@ -97,7 +110,9 @@ import Testing
         #expect(dataset.test.labels == [3])
         for pixel in [0, 1, 500, 1023] {
             for channel in 0..<3 {
-                #expect(dataset.test.images.pixels[3 * pixel + channel] == UInt8(truncatingIfNeeded: channel * 50 + pixel))
+                #expect(
+                    dataset.test.images.pixels[3 * pixel + channel]
+                        == UInt8(truncatingIfNeeded: channel * 50 + pixel))
             }
         }
     }
@@ -124,8 +139,12 @@ import Testing
 
     @Test func classFolders() throws {
         let folder = try TemporaryFolder()
-        for (set, name, count) in [("train", "cat", 3), ("train", "dog", 2), ("test", "cat", 1), ("test", "dog", 2)] {
-            for index in 0..<count { try folder.write(try picture(UInt8(index * 40)), to: "\(set)/\(name)/\(index).png") }
+        for (set, name, count) in [
+            ("train", "cat", 3), ("train", "dog", 2), ("test", "cat", 1), ("test", "dog", 2),
+        ] {
+            for index in 0..<count {
+                try folder.write(try picture(UInt8(index * 40)), to: "\(set)/\(name)/\(index).png")
+            }
         }
         let dataset = try ImageDataset.load(folder.path, imageSize: 32)
         #expect(dataset.kind == .oneVersusRest)
@@ -174,11 +193,14 @@ import Testing
     // MARK: Built-in
 
     @Test func builtinDataRepeatsAndHasMasks() throws {
-        let dataset = try ImageDataset.load("builtin:shapes"), again = try ImageDataset.load("builtin:shapes,seed=1")
+        let dataset = try ImageDataset.load("builtin:shapes"),
+            again = try ImageDataset.load("builtin:shapes,seed=1")
         #expect(dataset.train.images == again.train.images)
         #expect(dataset.train.images != (try ImageDataset.load("builtin:shapes,seed=2")).train.images)
         let defects = dataset.test.labels.indices.filter { dataset.test.labels[$0] > 0 }
         #expect(Set(defects) == Set(dataset.test.masks.keys))
-        for index in defects { #expect(dataset.test.masks[index]!.contains(1), "\(dataset.test.names[index])") }
+        for index in defects {
+            #expect(dataset.test.masks[index]!.contains(1), "\(dataset.test.names[index])")
+        }
     }
 }

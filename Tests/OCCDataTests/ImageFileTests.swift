@@ -33,7 +33,9 @@ import Testing
 
     /// Decoders may round differently.
     @Test(arguments: ["rgb.jpg", "progressive.jpg", "gray.jpg"])
-    func jpegIsClose(_ name: String) throws { #expect(worst(try Self.image(name), try Self.expected(name)) <= 2) }
+    func jpegIsClose(_ name: String) throws {
+        #expect(worst(try Self.image(name), try Self.expected(name)) <= 2)
+    }
 
     @Test func cmykIsRefusedByName() throws {
         let error = #expect(throws: OCCError.self) { try Self.image("cmyk.jpg") }

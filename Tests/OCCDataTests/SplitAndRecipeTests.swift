@@ -23,7 +23,9 @@ import Testing
             train: images(each, first: 0), test: images(test, first: 10_000))
     }
 
-    private func numbers(_ batch: ImageBatch) -> [Int] { (0..<batch.count).map { Int(batch[$0].first!) + Int(batch[$0].dropFirst().first!) << 8 } }
+    private func numbers(_ batch: ImageBatch) -> [Int] {
+        (0..<batch.count).map { Int(batch[$0].first!) + Int(batch[$0].dropFirst().first!) << 8 }
+    }
 
     @Test func partsAreDisjointAndNormal() throws {
         let split = try OneClassSplit(dataset(), normal: "1")
@@ -69,16 +71,21 @@ import Testing
         #expect(throws: OCCError.self) { try OneClassSplit(dataset(), normal: "0", options: options) }
         options = OneClassSplit.Options()
         options.contamination = 0.5
-        #expect(throws: OCCError.self) { try OneClassSplit(dataset(classes: 1), normal: "0", options: options) }
+        #expect(throws: OCCError.self) {
+            try OneClassSplit(dataset(classes: 1), normal: "0", options: options)
+        }
     }
 }
 
 @Suite struct AugmentationRecipeTests {
     @Test(arguments: [
-        "cnr0.5+hflip+jitter_b0.4_c0.4_s0.4_h0.4+gray0.2+blur0.5", "none", "hflip", "jitter_c0.3", "blur1+cnr0.08",
+        "cnr0.5+hflip+jitter_b0.4_c0.4_s0.4_h0.4+gray0.2+blur0.5", "none", "hflip", "jitter_c0.3",
+        "blur1+cnr0.08",
         "jitter_b0.1_h0.5+gray0",
     ])
-    func printsBackIdentically(_ text: String) throws { #expect(try AugmentationRecipe(text).description == text) }
+    func printsBackIdentically(_ text: String) throws {
+        #expect(try AugmentationRecipe(text).description == text)
+    }
 
     @Test func stepsAreTyped() throws {
         #expect(
@@ -88,7 +95,8 @@ import Testing
     }
 
     @Test(arguments: [
-        "", "cnr", "cnr0", "cnr2", "hflip+", "flip", "jitter_b0.4_b0.3", "jitter_x1", "gray-1", "blurnan", "jitter_h0.6",
+        "", "cnr", "cnr0", "cnr2", "hflip+", "flip", "jitter_b0.4_b0.3", "jitter_x1", "gray-1", "blurnan",
+        "jitter_h0.6",
         "cnr0.5 + hflip", "gray1e400",
     ])
     func mistakesAreErrors(_ text: String) {

@@ -4,9 +4,11 @@ import TestSupport
 import Testing
 
 @Suite struct DetectorTests {
-    private static func data(_ rows: Int, _ columns: Int, seed: UInt64, shift: Double = 0.7) -> FeatureMatrix {
+    private static func data(_ rows: Int, _ columns: Int, seed: UInt64, shift: Double = 0.7) -> FeatureMatrix
+    {
         var random = TestRandom(seed)
-        return FeatureMatrix(rows: rows, columns: columns, values: random.normals(rows * columns, shift: shift))
+        return FeatureMatrix(
+            rows: rows, columns: columns, values: random.normals(rows * columns, shift: shift))
     }
 
     @Test(arguments: DetectorKind.allCases)
@@ -22,7 +24,8 @@ import Testing
                 let scores = try [-2.0, -1, 1, 2].map { factor in
                     var moved = point
                     moved[column] += factor * step
-                    return try detector.scores(FeatureMatrix(rows: 1, columns: 6, values: moved.map(Float.init)))[0]
+                    return try detector.scores(
+                        FeatureMatrix(rows: 1, columns: 6, values: moved.map(Float.init)))[0]
                 }
                 return (scores[0] - 8 * scores[1] + 8 * scores[2] - scores[3]) / (12 * step)
             }

@@ -57,7 +57,8 @@ import Testing
         test = matrix(fixture.detectors.test)
     }
 
-    /// The largest difference, relative to the spread of the expected values where that is larger than they are.
+    /// The largest difference, relative to the spread of the expected values where that is larger than they
+    /// are.
     private func worst(_ got: [Double], _ expected: [Double]) -> Double {
         zip(got, expected).map { abs($0 - $1) / max(abs($1), 1e-3) }.max() ?? .infinity
     }
@@ -75,9 +76,13 @@ import Testing
 
     @Test func nearestNeighbours() throws {
         var options = DetectorOptions()
-        #expect(worst(try DetectorKind.knn.fit(train, options: options).scores(test), fixture.detectors.knn1) <= 2e-4)
+        #expect(
+            worst(try DetectorKind.knn.fit(train, options: options).scores(test), fixture.detectors.knn1)
+                <= 2e-4)
         options.neighbours = 3
-        #expect(worst(try DetectorKind.knn.fit(train, options: options).scores(test), fixture.detectors.knn3) <= 2e-4)
+        #expect(
+            worst(try DetectorKind.knn.fit(train, options: options).scores(test), fixture.detectors.knn3)
+                <= 2e-4)
     }
 
     @Test(arguments: [("rbf", 0.5), ("linear", 0.5), ("rbf", 0.1)])
@@ -85,7 +90,9 @@ import Testing
         var options = DetectorOptions()
         options.nu = nu
         options.tolerance = 1e-10
-        let expected = kernel == "linear" ? fixture.detectors.linear : nu == 0.5 ? fixture.detectors.rbf : fixture.detectors.rbfSmallNu
+        let expected =
+            kernel == "linear"
+            ? fixture.detectors.linear : nu == 0.5 ? fixture.detectors.rbf : fixture.detectors.rbfSmallNu
         let kind = kernel == "linear" ? DetectorKind.ocsvmLinear : .ocsvmRBF
         let detector = try #require(try kind.fit(train, options: options) as? OneClassSVM)
         #expect(detector.report.gap <= options.tolerance)
@@ -98,7 +105,9 @@ import Testing
     @Test func looseToleranceKeepsTheObjective() throws {
         let detector = try #require(try DetectorKind.ocsvmRBF.fit(train) as? OneClassSVM)
         #expect(detector.report.gap <= DetectorOptions().tolerance)
-        #expect(abs(detector.report.objective - fixture.detectors.rbf.objective) <= 1e-4 * fixture.detectors.rbf.objective)
+        #expect(
+            abs(detector.report.objective - fixture.detectors.rbf.objective) <= 1e-4
+                * fixture.detectors.rbf.objective)
     }
 
     @Test func rankingMetrics() throws {

@@ -3,8 +3,8 @@ import TestSupport
 import Testing
 
 @Suite struct ThresholdCalibrationTests {
-    /// The promise itself: over many draws of held-out and new scores, alarms come no more often than the rate, and (with
-    /// distinct scores) not much less often than rate - 1 / (n + 1).
+    /// The promise itself: over many draws of held-out and new scores, alarms come no more often than the
+    /// rate, and (with distinct scores) not much less often than rate - 1 / (n + 1).
     @Test(arguments: [(99, 0.01), (100, 0.01), (19, 0.1), (40, 0.05), (500, 0.02)])
     func falseAlarmsKeepThePromise(_ count: Int, _ rate: Double) {
         var random = TestRandom(UInt64(count))
@@ -12,9 +12,12 @@ import Testing
         var alarms = 0
         for _ in 0..<trials {
             let scores = (0..<count).map { _ in random.uniform() }
-            if ThresholdCalibration(scores: scores, falseAlarmRate: rate).isAlarm(random.uniform()) { alarms += 1 }
+            if ThresholdCalibration(scores: scores, falseAlarmRate: rate).isAlarm(random.uniform()) {
+                alarms += 1
+            }
         }
-        let share = Double(alarms) / Double(trials), deviation = (rate * (1 - rate) / Double(trials)).squareRoot()
+        let share = Double(alarms) / Double(trials),
+            deviation = (rate * (1 - rate) / Double(trials)).squareRoot()
         #expect(share <= rate + 4 * deviation)
         #expect(share >= rate - 1 / Double(count + 1) - 4 * deviation)
     }
@@ -24,8 +27,10 @@ import Testing
         #expect(!few.isSufficient)
         #expect(!few.isAlarm(1e300))
         #expect(few.neededCount == 99)
-        #expect(ThresholdCalibration(scores: Array(repeating: 0, count: 99), falseAlarmRate: 0.01).isSufficient)
-        #expect(!ThresholdCalibration(scores: Array(repeating: 0, count: 98), falseAlarmRate: 0.01).isSufficient)
+        #expect(
+            ThresholdCalibration(scores: Array(repeating: 0, count: 99), falseAlarmRate: 0.01).isSufficient)
+        #expect(
+            !ThresholdCalibration(scores: Array(repeating: 0, count: 98), falseAlarmRate: 0.01).isSufficient)
     }
 
     /// p-values by their definition, ties included; and an alarm is a p-value at most the rate.

@@ -22,7 +22,9 @@ import Testing
             let input = try plan.input("x", [count], type: .float32)
             var tensors = [input], values = [[Float](repeating: 1, count: count)]
             for index in 0..<40 {
-                let (a, b) = (random.integers(1, below: tensors.count)[0], random.integers(1, below: tensors.count)[0])
+                let (a, b) = (
+                    random.integers(1, below: tensors.count)[0], random.integers(1, below: tensors.count)[0]
+                )
                 tensors.append(add(tensors[a], tensors[b], "t\(index)", in: plan))
                 // Large sums wrap nothing: halving keeps them exact enough to compare for equality.
                 values.append(zip(values[a], values[b]).map { $0 + $1 })
@@ -36,7 +38,9 @@ import Testing
         try program.write([Float](repeating: 1, count: count), to: input)
         for _ in 0..<2 {
             try plan.run()
-            for (tensor, values) in zip(kept, expected) { #expect(try program.read(tensor, of: plan) == values) }
+            for (tensor, values) in zip(kept, expected) {
+                #expect(try program.read(tensor, of: plan) == values)
+            }
         }
         #expect(plan.transientBytes < 41 * count * 4)
     }
@@ -71,7 +75,8 @@ import Testing
             let loss = plan.transient("loss", [1]), p = plan.transient("p", [2, 3])
             var params = ck_operation_params()
             params.rows = ck_rows_params(n: 2, c: 3, epsilon: 0)
-            plan.append(.CK_KIND_softmax_cross_entropy_forward, "objective", [loss, p, logits, labels], params)
+            plan.append(
+                .CK_KIND_softmax_cross_entropy_forward, "objective", [loss, p, logits, labels], params)
             return (labels, logits)
         }
         try program.load()

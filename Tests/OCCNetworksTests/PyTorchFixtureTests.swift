@@ -4,8 +4,9 @@ import OCCNetworks
 import TestSupport
 import Testing
 
-/// Whole models against PyTorch (Tests/Fixtures/make_model_fixtures.py): from equal weights and images, ten losses, the
-/// first step's gradients, features in inference mode after them, and before them the gradient with respect to the images.
+/// Whole models against PyTorch (Tests/Fixtures/make_model_fixtures.py): from equal weights and images, ten
+/// losses, the first step's gradients, features in inference mode after them, and before them the gradient
+/// with respect to the images.
 @Suite struct PyTorchFixtureTests {
     private struct Case: Decodable {
         let depth: ResNet.Depth
@@ -32,8 +33,8 @@ import Testing
         return NamedWeights(name: name, shape: shape, values: values.map(Float.init))
     }
 
-    /// All in strict mode; the fast one, whose rounding a small network's ten steps can amplify a thousandfold, is held to the
-    /// first step.
+    /// All in strict mode; the fast one, whose rounding a small network's ten steps can amplify a
+    /// thousandfold, is held to the first step.
     @Test(arguments: ["rotation", "contrastive", "simclr", "bottleneck", "large-stem"], MathMode.allCases)
     func agreesWithPyTorch(_ name: String, _ math: MathMode) throws {
         let file = try TensorFile(contentsOf: fixturePath("model-\(name).safetensors"))

@@ -31,11 +31,14 @@ import Testing
             #expect(method.view(item: 9, copy: copy) == View(image: 9, transform: 2 * copy, label: copy))
         }
         var rows: Set<Int> = []
-        for index in 0..<5 { for copy in 0..<4 { rows.insert(method.row(index: index, copy: copy, batch: 5)) } }
+        for index in 0..<5 {
+            for copy in 0..<4 { rows.insert(method.row(index: index, copy: copy, batch: 5)) }
+        }
         #expect(rows == Set(0..<20))
     }
 
-    /// Distribution augmentation: each transformed copy is an instance of its own, both of whose views are alike.
+    /// Distribution augmentation: each transformed copy is an instance of its own, both of whose views are
+    /// alike.
     @Test func distributionAugmentationUnitesTransforms() throws {
         var c = RunConfiguration()
         c.method = .daContrastive

@@ -27,7 +27,9 @@ import Testing
 
     private static let dataset = Result { try ImageDataset.load("builtin:shapes") }
 
-    private static func split(_ c: RunConfiguration) throws -> OneClassSplit { try c.split(try dataset.get()) }
+    private static func split(_ c: RunConfiguration) throws -> OneClassSplit {
+        try c.split(try dataset.get())
+    }
 
     @Test(arguments: RunConfiguration.MethodKind.allCases)
     func aRunLowersItsLoss(_ method: RunConfiguration.MethodKind) throws {
@@ -112,7 +114,8 @@ import Testing
     }
 
     @Test func damagedModelsAreErrors() throws {
-        let c = Self.configuration(.rotation), folder = try TemporaryFolder(), path = folder.file("model.safetensors")
+        let c = Self.configuration(.rotation), folder = try TemporaryFolder(),
+            path = folder.file("model.safetensors")
         try OneClassModel.fit(try Self.split(c), configuration: c).save(path)
         let whole = try TensorFile(contentsOf: path)
         func expectError(_ change: (inout TensorFile) -> Void) throws {
@@ -125,7 +128,9 @@ import Testing
         try expectError { $0.metadata = [:] }
         try expectError { $0.tensors["conv1.weight"] = nil }
         try expectError { $0.tensors["bn1.weight"] = .init([Float](repeating: .nan, count: 4), shape: [4]) }
-        try expectError { $0.tensors["layer1.0.conv1.weight"] = .init([Float](repeating: 1, count: 4), shape: [4]) }
+        try expectError {
+            $0.tensors["layer1.0.conv1.weight"] = .init([Float](repeating: 1, count: 4), shape: [4])
+        }
         try expectError { $0.tensors["detector.support"] = nil }
         try expectError { $0.metadata["configuration"] = "{\"width\":-1}" }
         try expectError { $0.metadata["image_size"] = "1000000" }
@@ -137,7 +142,9 @@ import Testing
         let folder = try TemporaryFolder(), directory = try RunDirectory(folder.file("run"))
         #expect(try directory.newestCheckpoint() == nil)
         func checkpoint(_ step: Int) -> TensorFile {
-            TensorFile(metadata: ["step": "\(step)"], tensors: ["w": .init([Float](repeating: Float(step), count: 50), shape: [50])])
+            TensorFile(
+                metadata: ["step": "\(step)"],
+                tensors: ["w": .init([Float](repeating: Float(step), count: 50), shape: [50])])
         }
         try directory.save(checkpoint(1))
         try directory.save(checkpoint(2))
@@ -158,8 +165,11 @@ import Testing
 
     /// 2,000 damaged checkpoints: none is taken for a sound one.
     @Test func damagedCheckpointsAreErrors() throws {
-        let folder = try TemporaryFolder(), directory = try RunDirectory(folder.file("run")), path = directory.checkpoint
-        try directory.save(TensorFile(metadata: ["step": "3"], tensors: ["w": .init([Float](arrayLiteral: 1, 2, 3), shape: [3])]))
+        let folder = try TemporaryFolder(), directory = try RunDirectory(folder.file("run")),
+            path = directory.checkpoint
+        try directory.save(
+            TensorFile(
+                metadata: ["step": "3"], tensors: ["w": .init([Float](arrayLiteral: 1, 2, 3), shape: [3])]))
         let original = try readFile(path), sound = try RunDirectory.read(path)
         var taken = 0
         let result = fuzz(original, name: path) { bytes in
@@ -195,7 +205,8 @@ import Testing
         }
         let lines = String(decoding: try readFile(path), as: UTF8.self).split(separator: "\n")
         let steps = try lines.map { line in
-            try #require(try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any])["step"] as? Int
+            try #require(try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any])["step"]
+                as? Int
         }
         #expect(steps == [1, 2, 3, 4])
     }
@@ -205,7 +216,8 @@ import Testing
         var c = Self.configuration(.rotation)
         c.steps = 2
         let run = ProtocolRun(
-            dataset: try Self.dataset.get(), configuration: c, detectors: [.kde, .gaussian], classes: nil, seeds: [1, 2],
+            dataset: try Self.dataset.get(), configuration: c, detectors: [.kde, .gaussian], classes: nil,
+            seeds: [1, 2],
             folder: folder.path)
         var started = 0
         let table = try run.run(device: device, started: { _, _, _, _ in started += 1 })
@@ -219,7 +231,8 @@ import Testing
         #expect(table.text.contains("| good  |"))
         c.schedule.peak = 0.02
         let other = ProtocolRun(
-            dataset: try Self.dataset.get(), configuration: c, detectors: [.kde], classes: nil, seeds: [1], folder: folder.path)
+            dataset: try Self.dataset.get(), configuration: c, detectors: [.kde], classes: nil, seeds: [1],
+            folder: folder.path)
         #expect(throws: OCCError.self) { try other.run(device: device) }
     }
 }

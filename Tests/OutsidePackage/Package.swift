@@ -5,5 +5,7 @@ import PackageDescription
 let package = Package(
     name: "OutsidePackage",
     dependencies: [.package(name: "occ-gpu", path: "../..")],
-    targets: [.executableTarget(name: "Example", dependencies: [.product(name: "OneClass", package: "occ-gpu")])]
+    targets: [
+        .executableTarget(name: "Example", dependencies: [.product(name: "OneClass", package: "occ-gpu")])
+    ]
 )

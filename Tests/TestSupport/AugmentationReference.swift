@@ -1,8 +1,8 @@
 import CKernels
 import Foundation
 
-/// The augmentations from their descriptions, in double precision; the random numbers are the counters' (Philox is tested
-/// against its published vectors by itself).
+/// The augmentations from their descriptions, in double precision; the random numbers are the counters'
+/// (Philox is tested against its published vectors by itself).
 public enum AugmentationReference {
     /// One image, H x W x C.
     public typealias Image = [Double]
@@ -40,12 +40,16 @@ public enum AugmentationReference {
         return result
     }
 
-    public static func crop(_ image: Image, _ p: ck_image_params, _ step: ck_step_state, _ sample: Int) -> Image {
+    public static func crop(_ image: Image, _ p: ck_image_params, _ step: ck_step_state, _ sample: Int)
+        -> Image
+    {
         let r = numbers(step, sample, p.stream), (h, w, c) = (Int(p.h), Int(p.w), Int(p.c))
         let smallest = Int((Double(p.minimum) * Double(h)).rounded(.up))
         let side = smallest + below(r[0], h - smallest + 1)
         let top = below(r[1], h - side + 1), left = below(r[2], w - side + 1)
-        func at(_ row: Int, _ column: Int, _ k: Int) -> Double { image[((top + row) * w + left + column) * c + k] }
+        func at(_ row: Int, _ column: Int, _ k: Int) -> Double {
+            image[((top + row) * w + left + column) * c + k]
+        }
         var result: Image = []
         for row in 0..<h {
             let y = min(max((Double(row) + 0.5) * Double(side) / Double(h) - 0.5, 0), Double(side - 1))
@@ -63,7 +67,9 @@ public enum AugmentationReference {
         return result
     }
 
-    public static func flip(_ image: Image, _ p: ck_image_params, _ step: ck_step_state, _ sample: Int) -> Image {
+    public static func flip(_ image: Image, _ p: ck_image_params, _ step: ck_step_state, _ sample: Int)
+        -> Image
+    {
         guard uniform(numbers(step, sample, p.stream)[0]) < Double(p.probability) else { return image }
         let (w, c) = (Int(p.w), Int(p.c))
         return image.indices.map { i in
@@ -81,17 +87,21 @@ public enum AugmentationReference {
         let high = rgb.max()!, low = rgb.min()!, range = high - low
         guard range > 0 else { return rgb }
         let sector: Double =
-            if rgb[0] == high { (rgb[1] - rgb[2]) / range }
-            else if rgb[1] == high { 2 + (rgb[2] - rgb[0]) / range }
-            else { 4 + (rgb[0] - rgb[1]) / range }
+            if rgb[0] == high { (rgb[1] - rgb[2]) / range } else if rgb[1] == high {
+                2 + (rgb[2] - rgb[0]) / range
+            } else { 4 + (rgb[0] - rgb[1]) / range }
         var hue = sector / 6 + turns
         hue -= hue.rounded(.down)
         let h6 = hue * 6, whole = Int(h6.rounded(.down)) % 6, f = h6 - h6.rounded(.down)
         let q = high - range * f, t = low + range * f
-        return [[high, t, low], [q, high, low], [low, high, t], [low, q, high], [t, low, high], [high, low, q]][whole]
+        return [
+            [high, t, low], [q, high, low], [low, high, t], [low, q, high], [t, low, high], [high, low, q],
+        ][whole]
     }
 
-    public static func jitter(_ image: Image, _ p: ck_image_params, _ step: ck_step_state, _ sample: Int) -> Image {
+    public static func jitter(_ image: Image, _ p: ck_image_params, _ step: ck_step_state, _ sample: Int)
+        -> Image
+    {
         let r = numbers(step, sample, p.stream), o = numbers(step, sample | 0x8000_0000, p.stream)
         func strength(_ value: Float, _ bits: UInt32) -> Double { Double(value) * (2 * uniform(bits) - 1) }
         let brightness = strength(p.brightness, r[0]), contrast = 1 + strength(p.contrast, r[1])
@@ -117,13 +127,17 @@ public enum AugmentationReference {
         return image
     }
 
-    public static func gray(_ image: Image, _ p: ck_image_params, _ step: ck_step_state, _ sample: Int) -> Image {
+    public static func gray(_ image: Image, _ p: ck_image_params, _ step: ck_step_state, _ sample: Int)
+        -> Image
+    {
         guard uniform(numbers(step, sample, p.stream)[0]) < Double(p.probability) else { return image }
         return image.indices.map { luma(image, $0 / 3) }
     }
 
     /// As one two-dimensional sum over the clamped neighbourhood.
-    public static func blur(_ image: Image, _ p: ck_image_params, _ step: ck_step_state, _ sample: Int) -> Image {
+    public static func blur(_ image: Image, _ p: ck_image_params, _ step: ck_step_state, _ sample: Int)
+        -> Image
+    {
         let r = numbers(step, sample, p.stream), (h, w, c) = (Int(p.h), Int(p.w), Int(p.c))
         guard uniform(r[0]) < Double(p.probability) else { return image }
         let sigma = Double(p.minimum) + Double(p.maximum - p.minimum) * uniform(r[1]), reach = Int(p.taps) / 2
@@ -135,17 +149,21 @@ public enum AugmentationReference {
             for i in -reach...reach {
                 for j in -reach...reach {
                     let y = min(max(row + i, 0), h - 1), x = min(max(column + j, 0), w - 1)
-                    value += weights[i + reach] * weights[j + reach] / (sum * sum) * image[(y * w + x) * c + k]
+                    value +=
+                        weights[i + reach] * weights[j + reach] / (sum * sum) * image[(y * w + x) * c + k]
                 }
             }
             return value
         }
     }
 
-    public static func noise(_ image: Image, _ p: ck_image_params, _ step: ck_step_state, _ sample: Int) -> Image {
+    public static func noise(_ image: Image, _ p: ck_image_params, _ step: ck_step_state, _ sample: Int)
+        -> Image
+    {
         image.indices.map { index in
             let r = numbers(step, sample, p.stream + UInt32(index / 4 + 1) << 12), pair = index % 4 / 2 * 2
-            let radius = (-2 * log(1 - uniform(r[pair]))).squareRoot(), angle = 2 * Double.pi * uniform(r[pair + 1])
+            let radius = (-2 * log(1 - uniform(r[pair]))).squareRoot(),
+                angle = 2 * Double.pi * uniform(r[pair + 1])
             return image[index] + Double(p.maximum) * radius * (index % 2 == 0 ? cos(angle) : sin(angle))
         }
     }

@@ -7,7 +7,8 @@ public func fixturePath(_ name: String) -> String {
         .appendingPathComponent("Fixtures/\(name)").path
 }
 
-/// Numbers in [0, 1) that depend on the name alone; the fixture scripts compute the same (SplitMix64, FNV-1a).
+/// Numbers in [0, 1) that depend on the name alone; the fixture scripts compute the same (SplitMix64,
+/// FNV-1a).
 public func namedUniforms(_ name: String, _ count: Int) -> [Double] {
     let start = name.utf8.reduce(UInt64(0xcbf2_9ce4_8422_2325)) { ($0 ^ UInt64($1)) &* 0x100_0000_01b3 }
     return (1...max(count, 1)).prefix(count).map { index in
@@ -36,7 +37,8 @@ public final class TemporaryFolder {
     @discardableResult
     public func write(_ bytes: [UInt8], to name: String) throws -> String {
         let url = URL(fileURLWithPath: file(name))
-        try FileManager.default.createDirectory(at: url.deletingLastPathComponent(), withIntermediateDirectories: true)
+        try FileManager.default.createDirectory(
+            at: url.deletingLastPathComponent(), withIntermediateDirectories: true)
         try Data(bytes).write(to: url)
         return url.path
     }

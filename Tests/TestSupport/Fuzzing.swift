@@ -1,7 +1,7 @@
 import OCCEngine
 
-/// Damaged versions of a file: truncated, with flipped bits, with overwritten, doubled or removed stretches, with extreme
-/// numbers in the header, and random from the start.
+/// Damaged versions of a file: truncated, with flipped bits, with overwritten, doubled or removed stretches,
+/// with extreme numbers in the header, and random from the start.
 public struct Mutations {
     private var random: CounterRandom
     private let original: [UInt8]
@@ -41,17 +41,22 @@ public struct Mutations {
     }
 }
 
-/// Feeds 2,000 damaged versions of `original` to a reader: each must give a value or an `OCCError` that names the file.
+/// Feeds 2,000 damaged versions of `original` to a reader: each must give a value or an `OCCError` that names
+/// the file.
 ///
 /// - Returns: what went wrong, and how many were refused.
-public func fuzz(_ original: [UInt8], name: String, _ read: ([UInt8]) throws -> Void) -> (failures: [String], refused: Int) {
+public func fuzz(_ original: [UInt8], name: String, _ read: ([UInt8]) throws -> Void) -> (
+    failures: [String], refused: Int
+) {
     var mutations = Mutations(of: original), failures: [String] = [], refused = 0
     for index in 0..<2000 {
         do {
             try read(mutations.next())
         } catch let error as OCCError {
             refused += 1
-            if !error.message.contains(name) { failures.append("mutation \(index): '\(error.message)' does not name the file") }
+            if !error.message.contains(name) {
+                failures.append("mutation \(index): '\(error.message)' does not name the file")
+            }
         } catch {
             failures.append("mutation \(index): \(error)")
         }

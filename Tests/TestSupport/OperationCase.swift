@@ -124,14 +124,17 @@ public struct OperationCase: Sendable, CustomStringConvertible {
             let slot = offsets.lastIndex { $0 <= place }
             failures.append("wrote outside of its outputs, near tensor \(slot.map(String.init) ?? "none")")
         }
-        if !after.suffix(guardBytes).allSatisfy({ $0 == 0xA5 }) { failures.append("wrote beyond its workspace") }
+        if !after.suffix(guardBytes).allSatisfy({ $0 == 0xA5 }) {
+            failures.append("wrote beyond its workspace")
+        }
         for (index, expected) in expected(slots).sorted(by: { $0.key < $1.key }) {
             let range = offsets[index]..<offsets[index] + slots[index].initialBytes.count
             let got: [Double]
             if case .byteOutput = slots[index] {
                 got = after[range].map(Double.init)
             } else {
-                got = Array(after[range]).withUnsafeBytes { Array($0.bindMemory(to: Float.self)) }.map(Double.init)
+                got = Array(after[range]).withUnsafeBytes { Array($0.bindMemory(to: Float.self)) }.map(
+                    Double.init)
             }
             if let failure = difference(got, expected, tolerance: tolerance) {
                 failures.append("tensor \(index): \(failure)")
@@ -141,8 +144,8 @@ public struct OperationCase: Sendable, CustomStringConvertible {
     }
 }
 
-/// What keeps `got` from being `expected`: the normalised mean square error, and every single element within a hundred
-/// times its root of the values' root mean square. NaN and infinity always fail.
+/// What keeps `got` from being `expected`: the normalised mean square error, and every single element within
+/// a hundred times its root of the values' root mean square. NaN and infinity always fail.
 public func difference(_ got: [Double], _ expected: [Double], tolerance: Double) -> String? {
     guard got.count == expected.count else { return "\(got.count) values, not \(expected.count)" }
     var error = 0.0, power = 0.0, worst = 0.0, place = 0
@@ -155,7 +158,9 @@ public func difference(_ got: [Double], _ expected: [Double], tolerance: Double)
     }
     guard power > 0 else { return error == 0 ? nil : "value \(place) is \(got[place]), expected 0" }
     let nmse = error / power, limit = 100 * (tolerance * power / Double(max(1, got.count))).squareRoot()
-    if !(nmse <= tolerance) { return "NMSE \(nmse) > \(tolerance); value \(place) is \(got[place]), expected \(expected[place])" }
+    if !(nmse <= tolerance) {
+        return "NMSE \(nmse) > \(tolerance); value \(place) is \(got[place]), expected \(expected[place])"
+    }
     if !(worst <= limit) { return "value \(place) is \(got[place]), expected \(expected[place])" }
     return nil
 }
@@ -178,7 +183,9 @@ public struct TestRandom {
     public mutating func normals(_ count: Int, scale: Double = 1, shift: Double = 0) -> [Float] {
         (0..<count).map { _ in Float(shift + scale * random.normal()) }
     }
-    public mutating func uniforms(_ count: Int) -> [Float] { (0..<count).map { _ in Float(random.uniform()) } }
+    public mutating func uniforms(_ count: Int) -> [Float] {
+        (0..<count).map { _ in Float(random.uniform()) }
+    }
     public mutating func integers(_ count: Int, below limit: Int) -> [Int] {
         (0..<count).map { _ in Int(random.uniform() * Double(limit)) }
     }

@@ -13,9 +13,12 @@ public enum Reference {
                 for column in 0..<Int(p.q) {
                     for r in 0..<Int(p.r) {
                         for s in 0..<Int(p.s) {
-                            let y = row * Int(p.stride) + r - Int(p.pad), x = column * Int(p.stride) + s - Int(p.pad)
+                            let y = row * Int(p.stride) + r - Int(p.pad),
+                                x = column * Int(p.stride) + s - Int(p.pad)
                             guard y >= 0, y < h, x >= 0, x < w else { continue }
-                            body((n * Int(p.p) + row) * Int(p.q) + column, (n * h + y) * w + x, r * Int(p.s) + s)
+                            body(
+                                (n * Int(p.p) + row) * Int(p.q) + column, (n * h + y) * w + x,
+                                r * Int(p.s) + s)
                         }
                     }
                 }
@@ -45,7 +48,8 @@ public enum Reference {
         return dx
     }
 
-    public static func conv2dBackwardWeight(_ dy: [Double], _ x: [Double], _ p: ck_conv2d_params) -> [Double] {
+    public static func conv2dBackwardWeight(_ dy: [Double], _ x: [Double], _ p: ck_conv2d_params) -> [Double]
+    {
         let (c, k, taps) = (Int(p.c), Int(p.k), Int(p.r * p.s))
         var dw = [Double](repeating: 0, count: k * taps * c)
         forEachTap(p) { out, input, tap in
@@ -63,18 +67,22 @@ public enum Reference {
         var mean = [Double](repeating: 0, count: channels), variance = mean
         for (i, value) in x.enumerated() { mean[i % channels] += value / Double(rows) }
         for (i, value) in x.enumerated() {
-            variance[i % channels] += (value - mean[i % channels]) * (value - mean[i % channels]) / Double(rows)
+            variance[i % channels] +=
+                (value - mean[i % channels]) * (value - mean[i % channels]) / Double(rows)
         }
         return (mean, variance)
     }
 
     public static func normalize(
-        _ x: [Double], mean: [Double], variance: [Double], gamma: [Double], beta: [Double], residual: [Double]?,
+        _ x: [Double], mean: [Double], variance: [Double], gamma: [Double], beta: [Double],
+        residual: [Double]?,
         epsilon: Double, relu: Bool
     ) -> [Double] {
         x.indices.map { i in
             let c = i % gamma.count
-            let y = (x[i] - mean[c]) / (variance[c] + epsilon).squareRoot() * gamma[c] + beta[c] + (residual?[i] ?? 0)
+            let y =
+                (x[i] - mean[c]) / (variance[c] + epsilon).squareRoot() * gamma[c] + beta[c]
+                + (residual?[i] ?? 0)
             return relu ? max(0, y) : y
         }
     }
@@ -84,14 +92,16 @@ public enum Reference {
     ) -> [Double] {
         let (mean, variance) = moments(x, channels: gamma.count)
         return normalize(
-            x, mean: mean, variance: variance, gamma: gamma, beta: beta, residual: residual, epsilon: epsilon, relu: relu)
+            x, mean: mean, variance: variance, gamma: gamma, beta: beta, residual: residual, epsilon: epsilon,
+            relu: relu)
     }
 
     // MARK: Rows
 
     public static func l2Normalize(_ x: [Double], columns: Int, epsilon: Double) -> [Double] {
         stride(from: 0, to: x.count, by: columns).flatMap { start in
-            let row = x[start..<start + columns], norm = max(row.reduce(0) { $0 + $1 * $1 }.squareRoot(), epsilon)
+            let row = x[start..<start + columns],
+                norm = max(row.reduce(0) { $0 + $1 * $1 }.squareRoot(), epsilon)
             return row.map { $0 / norm }
         }
     }
@@ -105,7 +115,8 @@ public enum Reference {
 
     public static func crossEntropy(_ x: [Double], labels: [Int32], columns: Int) -> Double {
         let p = softmax(x, columns: columns)
-        return labels.enumerated().reduce(0) { $0 - log(p[$1.offset * columns + Int($1.element)]) } / Double(labels.count)
+        return labels.enumerated().reduce(0) { $0 - log(p[$1.offset * columns + Int($1.element)]) }
+            / Double(labels.count)
     }
 
     /// NT-Xent as its definition has it, without any care for memory.
@@ -124,7 +135,9 @@ public enum Reference {
     }
 
     /// Its gradient: every similarity's derivative, spread over the two embeddings it joins.
-    public static func ntXentGradient(_ z: [Double], b: Int, d: Int, temperature: Double, symmetric: Bool) -> [Double] {
+    public static func ntXentGradient(_ z: [Double], b: Int, d: Int, temperature: Double, symmetric: Bool)
+        -> [Double]
+    {
         var dz = [Double](repeating: 0, count: z.count)
         let anchors = symmetric ? 2 * b : b
         for i in 0..<anchors {
@@ -146,7 +159,9 @@ public enum Reference {
 
     // MARK: Dense
 
-    public static func dense(_ x: [Double], _ w: [Double], _ bias: [Double]?, n: Int, c: Int, k: Int) -> [Double] {
+    public static func dense(_ x: [Double], _ w: [Double], _ bias: [Double]?, n: Int, c: Int, k: Int)
+        -> [Double]
+    {
         (0..<n * k).map { index in
             let (row, unit) = (index / k, index % k)
             return (0..<c).reduce(bias?[unit] ?? 0) { $0 + x[row * c + $1] * w[unit * c + $1] }
@@ -164,7 +179,8 @@ public enum Reference {
                         var best = -Double.infinity, place = 0
                         for r in 0..<Int(p.r) {
                             for s in 0..<Int(p.r) {
-                                let i = row * Int(p.stride) + r - Int(p.pad), j = column * Int(p.stride) + s - Int(p.pad)
+                                let i = row * Int(p.stride) + r - Int(p.pad),
+                                    j = column * Int(p.stride) + s - Int(p.pad)
                                 guard i >= 0, i < Int(p.h), j >= 0, j < Int(p.w) else { continue }
                                 let value = x[((n * Int(p.h) + i) * Int(p.w) + j) * Int(p.c) + c]
                                 if value > best { (best, place) = (value, r * Int(p.r) + s) }

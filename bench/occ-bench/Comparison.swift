@@ -34,7 +34,9 @@ struct Comparison {
 
         var json: [String: Any] {
             func fields(_ timing: Timing) -> [String: Any] {
-                var result: [String: Any] = ["name": timing.name, "median_seconds": timing.median, "seconds": timing.seconds]
+                var result: [String: Any] = [
+                    "name": timing.name, "median_seconds": timing.median, "seconds": timing.seconds,
+                ]
                 if let bytes = timing.peakBytes { result["peak_bytes"] = bytes }
                 return result
             }
@@ -51,23 +53,29 @@ struct Comparison {
                     + String(format: "%10.2f ms %12.1f ", 1e3 * timing.median, rate) + "\(unit)/s" + memory
             }
             var result = [name, line(ours)] + peers.map(line)
-            if let ratio, let best { result.append(String(format: "  %.2f times as fast as ", ratio) + best.name) }
+            if let ratio, let best {
+                result.append(String(format: "  %.2f times as fast as ", ratio) + best.name)
+            }
             return result
         }
     }
 
-    /// Alternates ours and every peer's, after one repetition each that does not count.
+    /// Alternates ours and every peer's, after one repetition each that does not count. A repetition does the
+    /// work as often as fills half a second here.
     func run(repetitions: Int, python: String?) throws -> Result {
         let processes = try python.map { python in try peers.map { try Peer(python: python, job: $0) } } ?? []
         var ours: [Double] = [], theirs = processes.map { _ in [Double]() }, peaks = processes.map { _ in 0 }
+        var count = 1
         for repetition in 0...repetitions {
             let start = ContinuousClock.now
-            try body()
+            for _ in 0..<count { try body() }
             let elapsed = ContinuousClock.now - start
-            let seconds = Double(elapsed.components.seconds) + 1e-18 * Double(elapsed.components.attoseconds)
+            let whole = Double(elapsed.components.seconds) + 1e-18 * Double(elapsed.components.attoseconds)
+            let seconds = whole / Double(count)
+            if repetition == 0 { count = min(1000, Int(0.5 / seconds) + 1) }
             if repetition > 0 { ours.append(seconds) }
             for (index, process) in processes.enumerated() {
-                let measured = try process.repetition()
+                let measured = try process.repetition(count: count)
                 if repetition > 0 { theirs[index].append(measured.seconds) }
                 peaks[index] = max(peaks[index], measured.peakBytes)
             }

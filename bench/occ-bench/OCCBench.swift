@@ -4,19 +4,27 @@ import OneClass
 
 private let options = [
     Option("python", "PATH", "Interpreter with torch and scikit-learn (python3)."),
-    Option("alone", nil, "Measure ours only."),
+    Option("vs", "PEER", "pytorch (the default; scikit-learn for detectors) or none, to measure ours only."),
     Option("threads", "N", "Threads of both sides; 0, the default, for one a core."),
     Option("repetitions", "N", "Of each side (7)."),
     Option("only", "TEXT", "Only work whose name contains this."),
     Option("json", nil, "Print JSON: a record with machine and commit."),
 ]
 
+private enum PeerChoice: String, CaseIterable { case pytorch, none }
+
+private func peer(_ arguments: Arguments) throws -> PeerChoice {
+    try arguments.value("vs", as: PeerChoice.self) ?? .pytorch
+}
+
 /// Measures a group, prints each result as it comes.
 private func measure(_ groups: [String], _ arguments: Arguments, quiet: Bool) throws -> [Comparison.Result] {
     let threads = try arguments.value("threads", as: Int.self) ?? 0
     let repetitions = try arguments.value("repetitions", as: Int.self) ?? 7
-    guard (1...1000).contains(repetitions) else { throw OCCError(.usage, "--repetitions \(repetitions) is outside 1...1000") }
-    let python = arguments.has("alone") ? nil : arguments["python"] ?? "python3"
+    guard (1...1000).contains(repetitions) else {
+        throw OCCError(.usage, "--repetitions \(repetitions) is outside 1...1000")
+    }
+    let python = try peer(arguments) == .none ? nil : arguments["python"] ?? "python3"
     var results: [Comparison.Result] = []
     for group in groups {
         for (name, make) in try Workloads.all(group, threads: threads) {
@@ -51,7 +59,8 @@ private func record(_ results: [Comparison.Result]) throws {
 
 private func command(_ group: String, _ summary: String) -> Command {
     Command(
-        name: group, summary: summary, usage: "[--python PATH]", examples: ["occ-bench \(group)", "occ-bench \(group) --alone"],
+        name: group, summary: summary, usage: "[--python PATH]",
+        examples: ["occ-bench \(group)", "occ-bench \(group) --vs none"],
         options: options
     ) { arguments in
         let results = try measure([group], arguments, quiet: arguments.has("json"))
@@ -60,18 +69,25 @@ private func command(_ group: String, _ summary: String) -> Command {
 }
 
 private let check = Command(
-    name: "check", summary: "Runs what bench/thresholds.json lists and fails when a ratio is lost.", usage: "[--python PATH]",
+    name: "check", summary: "Runs what bench/thresholds.json lists and fails when a ratio is lost.",
+    usage: "[--python PATH]",
     examples: ["occ-bench check"], options: options
 ) { arguments in
     let path = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
         .appendingPathComponent("thresholds.json").path
-    guard let thresholds = try JSONSerialization.jsonObject(with: Data(try readFile(path))) as? [String: Double] else {
+    guard
+        let thresholds = try JSONSerialization.jsonObject(with: Data(try readFile(path))) as? [String: Double]
+    else {
         throw OCCError(.badData, "\(path): is not a map of ratios by work")
     }
-    guard !arguments.has("alone") else { throw OCCError(.usage, "a check needs the peers: leave --alone out") }
+    guard try peer(arguments) != .none else {
+        throw OCCError(.usage, "a check needs the peers: leave --vs out")
+    }
     let results = try measure(Workloads.groups, arguments, quiet: false)
     let lost = results.compactMap { result -> String? in
-        guard let threshold = thresholds[result.name], let ratio = result.ratio, !(ratio >= threshold) else { return nil }
+        guard let threshold = thresholds[result.name], let ratio = result.ratio, !(ratio >= threshold) else {
+            return nil
+        }
         return "\(result.name): \(String(format: "%.2f", ratio)) < \(threshold)"
     }
     guard lost.isEmpty else { throw OCCError(.failure, "lost: \(lost.joined(separator: "; "))") }
@@ -84,8 +100,11 @@ enum OCCBench {
             name: "occ-bench",
             summary: "Times occ-gpu and its peers (PyTorch, scikit-learn) in turn, in one run.",
             commands: [
-                command("step", "Training steps of ResNet-18 at 32 x 32."), command("infer", "Features of images."),
-                command("detectors", "KDE scores, OC-SVM fit."), command("augment", "The standard augmentation."), check,
+                command("step", "Training steps of ResNet-18 at 32 x 32."),
+                command("layers", "Convolutions, forward and both backwards."),
+                command("infer", "Features of images."),
+                command("detectors", "KDE scores, OC-SVM fit."),
+                command("augment", "The standard augmentation."), check,
             ],
             hint: "For the time of every operation of a step: occ-gpu plan --profile."
         ).main()

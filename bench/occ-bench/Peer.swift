@@ -1,8 +1,8 @@
 import Foundation
 import OneClass
 
-/// A Python process that does the same work: it gets a job once, then one repetition for every line it is sent, so that its
-/// repetitions and ours alternate.
+/// A Python process that does the same work: it gets a job once, then one repetition for every line it is
+/// sent, so that its repetitions and ours alternate.
 final class Peer {
     private let process = Process()
     private let input = Pipe(), output = Pipe()
@@ -31,19 +31,22 @@ final class Peer {
         process.waitUntilExit()
     }
 
-    /// Does the job once; what it reports: seconds, and peak_bytes.
-    func repetition() throws -> (seconds: Double, peakBytes: Int) {
-        input.fileHandleForWriting.write(Data("go\n".utf8))
+    /// Does the job `count` times; the seconds of each, and the process's peak memory.
+    func repetition(count: Int) throws -> (seconds: Double, peakBytes: Int) {
+        input.fileHandleForWriting.write(Data("\(count)\n".utf8))
+        // Its threads wait actively for a while after their work.
+        defer { usleep(300_000) }
         let answer = try reply()
         guard let seconds = answer["seconds"] as? Double, let bytes = answer["peak_bytes"] as? Int else {
             throw failure("its answer is malformed")
         }
-        return (seconds, bytes)
+        return (seconds / Double(count), bytes)
     }
 
     private func failure(_ why: String) -> OCCError {
         OCCError(
-            .failure, "bench/peers/serve.py: \(why)", remedy: "Give --python an interpreter that has torch and scikit-learn.")
+            .failure, "bench/peers/serve.py: \(why)",
+            remedy: "Give --python an interpreter that has torch and scikit-learn.")
     }
 
     private func reply() throws -> [String: Any] {

@@ -3,18 +3,26 @@ import OneClass
 
 /// The pieces of work that are compared, by command. A workload's name is its key in bench/thresholds.json.
 enum Workloads {
-    static let groups = ["step", "infer", "detectors", "augment"]
+    static let groups = ["step", "layers", "infer", "detectors", "augment"]
 
     /// Builds each comparison when its turn comes, so that only one holds memory at a time.
     static func all(_ group: String, threads: Int) throws -> [(name: String, make: () throws -> Comparison)] {
         switch group {
         case "step":
             return [
-                ("contrastive step, 32 pairs, width 1", { try step(.contrastive, width: 1, threads: threads) }),
-                ("contrastive step, 32 pairs, width 0.25", { try step(.contrastive, width: 0.25, threads: threads) }),
+                (
+                    "contrastive step, 32 pairs, width 1",
+                    { try step(.contrastive, width: 1, threads: threads) }
+                ),
+                (
+                    "contrastive step, 32 pairs, width 0.25",
+                    { try step(.contrastive, width: 0.25, threads: threads) }
+                ),
                 ("rotation step, 64 x 4, width 1", { try step(.rotation, width: 1, threads: threads) }),
                 ("rotation step, 64 x 4, width 0.25", { try step(.rotation, width: 0.25, threads: threads) }),
             ]
+        case "layers":
+            return convolutions.map { shape in (shape.name, { try convolution(shape, threads: threads) }) }
         case "infer":
             return [("inference, batch 128, width 1", { try inference(width: 1, threads: threads) })]
         case "detectors":
@@ -23,31 +31,84 @@ enum Workloads {
                 ("OC-SVM RBF fit, 5k x 512", { try oneClassSVM(threads: threads) }),
             ]
         case "augment": return [("augmentation, 256 views", { try augmentation(threads: threads) })]
-        default: throw OCCError(.usage, "there is no benchmark '\(group)'", remedy: "There is: \(groups.joined(separator: ", ")).")
+        default:
+            throw OCCError(
+                .usage, "there is no benchmark '\(group)'",
+                remedy: "There is: \(groups.joined(separator: ", ")).")
         }
     }
 
-    private static func configuration(_ method: RunConfiguration.MethodKind, width: Double) -> RunConfiguration {
+    private static func configuration(_ method: RunConfiguration.MethodKind, width: Double)
+        -> RunConfiguration
+    {
         var c = RunConfiguration()
         (c.method, c.width, c.steps) = (method, width, 1_000_000)
         return c
     }
 
-    private static func images() throws -> OneClassSplit { try OneClassSplit(ImageDataset.load("builtin:shapes"), normal: nil) }
+    private static func images() throws -> OneClassSplit {
+        try OneClassSplit(ImageDataset.load("builtin:shapes"), normal: nil)
+    }
 
-    /// A training step of ResNet-18 at 32 x 32 with the paper's head. Ours includes gathering the batch and the augmentation;
-    /// the peers' batches are ready.
-    private static func step(_ method: RunConfiguration.MethodKind, width: Double, threads: Int) throws -> Comparison {
+    /// A training step of ResNet-18 at 32 x 32 with the paper's head. Ours includes gathering the batch and
+    /// the augmentation; the peers' batches are ready.
+    private static func step(_ method: RunConfiguration.MethodKind, width: Double, threads: Int) throws
+        -> Comparison
+    {
         let trainer = try Trainer(
-            configuration: configuration(method, width: width), images: try images().train, device: try .cpu(threads: threads))
+            configuration: configuration(method, width: width), images: try images().train,
+            device: try .cpu(threads: threads))
         let pairs = method == .rotation ? "rotation step, 64 x 4" : "contrastive step, 32 pairs"
         return Comparison(
             name: "\(pairs), width \(formatted(width))", items: Double(trainer.imagesPerStep), unit: "images",
             body: { try trainer.advance() },
             peers: ["channels_last", "eager", "compile"].map {
                 [
-                    "work": "step", "form": $0, "method": method.rawValue, "width": width, "rows": trainer.imagesPerStep,
+                    "work": "step", "form": $0, "method": method.rawValue, "width": width,
+                    "rows": trainer.imagesPerStep,
                     "threads": threads,
+                ]
+            })
+    }
+
+    /// The convolutions of ResNet-18's stages on a batch of 64.
+    private struct Convolution {
+        let side: Int, inputs: Int, outputs: Int, stride: Int
+        var name: String { "conv 3x3/\(stride) \(inputs)->\(outputs) at \(side)x\(side), batch 64" }
+    }
+
+    private static let convolutions = [
+        Convolution(side: 32, inputs: 64, outputs: 64, stride: 1),
+        Convolution(side: 32, inputs: 64, outputs: 128, stride: 2),
+        Convolution(side: 16, inputs: 128, outputs: 128, stride: 1),
+        Convolution(side: 8, inputs: 256, outputs: 256, stride: 1),
+        Convolution(side: 4, inputs: 512, outputs: 512, stride: 1),
+    ]
+
+    /// Forward, backward data and backward weight together.
+    private static func convolution(_ shape: Convolution, threads: Int) throws -> Comparison {
+        let program = Program(device: try .cpu(threads: threads))
+        let (plan, _) = try program.add("conv", .training) { plan in
+            let x = try plan.input("x", [64, shape.side, shape.side, shape.inputs], type: .float32)
+            plan.watch(x)
+            let y = try Conv2D("conv", channels: shape.outputs, kernel: 3, stride: shape.stride)(x, in: plan)
+            plan.keep(y)
+            let seed = try plan.input("dy", y.shape, type: .float32)
+            if let gradient = try plan.differentiate(y, seed: seed).gradient(of: x) { plan.keep(gradient) }
+            // An update makes the plan a training one, with room for gradients.
+            Optimizer().append(to: plan)
+        }
+        try program.load()
+        try program.initializeParameters(seed: 1)
+        let flop = plan.operations.filter { $0.name.hasPrefix("conv2d") }.reduce(0) { $0 + $1.flop }
+        return Comparison(
+            name: shape.name, items: Double(flop) / 1e9, unit: "GFLOP",
+            body: { try withExtendedLifetime(program) { try plan.run() } },
+            peers: ["channels_last", "eager"].map {
+                [
+                    "work": "conv", "form": $0, "side": shape.side, "inputs": shape.inputs,
+                    "outputs": shape.outputs,
+                    "stride": shape.stride, "threads": threads,
                 ]
             })
     }
@@ -55,7 +116,8 @@ enum Workloads {
     private static func inference(width: Double, threads: Int) throws -> Comparison {
         let split = try images()
         let trainer = try Trainer(
-            configuration: configuration(.rotation, width: width), images: split.train, device: try .cpu(threads: threads))
+            configuration: configuration(.rotation, width: width), images: split.train,
+            device: try .cpu(threads: threads))
         let batch = split.test.subset(0..<128)
         return Comparison(
             name: "inference, batch 128, width \(formatted(width))", items: 128, unit: "images",
@@ -67,14 +129,18 @@ enum Workloads {
 
     private static func normals(_ rows: Int, _ columns: Int, seed: UInt64) -> FeatureMatrix {
         var random = CounterRandom(seed: seed, stream: 0xBE7C)
-        return FeatureMatrix(rows: rows, columns: columns, values: (0..<rows * columns).map { _ in Float(random.normal() + 0.5) })
+        return FeatureMatrix(
+            rows: rows, columns: columns,
+            values: (0..<rows * columns).map { _ in Float(random.normal() + 0.5) })
     }
 
     private static func kernelDensity(threads: Int) throws -> Comparison {
         _ = try Device.cpu(threads: threads)
-        let detector = try DetectorKind.kde.fit(normals(10_000, 512, seed: 1)), queries = normals(5000, 512, seed: 2)
+        let detector = try DetectorKind.kde.fit(normals(10_000, 512, seed: 1)),
+            queries = normals(5000, 512, seed: 2)
         return Comparison(
-            name: "KDE, 5k queries x 10k x 512", items: 5000, unit: "queries", body: { _ = try detector.scores(queries) },
+            name: "KDE, 5k queries x 10k x 512", items: 5000, unit: "queries",
+            body: { _ = try detector.scores(queries) },
             peers: [["work": "kde", "queries": 5000, "rows": 10_000, "columns": 512, "threads": threads]])
     }
 

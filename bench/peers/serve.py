@@ -1,4 +1,5 @@
-"""The peers of occ-bench: reads a job (one line of JSON), then does it once for every further line and prints the time.
+"""The peers of occ-bench: reads a job (one line of JSON), then does it as often as every further line says and prints the
+time.
 
     {"work": "step", "form": "channels_last", "method": "contrastive", "width": 1, "rows": 64, "threads": 2}
 """
@@ -66,6 +67,14 @@ def infer():
     return once, f"PyTorch {torch.__version__} {job['form']}"
 
 
+def conv():
+    layer = torch.nn.Conv2d(job["inputs"], job["outputs"], 3, job["stride"], 1, bias=False)
+    run, x = form(layer, torch.rand(64, job["inputs"], job["side"], job["side"]))
+    x.requires_grad_()
+    dy = torch.rand_like(run(x))
+    return (lambda: torch.autograd.grad(run(x), [x, layer.weight], dy)), f"PyTorch {torch.__version__} {job['form']}"
+
+
 def normals(rows):
     x = np.random.default_rng(0).normal(size=(rows, job["columns"])) + 0.5
     return x / np.linalg.norm(x, axis=1, keepdims=True)
@@ -97,10 +106,11 @@ def augment():
     return lambda: recipe(x), f"PyTorch {torch.__version__}"
 
 
-once, name = {"step": step, "infer": infer, "kde": kde, "ocsvm": ocsvm, "augment": augment}[job["work"]]()
+once, name = {"step": step, "infer": infer, "conv": conv, "kde": kde, "ocsvm": ocsvm, "augment": augment}[job["work"]]()
 answer(name=name)
-for _ in sys.stdin:
+for line in sys.stdin:
     start = time.perf_counter()
-    once()
+    for _ in range(int(line)):
+        once()
     seconds = time.perf_counter() - start
     answer(seconds=seconds, peak_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)

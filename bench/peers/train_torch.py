@@ -122,7 +122,7 @@ def batches(count, batch, generator):
 def train(images, o):
     generator = torch.Generator().manual_seed(o.seed)
     rotation = o.method == "rotation"
-    head = [512] * 8 + ([] if rotation else [128])
+    head = [512] * o.hidden + ([] if rotation else [128])
     model = Model(o.encoder, o.width, 32, head, 4 if rotation else 0)
     initialize(model)
     if o.weights:
@@ -131,13 +131,13 @@ def train(images, o):
             for name, parameter in model.named():
                 parameter.copy_(stored[name])
     model = model.to(memory_format=torch.channels_last)
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9, weight_decay=3e-4)
+    optimizer = torch.optim.SGD(model.parameters(), lr=o.learning_rate, momentum=0.9, weight_decay=3e-4)
     turns = 4 if o.method == "da-contrastive" else 1
     source = batches(len(images) * turns, o.batch, generator)
     model.train()
     for step in range(o.steps):
         for group in optimizer.param_groups:
-            group["lr"] = 0.005 * (1 + math.cos(math.pi * step / o.steps))
+            group["lr"] = 0.5 * o.learning_rate * (1 + math.cos(math.pi * step / o.steps))
         items = next(source)
         x = images[items // turns].float() / 255
         if rotation:
@@ -174,6 +174,8 @@ def main():
     parser.add_argument("--width", type=float, default=1.0)
     parser.add_argument("--steps", type=int, required=True)
     parser.add_argument("--batch", type=int)
+    parser.add_argument("--hidden", type=int, default=8, help="layers of 512 in the head")
+    parser.add_argument("--learning-rate", type=float, default=0.01)
     parser.add_argument("--weights", help="a checkpoint of occ-gpu to start from")
     parser.add_argument("--hold-out", type=float, default=0.1)
     parser.add_argument("--seed", type=int, default=1)

@@ -5,7 +5,8 @@ import OCCEngine
 public final class MetricsLog {
     private let handle: FileHandle
 
-    /// Opens the log, without what lies beyond `step`: a resumed run writes those lines again. A torn last line goes too.
+    /// Opens the log, without what lies beyond `step`: a resumed run writes those lines again. A torn last
+    /// line goes too.
     public init(_ path: String, resumingAt step: Int) throws {
         var kept: [Substring] = []
         if step > 0, let text = try? String(contentsOfFile: path, encoding: .utf8) {

@@ -3,8 +3,9 @@ import OCCData
 import OCCDetectors
 import OCCEngine
 
-/// The papers' protocol: every class of a data set in turn as the normal one, under several seeds, several detectors on the
-/// same features; all in one process, each run in a folder of its own, so that a stopped protocol continues.
+/// The papers' protocol: every class of a data set in turn as the normal one, under several seeds, several
+/// detectors on the same features; all in one process, each run in a folder of its own, so that a stopped
+/// protocol continues.
 public struct ProtocolRun {
     /// One run's result.
     public struct Result: Codable, Sendable, Equatable {
@@ -27,7 +28,8 @@ public struct ProtocolRun {
 
     /// - Parameter classes: indices; nil for all.
     public init(
-        dataset: ImageDataset, configuration: RunConfiguration, detectors: [DetectorKind], classes: [Int]?, seeds: [UInt64],
+        dataset: ImageDataset, configuration: RunConfiguration, detectors: [DetectorKind], classes: [Int]?,
+        seeds: [UInt64],
         folder: String
     ) {
         self.dataset = dataset
@@ -73,7 +75,8 @@ public struct ProtocolRun {
             results.append(result)
         }
         return ProtocolTable(
-            method: configuration.method, detectors: detectors, classNames: classes.map { dataset.classNames[$0] },
+            method: configuration.method, detectors: detectors,
+            classNames: classes.map { dataset.classNames[$0] },
             results: results)
     }
 
@@ -81,12 +84,14 @@ public struct ProtocolRun {
     private func result(at path: String, of configuration: RunConfiguration) throws -> Result? {
         guard FileManager.default.fileExists(atPath: path) else { return nil }
         guard let result = try? JSONDecoder().decode(Result.self, from: Data(try readFile(path))) else {
-            throw OCCError(.badData, "\(path): is no result of a protocol", remedy: "Remove it to run that class again.")
+            throw OCCError(
+                .badData, "\(path): is no result of a protocol", remedy: "Remove it to run that class again.")
         }
         let differences = try configuration.differences(from: result.configuration)
         guard differences.isEmpty else {
             throw OCCError(
-                .usage, "\(path): was made with another configuration; these differ: \(differences.joined(separator: ", "))",
+                .usage,
+                "\(path): was made with another configuration; these differ: \(differences.joined(separator: ", "))",
                 remedy: "Choose another --out.")
         }
         return detectors.allSatisfy { result.auroc[$0.rawValue] != nil } ? result : nil
@@ -128,7 +133,8 @@ public struct ProtocolTable: Codable, Sendable {
     public let mean: Row
 
     init(
-        method: RunConfiguration.MethodKind, detectors: [DetectorKind], classNames: [String], results: [ProtocolRun.Result]
+        method: RunConfiguration.MethodKind, detectors: [DetectorKind], classNames: [String],
+        results: [ProtocolRun.Result]
     ) {
         self.method = method
         self.detectors = detectors.map(\.rawValue)
@@ -163,13 +169,19 @@ public struct ProtocolTable: Codable, Sendable {
             let padded = zip(detectors, cells).map { detector, cell in
                 String(repeating: " ", count: max(0, max(detector.count, 9) - cell.count)) + cell
             }
-            return "| " + ([name.padding(toLength: width, withPad: " ", startingAt: 0)] + padded).joined(separator: " | ") + " |"
+            return "| "
+                + ([name.padding(toLength: width, withPad: " ", startingAt: 0)] + padded).joined(
+                    separator: " | ") + " |"
         }
-        let rule = "|" + ([width] + detectors.map { max($0.count, 9) }).map { String(repeating: "-", count: $0 + 2) }
+        let rule =
+            "|"
+            + ([width] + detectors.map { max($0.count, 9) }).map { String(repeating: "-", count: $0 + 2) }
             .joined(separator: "|") + "|"
-        return ([line("class", detectors), rule] + (rows + [mean]).map { row in
-            line(row.name, detectors.map { row.cells[$0]!.text })
-        }).joined(separator: "\n")
+        return
+            ([line("class", detectors), rule]
+            + (rows + [mean]).map { row in
+                line(row.name, detectors.map { row.cells[$0]!.text })
+            }).joined(separator: "\n")
     }
 
     /// As JSON with sorted keys.

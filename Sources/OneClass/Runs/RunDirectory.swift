@@ -1,7 +1,8 @@
 import Foundation
 import OCCEngine
 
-/// The folder of a run: config.json, checkpoint.safetensors and the one before it, metrics.jsonl, model.safetensors.
+/// The folder of a run: config.json, checkpoint.safetensors and the one before it, metrics.jsonl,
+/// model.safetensors.
 ///
 /// One process at a time: the folder is locked while this object lives.
 public final class RunDirectory {
@@ -26,12 +27,15 @@ public final class RunDirectory {
         }
         lock = open("\(path)/.lock", O_RDWR | O_CREAT | O_CLOEXEC, 0o644)
         guard lock >= 0 else {
-            throw OCCError(.cannotCreate, "\(path): cannot be written (\(errnoText(errno)))", remedy: "Choose another --out.")
+            throw OCCError(
+                .cannotCreate, "\(path): cannot be written (\(errnoText(errno)))",
+                remedy: "Choose another --out.")
         }
         guard flock(lock, LOCK_EX | LOCK_NB) == 0 else {
             close(lock)
             throw OCCError(
-                .cannotCreate, "\(path): another process is running there", remedy: "Wait for it, or choose another --out.")
+                .cannotCreate, "\(path): another process is running there",
+                remedy: "Wait for it, or choose another --out.")
         }
     }
 
@@ -39,7 +43,8 @@ public final class RunDirectory {
 
     /// Whether an earlier run left anything.
     public var isUsed: Bool {
-        [configuration, checkpoint, previousCheckpoint, model].contains(where: FileManager.default.fileExists(atPath:))
+        [configuration, checkpoint, previousCheckpoint, model].contains(
+            where: FileManager.default.fileExists(atPath:))
     }
 
     /// Removes what an earlier run left.
@@ -75,16 +80,21 @@ public final class RunDirectory {
     /// The newest sound checkpoint; nil when there is none at all.
     ///
     /// - Throws: `OCCError(.badData)` when there are checkpoints and none is sound.
-    public func newestCheckpoint() throws -> Checkpoint? { try Self.newestCheckpoint(of: [checkpoint, previousCheckpoint]) }
+    public func newestCheckpoint() throws -> Checkpoint? {
+        try Self.newestCheckpoint(of: [checkpoint, previousCheckpoint])
+    }
 
     /// The newest sound checkpoint of another run: its folder, or one checkpoint file.
     ///
     /// - Throws: `OCCError(.noInput)` when there is none.
     public static func checkpoint(at path: String) throws -> Checkpoint {
-        let files = path.hasSuffix(".safetensors")
+        let files =
+            path.hasSuffix(".safetensors")
             ? [path] : ["\(path)/checkpoint.safetensors", "\(path)/checkpoint.previous.safetensors"]
         guard let found = try newestCheckpoint(of: files) else {
-            throw OCCError(.noInput, "\(path): holds no checkpoint", remedy: "Name a run's folder or checkpoint.safetensors.")
+            throw OCCError(
+                .noInput, "\(path): holds no checkpoint",
+                remedy: "Name a run's folder or checkpoint.safetensors.")
         }
         return found
     }
@@ -99,7 +109,9 @@ public final class RunDirectory {
             }
         }
         guard let first = warnings.first else { return nil }
-        throw OCCError(.badData, first, remedy: "No sound checkpoint is left; start over with --resume never --overwrite.")
+        throw OCCError(
+            .badData, first,
+            remedy: "No sound checkpoint is left; start over with --resume never --overwrite.")
     }
 
     /// Reads a checkpoint and checks its contents against its checksum.

@@ -3,8 +3,8 @@ import Synchronization
 
 private let received = Atomic<Int32>(0)
 
-/// SIGTERM, SIGINT and SIGUSR1 as a wish to stop: the handler sets a flag, the trainer saves at the next step.
-/// A second SIGINT ends the process at once.
+/// SIGTERM, SIGINT and SIGUSR1 as a wish to stop: the handler sets a flag, the trainer saves at the next
+/// step. A second SIGINT ends the process at once.
 public enum StopSignals {
     public static func install() {
         // Whoever started the process may have had them blocked, and a mask is inherited.

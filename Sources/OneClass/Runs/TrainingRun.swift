@@ -49,7 +49,8 @@ public struct TrainingRun {
             try trainer.restore(found.file, name: found.path)
             notice("resuming at step \(trainer.step) of \(trainer.totalSteps)")
         }
-        try AtomicFile.write(Array((try configuration.json(pretty: true) + "\n").utf8), to: directory.configuration)
+        try AtomicFile.write(
+            Array((try configuration.json(pretty: true) + "\n").utf8), to: directory.configuration)
         let log = try MetricsLog(directory.metrics, resumingAt: trainer.step)
         var saved = ContinuousClock.now
         let finished = try trainer.run(recordEvery: recordEvery) {
@@ -66,7 +67,8 @@ public struct TrainingRun {
         try directory.save(try trainer.checkpoint())
         guard finished else {
             throw OCCError(
-                .preempted, "stopped by signal \(StopSignals.requested ?? 0) at step \(trainer.step) of \(trainer.totalSteps); "
+                .preempted,
+                "stopped by signal \(StopSignals.requested ?? 0) at step \(trainer.step) of \(trainer.totalSteps); "
                     + "the checkpoint is saved", remedy: "Run the same command again to continue.")
         }
         let model = try OneClassModel(trainer, split: split)

@@ -10,5 +10,7 @@ let scores = try model.score(split.test)  // higher is more anomalous
 try model.save("model.safetensors")
 let loaded = try OneClassModel.load("model.safetensors")
 let metrics = try RankingMetrics(scores: loaded.score(split.test), labels: split.testLabels)
-guard try loaded.score(split.test) == scores, metrics.auroc > 0.6 else { fatalError("AUROC \(metrics.auroc)") }
+guard try loaded.score(split.test) == scores, metrics.auroc > 0.6 else {
+    fatalError("AUROC \(metrics.auroc)")
+}
 print("AUROC \(metrics.auroc)")
