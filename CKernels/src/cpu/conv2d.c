@@ -162,7 +162,7 @@ ck_status ck_cpu_conv2d_backward_data(ck_cpu_call call) {
 // A large one: each tap (or block of output channels of a tap) is one task over all pixels, and needs no parts.
 enum { PARTS = 16, DW_TILE = 512 };
 
-static int is_parted(const conv2d *p) { return p->c < 16 || patch_length(p) * p->k <= 65536; }
+static int is_parted(const conv2d *p) { return p->c < 16 || patch_length(p) * p->k <= 300000; }
 
 struct weight {
     conv2d p;
