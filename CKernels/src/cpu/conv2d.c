@@ -79,12 +79,18 @@ ck_status ck_cpu_conv2d_forward(ck_cpu_call call) {
 
 // ---- dx ---------------------------------------------------------------------------------------------------------
 
-// At stride 1, dx is the convolution of dy with the filter turned by 180 degrees and its channels exchanged.
+// At stride 1, dx is the convolution of dy with the filter turned by 180 degrees and its channels exchanged; at stride 2 the
+// transposed convolution, which has a fast form too.
 static conv2d turned(const conv2d *p) {
-    return (conv2d){p->n, p->p, p->q, p->k, p->c, p->r, p->s, 1, p->r - 1 - p->pad, p->h, p->w, p->strict};
+    return (conv2d){p->n, p->p, p->q, p->k, p->c, p->r, p->s, p->stride, p->r - 1 - p->pad, p->h, p->w, p->strict};
 }
 
 static int is_gathered(const conv2d *p) { return p->stride == 1 && p->r == p->s && p->r - 1 >= p->pad; }
+
+static int is_winograd_backward(const conv2d *p) {
+    conv2d back = turned(p);
+    return p->stride == 1 ? is_gathered(p) && ck_winograd_fits(&back) : ck_winograd_fits(p);
+}
 
 struct turn {
     conv2d p;
@@ -143,7 +149,7 @@ ck_status ck_cpu_conv2d_backward_data(ck_cpu_call call) {
     const conv2d *p = &call.p->conv2d;
     float *scratch = (float *)call.workspace;
     conv2d back = turned(p);
-    if (is_gathered(p) && ck_winograd_fits(&back)) {
+    if (is_winograd_backward(p)) {
         ck_winograd_convolve(call.t[0], call.t[1], call.t[2], 1, &back, scratch);
     } else if (is_gathered(p)) {
         struct turn t = {*p, scratch, call.t[2]};
@@ -267,7 +273,7 @@ ck_status ck_cpu_conv2d_backward_weight(ck_cpu_call call) {
 // ---- Scratch memory ---------------------------------------------------------------------------------------------
 
 static int64_t forward_scratch(const conv2d *p, int64_t workers) {
-    if (ck_winograd_fits(p)) return ck_winograd_convolve_scratch(p, workers);
+    if (ck_winograd_fits(p)) return ck_winograd_convolve_scratch(p, 0, workers);
     if (is_pointwise(p)) return 0;
     return workers * patch_length(p) * tile_rows((int64_t)p->n * p->p * p->q, patch_length(p));
 }
@@ -279,12 +285,19 @@ uint64_t ck_cpu_workspace_conv2d(const ck_operation *operation) {
     case CK_KIND_conv2d_forward: floats = forward_scratch(p, workers); break;
     case CK_KIND_conv2d_backward_data: {
         conv2d back = turned(p);
-        floats = is_gathered(p) ? length * p->k + forward_scratch(&back, workers)
-                                : workers * images_to_group(p) * p->p * p->q * length;
+        if (is_winograd_backward(p))
+            floats = ck_winograd_convolve_scratch(&back, 1, workers);
+        else if (is_gathered(p))
+            floats = length * p->k + forward_scratch(&back, workers);
+        else
+            floats = workers * images_to_group(p) * p->p * p->q * length;
         break;
     }
     default:
-        floats = ck_winograd_fits(p) ? ck_winograd_weight_scratch(p) : is_parted(p) ? PARTS * length * p->k + workers * DW_TILE * length : workers * DW_TILE * p->c;
+        if (ck_winograd_fits(p))
+            floats = ck_winograd_weight_scratch(p);
+        else
+            floats = is_parted(p) ? PARTS * length * p->k + workers * DW_TILE * length : workers * DW_TILE * p->c;
     }
     return (uint64_t)floats * sizeof(float);
 }
