@@ -62,6 +62,8 @@ typedef struct ck_plan {
 // The CPU, always there.
 ck_status ck_device_create_cpu(ck_device *device);
 void ck_device_destroy(ck_device device);
+// The vector instructions that the CPU's convolutions use: avx512, avx2 or plain.
+const char *ck_simd_name(void);
 // Bytes a new arena may take now.
 ck_status ck_device_available_memory(ck_device device, uint64_t *bytes);
 

@@ -19,7 +19,8 @@ public final class Device: @unchecked Sendable {
         try check(ck_set_thread_count(Int32(clamping: threads)))
         var handle = ck_device()
         try check(ck_device_create_cpu(&handle))
-        return Device(handle: handle, name: "cpu (\(ck_thread_count()) threads)")
+        return Device(
+            handle: handle, name: "cpu (\(ck_thread_count()) threads, \(String(cString: ck_simd_name())))")
     }
 
     /// The memory a program may take now, in bytes.

@@ -46,11 +46,14 @@ enum ConvolutionCases {
         Shape(17, 2, 3, 16, 48, 3, 1, 1), Shape(3, 12, 10, 16, 32, 3, 1, 0), Shape(3, 9, 9, 32, 16, 3, 1, 2),
         Shape(6, 7, 7, 160, 176, 3, 1, 1), Shape(5, 40, 36, 16, 16, 3, 1, 1),
         // The same at stride 2: even and odd sizes, whole and cut tiles, one block and several.
-        Shape(16, 8, 8, 16, 16, 3, 2, 1), Shape(5, 13, 15, 32, 48, 3, 2, 1), Shape(6, 14, 21, 16, 32, 3, 2, 1),
-        Shape(9, 20, 18, 48, 16, 3, 2, 1), Shape(4, 16, 16, 128, 176, 3, 2, 1), Shape(18, 7, 8, 16, 48, 3, 2, 1),
+        Shape(16, 8, 8, 16, 16, 3, 2, 1), Shape(5, 13, 15, 32, 48, 3, 2, 1),
+        Shape(6, 14, 21, 16, 32, 3, 2, 1),
+        Shape(9, 20, 18, 48, 16, 3, 2, 1), Shape(4, 16, 16, 128, 176, 3, 2, 1),
+        Shape(18, 7, 8, 16, 48, 3, 2, 1),
     ]
 
-    static let all: [OperationCase] = (shapes + [shapes[16].strictly, shapes[22].strictly, shapes[25].strictly]).enumerated()
+    static let all: [OperationCase] =
+        (shapes + [shapes[16].strictly, shapes[22].strictly, shapes[25].strictly]).enumerated()
         .flatMap { index, shape in
             let p = shape.params
             var random = TestRandom(UInt64(100 + index))

@@ -12,6 +12,9 @@ struct Comparison {
     let body: () throws -> Void
     /// The jobs of the peers, see bench/peers/serve.py.
     let peers: [[String: Any]]
+    /// The part of the items that a peer's repetition does, where the whole would take minutes; its times are
+    /// divided by it.
+    var peerShare = 1.0
 
     struct Timing {
         let name: String
@@ -61,31 +64,33 @@ struct Comparison {
     }
 
     /// Alternates ours and every peer's, after one repetition each that does not count. A repetition does the
-    /// work as often as fills half a second here.
+    /// work as often as fills half a second on its side.
     func run(repetitions: Int, python: String?) throws -> Result {
         let processes = try python.map { python in try peers.map { try Peer(python: python, job: $0) } } ?? []
-        var ours: [Double] = [], theirs = processes.map { _ in [Double]() }, peaks = processes.map { _ in 0 }
-        var count = 1
-        for repetition in 0...repetitions {
+        func count(toFill seconds: Double) -> Int { min(1000, Int(0.5 / seconds) + 1) }
+        func timed(_ count: Int) throws -> Double {
             let start = ContinuousClock.now
             for _ in 0..<count { try body() }
-            let elapsed = ContinuousClock.now - start
-            let whole = Double(elapsed.components.seconds) + 1e-18 * Double(elapsed.components.attoseconds)
-            let seconds = whole / Double(count)
-            if repetition == 0 { count = min(1000, Int(0.5 / seconds) + 1) }
-            if repetition > 0 { ours.append(seconds) }
+            return (ContinuousClock.now - start) / .seconds(count)
+        }
+        let ownCount = count(toFill: try timed(1))
+        let counts = try processes.map { count(toFill: try $0.repetition(count: 1).seconds) }
+        var ours: [Double] = [], theirs = processes.map { _ in [Double]() }, peaks = processes.map { _ in 0 }
+        for _ in 0..<repetitions {
+            ours.append(try timed(ownCount))
             for (index, process) in processes.enumerated() {
-                let measured = try process.repetition(count: count)
-                if repetition > 0 { theirs[index].append(measured.seconds) }
+                let measured = try process.repetition(count: counts[index])
+                theirs[index].append(measured.seconds / peerShare)
                 peaks[index] = max(peaks[index], measured.peakBytes)
             }
         }
         var usage = rusage()
         getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
+        let share = peerShare == 1 ? "" : String(format: " (%.0f %% of it, scaled)", 100 * peerShare)
         return Result(
             name: name, ours: Timing(name: "occ-gpu", seconds: ours, peakBytes: usage.ru_maxrss * 1024),
             peers: processes.indices.map {
-                Timing(name: processes[$0].name, seconds: theirs[$0], peakBytes: peaks[$0])
+                Timing(name: processes[$0].name + share, seconds: theirs[$0], peakBytes: peaks[$0])
             }, items: items, unit: unit)
     }
 }

@@ -24,7 +24,7 @@ enum Workloads {
         case "layers":
             return convolutions.map { shape in (shape.name, { try convolution(shape, threads: threads) }) }
         case "infer":
-            return [("inference, batch 128, width 1", { try inference(width: 1, threads: threads) })]
+            return [("inference, batch 64, width 1", { try inference(width: 1, threads: threads) })]
         case "detectors":
             return [
                 ("KDE, 5k queries x 10k x 512", { try kernelDensity(threads: threads) }),
@@ -118,12 +118,12 @@ enum Workloads {
         let trainer = try Trainer(
             configuration: configuration(.rotation, width: width), images: split.train,
             device: try .cpu(threads: threads))
-        let batch = split.test.subset(0..<128)
+        let batch = split.test.subset(0..<64)
         return Comparison(
-            name: "inference, batch 128, width \(formatted(width))", items: 128, unit: "images",
+            name: "inference, batch 64, width \(formatted(width))", items: 64, unit: "images",
             body: { _ = try trainer.features(of: batch) },
             peers: ["channels_last", "eager", "compile"].map {
-                ["work": "infer", "form": $0, "width": width, "rows": 128, "threads": threads]
+                ["work": "infer", "form": $0, "width": width, "rows": 64, "threads": threads]
             })
     }
 
@@ -141,7 +141,8 @@ enum Workloads {
         return Comparison(
             name: "KDE, 5k queries x 10k x 512", items: 5000, unit: "queries",
             body: { _ = try detector.scores(queries) },
-            peers: [["work": "kde", "queries": 5000, "rows": 10_000, "columns": 512, "threads": threads]])
+            peers: [["work": "kde", "queries": 250, "rows": 10_000, "columns": 512, "threads": threads]],
+            peerShare: 0.05)
     }
 
     private static func oneClassSVM(threads: Int) throws -> Comparison {

@@ -198,18 +198,11 @@ static void weight_part(void *context, int64_t index, int worker) {
     }
 }
 
-CK_SIMD static void add_parts(float *restrict to, const float *restrict parts, int64_t stride, int64_t from,
-                              int64_t until) {
-    for (int64_t i = from; i < until; i++) to[i] = parts[i];
-    for (int64_t part = 1; part < PARTS; part++)
-        for (int64_t i = from; i < until; i++) to[i] += parts[part * stride + i];
-}
-
 static void reduce_block(void *context, int64_t index, int worker) {
     (void)worker;
     struct weight *f = context;
     int64_t size = patch_length(&f->p) * f->p.k, from = index * CK_BLOCK;
-    add_parts(f->dw, f->partial, size, from, ck_min64(size, from + CK_BLOCK));
+    ck_cpu_add_parts(f->dw, f->partial, size, PARTS, from, ck_min64(size, from + CK_BLOCK));
 }
 
 // The pixels that tap (r, s) reads, one row of C each.
@@ -295,7 +288,7 @@ uint64_t ck_cpu_workspace_conv2d(const ck_operation *operation) {
     }
     default:
         if (ck_winograd_fits(p))
-            floats = ck_winograd_weight_scratch(p);
+            floats = ck_winograd_weight_scratch(p, workers);
         else
             floats = is_parted(p) ? PARTS * length * p->k + workers * DW_TILE * length : workers * DW_TILE * p->c;
     }

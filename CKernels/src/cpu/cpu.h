@@ -45,6 +45,9 @@ static inline int64_t ck_block_count(int64_t count) { return ck_ceil_div(count, 
 // The sum of (a - b)^2, or of a^2 where b is NULL, in fixed blocks; `partial` holds ck_block_count(count) doubles.
 double ck_cpu_sum_of_squared_differences(const float *a, const float *b, int64_t count, double *partial);
 
+// sum[i] = parts[i] + parts[stride + i] + ..., in this order, of `count` parts, for i in from ..< until.
+void ck_cpu_add_parts(float *sum, const float *parts, int64_t stride, int64_t count, int64_t from, int64_t until);
+
 // c[m,n] (+)= a[m,k] b, where b is [k,n], or [n,k] when transposed; row-major with leading dimensions.
 static inline void ck_gemm(int transpose_a, int transpose_b, int64_t m, int64_t n, int64_t k, const float *a,
                            int64_t lda, const float *b, int64_t ldb, int accumulate, float *c, int64_t ldc) {

@@ -90,6 +90,13 @@ double ck_cpu_sum_of_squared_differences(const float *a, const float *b, int64_t
     return sum;
 }
 
+CK_SIMD void ck_cpu_add_parts(float *restrict sum, const float *restrict parts, int64_t stride, int64_t count,
+                              int64_t from, int64_t until) {
+    for (int64_t i = from; i < until; i++) sum[i] = parts[i];
+    for (int64_t part = 1; part < count; part++)
+        for (int64_t i = from; i < until; i++) sum[i] += parts[part * stride + i];
+}
+
 ck_status ck_cpu_add(ck_cpu_call call) {
     struct job j = {.count = call.p->elementwise.count, .y = call.t[0], .a = call.t[1], .b = call.t[2]};
     ck_parallel_for(ck_block_count(j.count), add_block_task, &j);

@@ -38,21 +38,7 @@ CK_INLINED void ck_store16(float *p, ck_v16 v) { *(ck_v16 *)p = v; }
     static void name parameters { name##_body(__VA_ARGS__, 4, 1); }
 #endif
 
-// 2: AVX-512; 1: AVX2 and FMA; 0: the baseline.
-static inline int ck_simd_level(void) {
-#if defined(__x86_64__)
-    static int level = -1;
-    if (level < 0) {
-        __builtin_cpu_init();
-        level = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
-                        __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq")
-                    ? 2
-                    : __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-    }
-    return level;
-#else
-    return 0;
-#endif
-}
+// 2: AVX-512; 1: AVX2 and FMA; 0: the baseline. No more than the environment's OCC_SIMD (avx512, avx2, plain) allows.
+int ck_simd_level(void);
 
 #endif

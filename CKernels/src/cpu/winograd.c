@@ -241,32 +241,89 @@ int64_t ck_winograd_convolve_scratch(const conv2d *p, int turned, int64_t worker
 
 // ---- Backward weight --------------------------------------------------------------------------------------------------
 
+// Small filters: the tiles are cut into at most PARTS, and a worker takes a part through all stages, block by block, into a dU
+// of its own; the parts' are added in order. Large ones: all workers share a block, stage by stage, and one dU.
+enum { PARTS = 16, PART_FILTERS = 160 << 10 };
+
 struct weight {
     const form *form;
     conv2d p;
-    float *dw, *du, *v, *g;
+    float *dw, *du, *partial, *tiles;  // partial: the parts' dU
     const float *dy, *x;
-    block block;
+    int64_t room, part;
+    block block;  // the shared one
 };
 
-static void weight_tiles(void *context, int64_t index, int worker) {
-    (void)worker;
-    struct weight *j = context;
-    int64_t from = index * GROUP, until = ck_min64(j->block.count, from + GROUP);
-    j->form->input(j->v, j->x, &j->p, j->block, from, until);
-    j->form->gradient(j->g, j->dy, &j->p, j->block, from, until);
+static int is_parted(const form *w, const conv2d *p) {
+    return w->frequencies * u_size(w, p) * (int64_t)sizeof(float) <= PART_FILTERS;
 }
 
-static void weight_multiply(void *context, int64_t index, int worker) {
+// Tiles to a part.
+static int64_t part_tiles(const form *w, const conv2d *p) {
+    return ck_ceil_div(ck_ceil_div(tile_count(w, p), GROUP), PARTS) * GROUP;
+}
+
+static int64_t part_count(const form *w, const conv2d *p) {
+    return is_parted(w, p) ? ck_ceil_div(tile_count(w, p), part_tiles(w, p)) : 0;
+}
+
+// As many tiles at a time as a core's cache holds, or as outweigh the reading and writing of the shared dU between blocks.
+static int64_t weight_room(const form *w, const conv2d *p) {
+    int64_t filters = w->frequencies * u_size(w, p) * (int64_t)sizeof(float);
+    if (is_parted(w, p)) return ck_min64(part_tiles(w, p), tiles_in(w, p, CORE_CACHE));
+    return tiles_in(w, p, ck_max64(SHARED_CACHE / 4, filters * 5 / 4));
+}
+
+static float *gradients_of(const struct weight *j, float *tiles) {
+    return tiles + j->form->frequencies * v_size(j->form, &j->p) * j->room;
+}
+
+static void transform_tiles(const struct weight *j, float *tiles, block b, int64_t from, int64_t until) {
+    j->form->input(tiles, j->x, &j->p, b, from, until);
+    j->form->gradient(gradients_of(j, tiles), j->dy, &j->p, b, from, until);
+}
+
+static void multiply_weight(const struct weight *j, float *du, float *tiles, block b, int64_t f, int first) {
+    const form *w = j->form;
+    int64_t k = j->p.k;
+    ck_winograd_span in = ck_winograd_phases(w->inputs, f);
+    for (int64_t panel = 0; panel < k / L; panel++)
+        multiply_gradient(du + f * u_size(w, &j->p) + panel * L * in.count * j->p.c,
+                          gradients_of(j, tiles) + (f * k / L + panel) * b.room * L,
+                          tiles + (f * v_size(w, &j->p) + in.first * j->p.c) * b.room, in.count * j->p.c, b.count, b.room,
+                          first);
+}
+
+static void weight_part(void *context, int64_t index, int worker) {
+    struct weight *j = context;
+    const form *w = j->form;
+    float *tiles = j->tiles + (int64_t)worker * tile_floats(w, &j->p) * j->room;
+    float *du = j->partial + index * w->frequencies * u_size(w, &j->p);
+    int64_t begin = index * j->part, end = ck_min64(begin + j->part, tile_count(w, &j->p));
+    for (int64_t first = begin; first < end; first += j->room) {
+        block b = {first, ck_min64(j->room, end - first), j->room};
+        transform_tiles(j, tiles, b, 0, b.count);
+        for (int64_t f = 0; f < w->frequencies; f++) multiply_weight(j, du, tiles, b, f, first == begin);
+    }
+}
+
+static void weight_sum(void *context, int64_t index, int worker) {
     (void)worker;
     struct weight *j = context;
-    int64_t k = j->p.k, room = j->block.room, f = index;
-    ck_winograd_span in = ck_winograd_phases(j->form->inputs, f);
-    for (int64_t panel = 0; panel < k / L; panel++)
-        multiply_gradient(j->du + f * u_size(j->form, &j->p) + panel * L * in.count * j->p.c,
-                          j->g + (f * k / L + panel) * room * L,
-                          j->v + (f * v_size(j->form, &j->p) + in.first * j->p.c) * room, in.count * j->p.c,
-                          j->block.count, room, j->block.first == 0);
+    int64_t size = j->form->frequencies * u_size(j->form, &j->p), from = index * CK_BLOCK;
+    ck_cpu_add_parts(j->du, j->partial, size, part_count(j->form, &j->p), from, ck_min64(size, from + CK_BLOCK));
+}
+
+static void shared_tiles(void *context, int64_t index, int worker) {
+    (void)worker;
+    struct weight *j = context;
+    transform_tiles(j, j->tiles, j->block, index * GROUP, ck_min64(j->block.count, (index + 1) * GROUP));
+}
+
+static void shared_weight(void *context, int64_t index, int worker) {
+    (void)worker;
+    struct weight *j = context;
+    multiply_weight(j, j->du, j->tiles, j->block, index, j->block.first == 0);
 }
 
 static void weight_channel(void *context, int64_t index, int worker) {
@@ -275,27 +332,29 @@ static void weight_channel(void *context, int64_t index, int worker) {
     j->form->weight(j->dw, j->du, &j->p, index);
 }
 
-// As many tiles at a time as outweigh the reading and writing of dU between blocks.
-static int64_t weight_room(const form *w, const conv2d *p) {
-    int64_t filters = w->frequencies * u_size(w, p) * (int64_t)sizeof(float);
-    return tiles_in(w, p, ck_max64(SHARED_CACHE / 4, filters * 5 / 4));
-}
-
 void ck_winograd_weight(float *dw, const float *dy, const float *x, const conv2d *p, float *scratch) {
     const form *as = form_of(p, 0);
-    int64_t room = weight_room(as, p), all = tile_count(as, p);
+    int64_t all = tile_count(as, p), size = as->frequencies * u_size(as, p), parts = part_count(as, p);
     struct weight j = {.form = as, .p = *p, .dw = dw, .du = scratch, .dy = dy, .x = x};
-    j.v = j.du + as->frequencies * u_size(as, p);
-    j.g = j.v + as->frequencies * v_size(as, p) * room;
-    for (int64_t first = 0; first < all; first += room) {
-        j.block = (block){first, ck_min64(room, all - first), room};
-        ck_parallel_for(ck_ceil_div(j.block.count, GROUP), weight_tiles, &j);
-        ck_parallel_for(as->frequencies, weight_multiply, &j);
+    j.room = weight_room(as, p);
+    j.part = part_tiles(as, p);
+    j.partial = j.du + size;
+    j.tiles = j.partial + parts * size;
+    if (is_parted(as, p)) {
+        ck_parallel_for(parts, weight_part, &j);
+        ck_parallel_for(ck_block_count(size), weight_sum, &j);
+    } else {
+        for (int64_t first = 0; first < all; first += j.room) {
+            j.block = (block){first, ck_min64(j.room, all - first), j.room};
+            ck_parallel_for(ck_ceil_div(j.block.count, GROUP), shared_tiles, &j);
+            ck_parallel_for(as->frequencies, shared_weight, &j);
+        }
     }
     ck_parallel_for(p->k, weight_channel, &j);
 }
 
-int64_t ck_winograd_weight_scratch(const conv2d *p) {
+int64_t ck_winograd_weight_scratch(const conv2d *p, int64_t workers) {
     const form *as = form_of(p, 0);
-    return as->frequencies * u_size(as, p) + tile_floats(as, p) * weight_room(as, p);
+    int64_t blocks = is_parted(as, p) ? workers : 1;
+    return (1 + part_count(as, p)) * as->frequencies * u_size(as, p) + blocks * tile_floats(as, p) * weight_room(as, p);
 }

@@ -14,6 +14,6 @@ int64_t ck_winograd_convolve_scratch(const ck_conv2d_params *p, int turned, int6
 
 // dw[K,3,3,C] from dy[N,P,Q,K] and x[N,H,W,C]
 void ck_winograd_weight(float *dw, const float *dy, const float *x, const ck_conv2d_params *p, float *scratch);
-int64_t ck_winograd_weight_scratch(const ck_conv2d_params *p);  // floats
+int64_t ck_winograd_weight_scratch(const ck_conv2d_params *p, int64_t workers);  // floats
 
 #endif
