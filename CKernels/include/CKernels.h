@@ -122,9 +122,11 @@ ck_status ck_solve_one_class(const float *x, int64_t n, int64_t d, double gamma,
                              double total, double tolerance, int64_t max_iterations, uint64_t cache_bytes, double *alpha,
                              ck_solver_report *report);
 
-// The mean and the lower Cholesky factor of the covariance (1/N) sum (x - mean)(x - mean)' + ridge I. CK_NUMERICAL_ERROR
-// when it is not positive definite.
-ck_status ck_gaussian_fit(const float *x, int64_t n, int64_t d, double ridge, double *mean, double *cholesky);
+// The mean and the lower Cholesky factor of the covariance (1 - a) S + a tr(S)/D I + ridge I, S = (1/N) sum (x - mean)(x - mean)'.
+// `shrinkage` is a, or negative for Ledoit and Wolf's estimate of the best one (2004). CK_NUMERICAL_ERROR when the covariance
+// is not positive definite.
+ck_status ck_gaussian_fit(const float *x, int64_t n, int64_t d, double shrinkage, double ridge, double *mean,
+                          double *cholesky);
 // distance[i] = (x_i - mean)' S^-1 (x_i - mean); gradient[N,D], where not NULL: S^-1 (x_i - mean).
 ck_status ck_gaussian_distance(const float *x, int64_t n, int64_t d, const double *mean, const double *cholesky,
                                double *distance, double *gradient);

@@ -26,7 +26,21 @@ typedef struct ck_image_params {  // N images of H x W x C
     float maximum;        // blur: the largest sigma; noise: sigma
     float brightness, contrast, saturation, hue;  // jitter strengths
     int32_t taps;         // blur: kernel length, odd
+    int32_t stored_h, stored_w;  // gather: the size of the stored images, of which H x W is a part
 } ck_image_params;
+
+// What is pasted into an image.
+enum { CK_PASTE_NOTHING = 0, CK_PASTE_RECTANGLE = 1, CK_PASTE_SCAR = 2 };
+
+typedef struct ck_cutpaste_params {  // N images of H x W x C
+    int32_t n, h, w, c;
+    uint32_t stream;
+    float jitter;                      // strength of brightness, contrast, saturation and hue
+    float area_minimum, area_maximum;  // of a rectangle, as shares of the image
+    float aspect;                      // its height over its width is in aspect...1 or 1...1/aspect
+    int32_t scar_width_minimum, scar_width_maximum, scar_length_minimum, scar_length_maximum;  // pixels
+    float angle;                       // a scar is turned by -angle...angle, in radians
+} ck_cutpaste_params;
 
 typedef struct ck_conv2d_params {
     int32_t n, h, w, c, k, r, s, stride, pad, p, q;
@@ -74,6 +88,7 @@ typedef struct ck_optimizer_params {
 
 typedef union ck_operation_params {
     ck_image_params image;
+    ck_cutpaste_params cutpaste;
     ck_conv2d_params conv2d;
     ck_batchnorm_params batchnorm;
     ck_elementwise_params elementwise;
@@ -87,8 +102,9 @@ typedef union ck_operation_params {
 // The operations, once: X(name, tensors, workspace). The tensors are listed outputs first, then inputs, then parameters;
 // `?` may be absent (CK_NO_TENSOR). A backend has one function a name and one a workspace kind, or it does not link.
 #define CK_OPERATIONS(X)                                                                                               \
-    /* y[N,H,W,C] | data u8[*,H,W,C], indices i32[N] : y = data[index] / 255 */                                       \
-    X(gather, 3, none)                                                                                                 \
+    /* y[N,H,W,C] | data u8[*,stored H,stored W,C], indices i32[N], corners i32[N,2]? : the part of image `index` whose  \
+       first pixel is at `corner` (row, column), / 255 */                                                              \
+    X(gather, 4, none)                                                                                                 \
     /* y | x, transforms i32[N]; H = W : one of the eight symmetries of the square, see ck_dihedral.h */              \
     X(dihedral, 3, none)                                                                                               \
     /* y | x, step : square crop of random side and place, resized back (bilinear) */                                 \
@@ -101,6 +117,8 @@ typedef union ck_operation_params {
     X(random_gray, 3, none)                                                                                            \
     /* y | x, step : Gaussian blur, separable, edges clamped */                                                        \
     X(random_blur, 3, image)                                                                                           \
+    /* y | x, kinds i32[N], step : CutPaste, a part of the image pasted into it (kinds: CK_PASTE_...) */              \
+    X(cutpaste, 4, cutpaste)                                                                                           \
     /* y | x, step : adds Gaussian noise */                                                                            \
     X(gaussian_noise, 3, none)                                                                                         \
     /* y[N,P,Q,K] | x[N,H,W,C] | w[K,R,S,C] */                                                                         \

@@ -114,6 +114,7 @@ ck_status ck_set_thread_count(int count) {
 }
 
 int ck_thread_count(void) {
+    if (inside >= 0) return pool.count;  // the region that runs this task holds the lock
     pthread_mutex_lock(&pool.region);
     if (pool.count == 0) start_workers(available_cores() < MAX_THREADS ? available_cores() : MAX_THREADS);
     int count = pool.count;

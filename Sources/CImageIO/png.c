@@ -92,7 +92,7 @@ static void write_bytes(png_structp png, png_bytep from, size_t count) {
 
 static void flush(png_structp png) { (void)png; }
 
-int cim_encode_png(const uint8_t *pixels, int32_t width, int32_t height, int32_t channels, uint8_t **bytes,
+int cim_encode_png(const void *pixels, int32_t width, int32_t height, int32_t channels, int32_t depth, uint8_t **bytes,
                    size_t *count, char message[CIM_MESSAGE]) {
     struct sink sink = {NULL, 0, 0};
     png_structp png = png_create_write_struct(PNG_LIBPNG_VER_STRING, message, on_error, on_warning);
@@ -107,10 +107,12 @@ int cim_encode_png(const uint8_t *pixels, int32_t width, int32_t height, int32_t
         return 0;
     }
     png_set_write_fn(png, &sink, write_bytes, flush);
-    png_set_IHDR(png, info, (png_uint_32)width, (png_uint_32)height, 8, channels == 1 ? PNG_COLOR_TYPE_GRAY : PNG_COLOR_TYPE_RGB,
+    png_set_IHDR(png, info, (png_uint_32)width, (png_uint_32)height, depth, channels == 1 ? PNG_COLOR_TYPE_GRAY : PNG_COLOR_TYPE_RGB,
                  PNG_INTERLACE_NONE, PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
     png_write_info(png, info);
-    for (int32_t i = 0; i < height; i++) png_write_row(png, pixels + (size_t)i * (size_t)width * (size_t)channels);
+    if (depth == 16 && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__) png_set_swap(png);
+    size_t line = (size_t)width * (size_t)channels * (size_t)(depth / 8);
+    for (int32_t i = 0; i < height; i++) png_write_row(png, (const uint8_t *)pixels + (size_t)i * line);
     png_write_end(png, NULL);
     png_destroy_write_struct(&png, &info);
     *bytes = sink.bytes;

@@ -125,12 +125,17 @@ public struct AugmentationRecipe: Sendable, Equatable, CustomStringConvertible {
     }
 }
 
-/// Images of a resident uint8 data set as floats in 0...1: data [*,S,S,3], indices int32 [N] -> [N,S,S,3].
-public func gather(_ data: Tensor, indices: Tensor, in plan: PlanBuilder) -> Tensor {
-    let y = plan.transient("images", [indices.shape[0]] + data.shape.dropFirst())
+/// Images of a resident uint8 data set as floats in 0...1, or parts of them: data [*,S,S,3], indices int32 [N]
+/// -> [N,S,S,3]; with corners (row, column) int32 [N,2] and a side P -> [N,P,P,3].
+public func gather(
+    _ data: Tensor, indices: Tensor, corners: Tensor? = nil, side: Int? = nil, in plan: PlanBuilder
+) -> Tensor {
+    let height = side ?? data.shape[1], width = side ?? data.shape[2]
+    let y = plan.transient("images", [indices.shape[0], height, width, data.shape[3]])
+    var params = imageParams(y, stream: 0)
+    (params.image.stored_h, params.image.stored_w) = (Int32(data.shape[1]), Int32(data.shape[2]))
     plan.append(
-        .CK_KIND_gather, "gather", [y, data, indices], imageParams(y, stream: 0), flop: y.count, output: y,
-        from: [])
+        .CK_KIND_gather, "gather", [y, data, indices, corners], params, flop: y.count, output: y, from: [])
     return y
 }
 

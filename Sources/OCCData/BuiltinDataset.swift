@@ -3,14 +3,10 @@ import OCCEngine
 
 /// Data sets that are drawn rather than loaded, from a seed: the same on every machine.
 enum BuiltinDataset {
-    /// `builtin`, `builtin:shapes`, `builtin:shapes,seed=7`.
+    /// `builtin`, `builtin:shapes`, `builtin:surface,seed=7`.
     static func load(_ location: String, imageSize: Int?) throws -> ImageDataset {
         let parts = location.dropFirst("builtin".count).drop { $0 == ":" }.split(separator: ",")
         let name = parts.first.map(String.init) ?? "shapes"
-        guard name == "shapes" else {
-            throw OCCError(
-                .usage, "\(location): no such built-in data set", remedy: "There is builtin:shapes.")
-        }
         var seed: UInt64 = 1
         for option in parts.dropFirst() {
             guard option.hasPrefix("seed="), let value = UInt64(option.dropFirst(5)) else {
@@ -19,51 +15,74 @@ enum BuiltinDataset {
             }
             seed = value
         }
-        return BuiltinShapes(side: imageSize ?? 32, seed: seed).dataset
+        switch name {
+        case "shapes": return BuiltinShapes(side: imageSize ?? BuiltinShapes.defaultSide, seed: seed).dataset
+        case "surface":
+            return BuiltinSurface(side: imageSize ?? BuiltinSurface.defaultSide, seed: seed).dataset
+        default:
+            throw OCCError(
+                .usage, "\(location): no such built-in data set",
+                remedy: "There are builtin:shapes and builtin:surface.")
+        }
+    }
+}
+
+/// Pictures of good and defective things, drawn one by one.
+protocol BuiltinPictures: Sendable {
+    static var name: String { get }
+    /// The first is good, the others are defects.
+    static var classes: [String] { get }
+    static var trainCount: Int { get }
+    static var testGood: Int { get }
+    static var testDefect: Int { get }
+    var side: Int { get }
+    var seed: UInt64 { get }
+    /// Pixels (RGB) and the defect's mask of one picture, from its own random numbers.
+    func picture(defect: Int, random: inout CounterRandom) -> (pixels: [UInt8], mask: [UInt8])
+}
+
+extension BuiltinPictures {
+    var dataset: ImageDataset {
+        func draw(_ set: String, _ counts: [Int], stream: UInt32) -> LabeledImages {
+            let plans = counts.enumerated().flatMap { defect, count in
+                (0..<count).map { (defect, "\(set)/\(Self.classes[defect])/\($0)") }
+            }
+            let drawn = parallelMap(plans.count) { index in
+                // A picture is named by its place alone: one counter range each.
+                var random = CounterRandom(seed: seed, stream: stream, counter: UInt64(index) << 32)
+                return picture(defect: plans[index].0, random: &random)
+            }
+            var result = LabeledImages(side: side)
+            for (index, picture) in drawn.enumerated() {
+                result.images.append(picture.pixels)
+                result.labels.append(plans[index].0)
+                result.names.append(plans[index].1)
+                if plans[index].0 > 0 { result.masks[index] = picture.mask }
+            }
+            return result
+        }
+        let defects = [Int](repeating: Self.testDefect, count: Self.classes.count - 1)
+        return ImageDataset(
+            name: Self.name, kind: .normalAndAnomalous, classNames: Self.classes,
+            train: draw("train", [Self.trainCount], stream: 0x5AFE_0001),
+            test: draw("test", [Self.testGood] + defects, stream: 0x5AFE_0002))
     }
 }
 
 /// Photographs, so to speak, of one manufactured part: a plate with a hole at the top, two printed bars and a
 /// chamfered corner, on varied grounds under varied light. Defects: turned, broken, unprinted, a wrong part,
 /// contaminated.
-struct BuiltinShapes {
+struct BuiltinShapes: BuiltinPictures {
     let side: Int
     let seed: UInt64
 
+    static let name = "builtin:shapes"
     static let classes = ["good", "misoriented", "broken", "unprinted", "wrong part", "contaminated"]
     static let trainCount = 1000, testGood = 300, testDefect = 60
+    static let defaultSide = 32
 
-    private struct Plan {
-        let defect: Int
-        let name: String
-    }
-
-    var dataset: ImageDataset {
-        func draw(_ plans: [Plan], stream: UInt32) -> LabeledImages {
-            let drawn = parallelMap(plans.count) { index in
-                // A picture is named by its place alone: one counter range each.
-                var random = CounterRandom(seed: seed, stream: stream, counter: UInt64(index) << 32)
-                return Photograph(defect: plans[index].defect, random: &random).rendered(
-                    side: side, random: &random)
-            }
-            var result = LabeledImages(side: side)
-            for (index, picture) in drawn.enumerated() {
-                result.images.append(picture.pixels)
-                result.labels.append(plans[index].defect)
-                result.names.append(plans[index].name)
-                if plans[index].defect > 0 { result.masks[index] = picture.mask }
-            }
-            return result
-        }
-        let train = (0..<Self.trainCount).map { Plan(defect: 0, name: "train/good/\($0)") }
-        let test = Self.classes.enumerated().flatMap { defect, name in
-            (0..<(defect == 0 ? Self.testGood : Self.testDefect)).map {
-                Plan(defect: defect, name: "test/\(name)/\($0)")
-            }
-        }
-        return ImageDataset(
-            name: "builtin:shapes", kind: .normalAndAnomalous, classNames: Self.classes,
-            train: draw(train, stream: 0x5AFE_0001), test: draw(test, stream: 0x5AFE_0002))
+    func picture(defect: Int, random: inout CounterRandom) -> (pixels: [UInt8], mask: [UInt8]) {
+        Photograph(defect: defect, random: &random).rendered(side: side, random: &random)
     }
 }
 

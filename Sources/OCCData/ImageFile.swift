@@ -37,14 +37,9 @@ public struct RGBImage: Sendable, Equatable {
 
     /// The image as the bytes of a PNG file.
     public func encodedPNG() throws -> [UInt8] {
-        var bytes: UnsafeMutablePointer<UInt8>?
-        var count = 0
-        var message = [CChar](repeating: 0, count: Int(CIM_MESSAGE))
-        guard cim_encode_png(pixels, Int32(width), Int32(height), 3, &bytes, &count, &message) == 1 else {
-            throw OCCError(.failure, "encoding a PNG failed: \(text(of: message))")
+        try pixels.withUnsafeBytes {
+            try encode($0, width: width, height: height, channels: 3, depth: 8)
         }
-        defer { cim_free(bytes) }
-        return Array(UnsafeBufferPointer(start: bytes, count: count))
     }
 
     /// The image stretched to side x side pixels: a triangle filter whose support grows with the reduction,
@@ -80,6 +75,30 @@ public struct RGBImage: Sendable, Equatable {
         }
         return RGBImage(width: side, height: side, pixels: result)
     }
+}
+
+/// Grey values of 16 bits as the bytes of a PNG file.
+public func encodePNG(gray: [UInt16], width: Int) throws -> [UInt8] {
+    precondition(gray.count % width == 0)
+    return try gray.withUnsafeBytes {
+        try encode($0, width: width, height: gray.count / width, channels: 1, depth: 16)
+    }
+}
+
+private func encode(_ pixels: UnsafeRawBufferPointer, width: Int, height: Int, channels: Int32, depth: Int32)
+    throws -> [UInt8]
+{
+    var bytes: UnsafeMutablePointer<UInt8>?
+    var count = 0
+    var message = [CChar](repeating: 0, count: Int(CIM_MESSAGE))
+    guard
+        cim_encode_png(
+            pixels.baseAddress, Int32(width), Int32(height), channels, depth, &bytes, &count, &message) == 1
+    else {
+        throw OCCError(.failure, "encoding a PNG failed: \(text(of: message))")
+    }
+    defer { cim_free(bytes) }
+    return Array(UnsafeBufferPointer(start: bytes, count: count))
 }
 
 /// For each output pixel, the first input pixel it takes in and the weights of that and the following ones.

@@ -31,6 +31,8 @@ public struct OneClassSplit: Sendable {
     public let testLabels: [Int]
     public let testClasses: [String]
     public let testNames: [String]
+    /// Of each test image, 1 where the defect is: all 0 for a normal one; nil for an outlier without a mask.
+    public let testMasks: [[UInt8]?]
 
     /// - Parameter normal: the normal class by index or name; nil where the data set says itself.
     public init(_ dataset: ImageDataset, normal: String?, options: Options = Options()) throws {
@@ -93,5 +95,7 @@ public struct OneClassSplit: Sendable {
         testLabels = chosen.map { dataset.test.labels[$0] == normalIndex ? 0 : 1 }
         testClasses = chosen.map { dataset.classNames[dataset.test.labels[$0]] }
         testNames = chosen.map { dataset.test.names[$0] }
+        let clean = [UInt8](repeating: 0, count: dataset.side * dataset.side)
+        testMasks = chosen.map { dataset.test.labels[$0] == normalIndex ? clean : dataset.test.masks[$0] }
     }
 }

@@ -3,7 +3,8 @@ import Foundation
 import OCCEngine
 
 /// One full-covariance Gaussian on L2-normalised features (the reference's GDE: scikit-learn's
-/// GaussianMixture of one component): score = -log N(x; mean, covariance + ridge I).
+/// GaussianMixture of one component), its covariance shrunk towards a sphere where asked for: score = -log N(x; mean,
+/// (1 - a) covariance + a tr(covariance)/D I + ridge I).
 public struct GaussianDensity: OneClassClassifier {
     private let mean: [Double]
     /// Lower triangular, columns x columns.
@@ -15,7 +16,8 @@ public struct GaussianDensity: OneClassClassifier {
         var mean = [Double](repeating: 0, count: columns)
         var cholesky = [Double](repeating: 0, count: columns * columns)
         let status = ck_gaussian_fit(
-            normalized.values, Int64(normalized.rows), Int64(columns), options.ridge, &mean, &cholesky)
+            normalized.values, Int64(normalized.rows), Int64(columns), options.shrinkage ?? 0, options.ridge,
+            &mean, &cholesky)
         guard status != .CK_NUMERICAL_ERROR else {
             throw OCCError(
                 .badData, "gaussian: \(String(cString: ck_last_error()))",

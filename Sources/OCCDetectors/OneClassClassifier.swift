@@ -8,7 +8,6 @@ public protocol OneClassClassifier: Sendable {
     func scoreGradient(_ features: FeatureMatrix) throws -> FeatureMatrix
     /// All it needs to score again.
     var state: DetectorState { get }
-    init(state: DetectorState) throws
 }
 
 /// A fitted detector as named arrays and numbers, for a model file.
@@ -67,6 +66,9 @@ public struct DetectorOptions: Codable, Sendable, Equatable {
     public var nu = 0.5
     /// k-NN: the score is the mean cosine distance to this many neighbours.
     public var neighbours = 1
+    /// Gaussian: the share of a sphere in the covariance, 0...1; -1 for Ledoit and Wolf's estimate of the best one.
+    /// nil for 0, or for their estimate where each location has its own detector.
+    public var shrinkage: Double?
     /// Gaussian: added to the covariance's diagonal.
     public var ridge = 1e-6
     /// OC-SVM and SVDD: the KKT gap to reach.
@@ -106,6 +108,18 @@ public enum DetectorKind: String, Codable, CaseIterable, Sendable {
         case .svdd: return try SupportVectorDataDescription(fitting: rows, options)
         case .knn: return try NearestNeighbours(fitting: rows, options)
         }
+    }
+
+    /// Fits a detector for each of `locations` locations; row i of the features is of location i mod `locations`.
+    public func fit(_ features: FeatureMatrix, locations: Int, options: DetectorOptions = DetectorOptions())
+        throws -> any OneClassClassifier
+    {
+        try LocationwiseDetector(fitting: features, self, locations: locations, options)
+    }
+
+    /// A fitted detector of so many locations from its state.
+    public func restore(_ state: DetectorState, locations: Int) throws -> any OneClassClassifier {
+        try LocationwiseDetector(state: state, kind: self, locations: locations)
     }
 
     /// A fitted detector from its state.

@@ -85,7 +85,8 @@ extension RunConfiguration {
         result.normal = ""
         (result.imageSize, result.labeledNormals, result.maxTrain, result.maxTest) = (0, 0, 0, 0)
         (result.head, result.batch, result.steps) = ([], 0, 0)
-        result.detectorOptions.gamma = 0
+        (result.augment, result.patch, result.stride) = ("", 0, 0)
+        (result.detectorOptions.gamma, result.detectorOptions.shrinkage) = (0, 0)
         return result
     }
 }

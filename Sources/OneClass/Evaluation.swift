@@ -21,6 +21,10 @@ public struct Evaluation: Codable, Sendable {
     public let rotationUprightAUROC: Double?, rotationProductAUROC: Double?
     /// AUROC of the same detector on raw pixels: what learning a representation is worth.
     public let rawPixelAUROC: Double?
+    /// Of a model of patches, where the test set has masks: how well its maps find the defects, and how well the
+    /// distance of each pixel from its mean over the training images does.
+    public let pixelAUROC: Double?, aupro: Double?, rawPixelPixelAUROC: Double?
+    public let pixelBestF1: Double?, pixelBestF1Threshold: Double?
 
     /// - Parameter rawPixels: fits the detector on pixels too.
     public init(_ model: OneClassModel, on split: OneClassSplit, rawPixels: Bool = false) throws {
@@ -29,7 +33,9 @@ public struct Evaluation: Codable, Sendable {
                 .badData, "there are no test images", remedy: "Give the data set a test folder, or use score."
             )
         }
-        let labels = split.testLabels, scores = try model.score(split.test)
+        let labels = split.testLabels
+        let localized = try model.grid.map { _ in try model.localize(split.test) }
+        let scores = try localized?.map(\.score) ?? model.score(split.test)
         let metrics = try RankingMetrics(scores: scores, labels: labels)
         normalClass = model.normalClass
         normals = metrics.negatives
@@ -61,19 +67,24 @@ public struct Evaluation: Codable, Sendable {
         rotationProductAUROC = try rotation.map {
             try RankingMetrics(scores: $0.product, labels: labels).auroc
         }
-        rawPixelAUROC = rawPixels ? try Self.rawPixelAUROC(model.configuration, split) : nil
-    }
-
-    private static func rawPixelAUROC(_ configuration: RunConfiguration, _ split: OneClassSplit) throws
-        -> Double
-    {
-        func pixels(_ images: ImageBatch) -> FeatureMatrix {
-            FeatureMatrix(
-                rows: images.count, columns: images.imageBytes, values: images.pixels.map { Float($0) / 255 })
+        rawPixelAUROC = rawPixels ? try RawPixels.auroc(model.configuration, split) : nil
+        let masked = split.testMasks.indices.filter { split.testMasks[$0] != nil }
+        func localization(_ map: (Int) -> [Float]) throws -> LocalizationMetrics {
+            try LocalizationMetrics(
+                maps: masked.map(map), masks: masked.map { split.testMasks[$0]! }, width: split.test.side)
         }
-        let detector = try configuration.detector.fit(
-            pixels(split.detectorFit), options: configuration.detectorOptions)
-        return try RankingMetrics(scores: detector.scores(pixels(split.test)), labels: split.testLabels).auroc
+        let isMasked = masked.contains { split.testLabels[$0] == 1 }
+        let found = try isMasked ? localized.map { all in try localization { all[$0].map } } : nil
+        pixelAUROC = found?.auroc
+        aupro = found?.aupro
+        pixelBestF1 = found?.bestF1
+        pixelBestF1Threshold = found?.bestF1Threshold
+        if rawPixels, found != nil {
+            let baseline = RawPixels.maps(split)
+            rawPixelPixelAUROC = try localization { baseline[$0] }.auroc
+        } else {
+            rawPixelPixelAUROC = nil
+        }
     }
 
     /// As JSON with sorted keys.
@@ -91,6 +102,13 @@ public struct Evaluation: Codable, Sendable {
             "  AUROC              \(percent(auroc))",
         ]
         if let rawPixelAUROC { lines.append("  AUROC, raw pixels  \(percent(rawPixelAUROC))") }
+        if let pixelAUROC, let aupro {
+            lines.append("  pixel AUROC        \(percent(pixelAUROC))")
+            if let rawPixelPixelAUROC {
+                lines.append("  pixel AUROC, raw pixels \(percent(rawPixelPixelAUROC))")
+            }
+            lines.append("  AUPRO (30 % FPR)   \(percent(aupro))")
+        }
         if let upright = rotationUprightAUROC, let product = rotationProductAUROC {
             lines.append(
                 "  AUROC, rotation classifier  \(percent(upright)); product over rotations \(percent(product))"

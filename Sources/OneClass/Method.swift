@@ -14,7 +14,7 @@ public protocol Method: Sendable {
     var copies: Int { get }
     /// Row of the batch that copy `copy` of the batch's item `index` takes.
     func row(index: Int, copy: Int, batch: Int) -> Int
-    /// What a row shows: an image, under one of the eight symmetries of the square, with a label.
+    /// What a row shows: an image, transformed, with a label.
     func view(item: Int, copy: Int) -> View
     /// Appends augmentation, network and loss to a training plan.
     func build(_ inputs: MethodInputs, encoder: ResNet, in plan: PlanBuilder) throws -> MethodOutputs
@@ -25,6 +25,7 @@ public protocol Method: Sendable {
 /// What one row of a batch shows.
 public struct View: Sendable, Equatable {
     public let image: Int
+    /// A symmetry of the square (see ck_dihedral.h), or what CutPaste pastes.
     public let transform: Int
     public let label: Int
 
@@ -100,6 +101,29 @@ public struct Contrastive: Method {
         let z = l2Normalize(try head(features, in: plan), in: plan)
         return MethodOutputs(
             loss: ntXent(z, temperature: Float(temperature), form: form, in: plan), features: features)
+    }
+}
+
+/// CutPaste (Li et al., CVPR 2021): each image as it is and with a part of it pasted elsewhere; the label says
+/// which. With both kinds of pasting it is the paper's 3-way classification.
+public struct CutPastePrediction: Method {
+    public let recipe: AugmentationRecipe
+    public let head: ProjectionHead
+    /// What the copies of an image show, in the order of the labels.
+    public let kinds: [CutPaste.Kind]
+
+    public var copies: Int { kinds.count }
+    public func row(index: Int, copy: Int, batch: Int) -> Int { index * kinds.count + copy }
+    public func view(item: Int, copy: Int) -> View {
+        View(image: item, transform: kinds[copy].rawValue, label: copy)
+    }
+
+    public func build(_ inputs: MethodInputs, encoder: ResNet, in plan: PlanBuilder) throws -> MethodOutputs {
+        let x = CutPaste()(recipe(inputs.images, in: plan), kinds: inputs.transforms, in: plan)
+        let features = try encoder(x, in: plan).pooled
+        let logits = try head(features, in: plan)
+        return MethodOutputs(
+            loss: softmaxCrossEntropy(logits, labels: inputs.labels, in: plan), features: features)
     }
 }
 

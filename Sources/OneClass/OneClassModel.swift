@@ -14,6 +14,10 @@ public final class OneClassModel {
     public let side: Int
     public let detector: any OneClassClassifier
     public let calibration: ThresholdCalibration
+    /// Where the patches lie, for a model of patches.
+    public let grid: PatchGrid?
+    /// The score of an ordinary patch: the median over the calibration images. 0 for a model of whole images.
+    public let ordinaryScore: Double
 
     private let program: Program
     private let extractor: FeatureExtractor
@@ -40,22 +44,104 @@ public final class OneClassModel {
         program = trainer.program
         extractor = trainer.extractor
         classifier = trainer.classifier
-        detector = try configuration.detector.fit(
-            extractor.features(of: split.detectorFit, program: program),
-            options: configuration.detectorOptions)
-        let held = try detector.scores(extractor.features(of: split.calibration, program: program))
-        calibration = ThresholdCalibration(scores: held, falseAlarmRate: configuration.falseAlarmRate)
+        let grid = try configuration.grid(side: side)
+        self.grid = grid
+        let fit = split.detectorFit, options = configuration.detectorOptions
+        var windows = Window.all(of: fit, grid: grid)
+        if configuration.locations == .each, let grid {
+            try Self.requireMemory(
+                images: fit.count, grid, columns: configuration.network.featureCount, trainer.program.device)
+            detector = try configuration.detector.fit(
+                extractor.features(of: fit, windows: windows, program: program), locations: grid.count,
+                options: options)
+        } else {
+            // A detector takes so many rows: the features of others are not computed.
+            let count = windows.count, rows = min(count, options.maximumRows)
+            windows = (0..<rows).map { windows[$0 * count / rows] }
+            detector = try configuration.detector.fit(
+                extractor.features(of: fit, windows: windows, program: program), options: options)
+        }
+        let held = try Self.windowScores(of: split.calibration, detector, extractor, program, grid)
+        calibration = ThresholdCalibration(
+            scores: Self.maxima(held, grid), falseAlarmRate: configuration.falseAlarmRate)
+        ordinaryScore = grid == nil || held.isEmpty ? 0 : held.sorted()[held.count / 2]
+    }
+
+    /// Features of every patch of every image, and a covariance for every location.
+    private static func requireMemory(images: Int, _ grid: PatchGrid, columns: Int, _ device: Device) throws {
+        let needed = grid.count * columns * (4 * images + 24 * columns), free = try device.availableMemory()
+        guard needed <= free else {
+            throw OCCError(
+                .deviceUnavailable,
+                "a detector for each of \(grid.count) locations needs \(formatBytes(needed)); \(formatBytes(free)) are free",
+                remedy: "Raise --stride, lower --width, or use --locations shared.")
+        }
     }
 
     // MARK: Scoring
 
-    /// Pooled features, [count, D].
+    /// Pooled features of images, or of all their patches; [count, D].
     public func features(of images: ImageBatch) throws -> FeatureMatrix {
-        try extractor.features(of: images, program: program)
+        try extractor.features(of: images, windows: Window.all(of: images, grid: grid), program: program)
     }
 
-    /// Anomaly scores, one an image; higher is more anomalous.
-    public func score(_ images: ImageBatch) throws -> [Double] { try detector.scores(features(of: images)) }
+    /// Anomaly scores, one an image; higher is more anomalous. Of a model of patches, the highest of its patches'.
+    public func score(_ images: ImageBatch) throws -> [Double] {
+        Self.maxima(try windowScores(of: images), grid)
+    }
+
+    /// The scores of an image, and of its pixels.
+    public struct Localized: Sendable {
+        public let score: Double
+        /// side x side pixels, on the scale of the score.
+        public let map: [Float]
+    }
+
+    /// Scores and maps of images; for a model of patches only.
+    ///
+    /// - Throws: `OCCError(.usage)` for a model of whole images.
+    public func localize(_ images: ImageBatch) throws -> [Localized] {
+        guard let grid else {
+            throw OCCError(
+                .usage, "the model sees whole images and does not localise",
+                remedy: "Train with --patch 32 (or 64), or use explain.")
+        }
+        let scores = try windowScores(of: images)
+        return parallelMap(images.count) { image in
+            let own = scores[image * grid.count..<(image + 1) * grid.count]
+            return Localized(score: own.max()!, map: grid.map(own))
+        }
+    }
+
+    /// What the middle of a picture's scale stands for: the threshold, or where there is none, the highest
+    /// calibration score.
+    public var alarmScore: Double {
+        calibration.isSufficient ? calibration.threshold : calibration.scores.last ?? ordinaryScore
+    }
+
+    /// The score of each window, image by image.
+    func windowScores(of images: ImageBatch) throws -> [Double] {
+        try Self.windowScores(of: images, detector, extractor, program, grid)
+    }
+
+    /// The score of each window, image by image; a few images' features at a time.
+    private static func windowScores(
+        of images: ImageBatch, _ detector: any OneClassClassifier, _ extractor: FeatureExtractor,
+        _ program: Program, _ grid: PatchGrid?
+    ) throws -> [Double] {
+        let portion = grid == nil ? 1024 : 16
+        return try stride(from: 0, to: images.count, by: portion).flatMap { first in
+            let some = images.subset(first..<min(first + portion, images.count))
+            return try detector.scores(
+                extractor.features(of: some, windows: Window.all(of: some, grid: grid), program: program))
+        }
+    }
+
+    /// An image's highest score.
+    private static func maxima(_ scores: [Double], _ grid: PatchGrid?) -> [Double] {
+        guard let grid else { return scores }
+        return stride(from: 0, to: scores.count, by: grid.count).map { scores[$0..<$0 + grid.count].max()! }
+    }
 
     /// The two end-to-end scores of a rotation classifier (Golan & El-Yaniv 2018, as in the reference code of
     /// Sohn et al.).
@@ -66,7 +152,7 @@ public final class OneClassModel {
         public let product: [Double]
     }
 
-    /// nil for a model that was not trained to predict rotations.
+    /// nil for a model that was not trained to predict rotations of whole images.
     public func rotationScores(_ images: ImageBatch) throws -> RotationScores? {
         guard let classifier else { return nil }
         var upright: [Double] = [], logProducts = [Double](repeating: 0, count: images.count)
@@ -79,6 +165,11 @@ public final class OneClassModel {
         }
         return RotationScores(upright: upright, product: logProducts.map { -expm1($0) })
     }
+
+    var device: Device { program.device }
+
+    /// Every weight and statistic.
+    package func exportWeights() throws -> [NamedWeights] { try program.exportWeights() }
 
     // MARK: Files
 
@@ -106,6 +197,7 @@ public final class OneClassModel {
             "detector_numbers": String(decoding: try JSONEncoder.sorted.encode(state.numbers), as: UTF8.self),
             "threshold": calibration.isSufficient ? String(calibration.threshold) : "none",
             "false_alarm_rate": String(calibration.falseAlarmRate),
+            "ordinary_score": String(ordinaryScore),
         ]
         try file.write(to: path)
     }
@@ -131,7 +223,8 @@ public final class OneClassModel {
             [32, 64, 128, 256].contains(size),
             let numbersText = file.metadata["detector_numbers"],
             let numbers = try? JSONDecoder().decode([String: Double].self, from: Data(numbersText.utf8)),
-            let held = file.tensors["calibration.scores"]?.doubles, held.allSatisfy(\.isFinite)
+            let held = file.tensors["calibration.scores"]?.doubles, held.allSatisfy(\.isFinite),
+            let ordinary = Double(file.metadata["ordinary_score"] ?? "0"), ordinary.isFinite
         else {
             throw OCCError(
                 .badData, "is not an occ-gpu model", remedy: "Name the model.safetensors of a run.")
@@ -140,12 +233,10 @@ public final class OneClassModel {
         try configuration.validate()
         normalClass = normal
         side = size
+        ordinaryScore = ordinary
+        grid = try configuration.grid(side: side)
         program = Program(device: device, math: configuration.math)
-        extractor = try FeatureExtractor(program, encoder: configuration.network, side: side)
-        let head = try configuration.makeMethod().head
-        classifier =
-            head.logits > 0
-            ? try FeatureExtractor(program, encoder: configuration.network, side: side, head: head) : nil
+        (extractor, classifier) = try configuration.extractors(program, side: side)
         try program.load()
         try program.importWeights { file.weights($0, as: $0) }
         var state = DetectorState()
@@ -159,7 +250,10 @@ public final class OneClassModel {
                 String(name.dropFirst("detector.".count)), values, shape: entry.shape,
                 isSingle: entry.type == .float32)
         }
-        detector = try configuration.detector.restore(state)
+        detector =
+            configuration.locations == .each
+            ? try configuration.detector.restore(state, locations: grid?.count ?? 1)
+            : try configuration.detector.restore(state)
         calibration = ThresholdCalibration(scores: held, falseAlarmRate: configuration.falseAlarmRate)
     }
 }

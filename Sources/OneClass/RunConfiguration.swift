@@ -10,6 +10,20 @@ public struct RunConfiguration: Codable, Sendable, Equatable {
         case rotation, contrastive
         case daContrastive = "da-contrastive"
         case denoising
+        case cutpaste
+        case cutpasteScar = "cutpaste-scar"
+        case cutpaste3Way = "cutpaste-3way"
+
+        public var isCutPaste: Bool { self == .cutpaste || self == .cutpasteScar || self == .cutpaste3Way }
+        var isContrastive: Bool { self == .contrastive || self == .daContrastive }
+    }
+
+    /// Which patches share a detector.
+    public enum Locations: String, Codable, CaseIterable, Sendable {
+        /// All: for textures, and objects in any pose.
+        case shared
+        /// Those of one place: for objects that lie alike in every image.
+        case each
     }
 
     // MARK: Data
@@ -36,13 +50,21 @@ public struct RunConfiguration: Codable, Sendable, Equatable {
     public var width = 1.0
     /// Widths of the projection head; nil for the method's default; empty for none.
     public var head: [Int]?
-    public var augment = "cnr0.5+hflip+jitter_b0.4_c0.4_s0.4_h0.4+gray0.2+blur0.5"
+    /// nil for the method's: the paper's recipe, or weak crops and colour jitter for CutPaste.
+    public var augment: String?
     public var temperature = 0.2
     public var contrastiveForm = ContrastiveForm.crossView
     /// Distribution augmentation: `rot`, `hflip`, `vflip`, or 1...8 geometric transforms.
     public var distributionAugmentation = "rot"
     /// Deviation of the denoising autoencoder's noise.
     public var noise = 0.1
+
+    // MARK: Patches
+    /// Side in pixels of the patches that the encoder sees; nil for whole images.
+    public var patch: Int?
+    /// Pixels between patches when images are scored; nil for an eighth of the patch.
+    public var stride: Int?
+    public var locations = Locations.shared
 
     // MARK: Training
     /// Items to a step: images for rotation and denoising, pairs for contrastive; nil for the paper's 64 and
@@ -65,12 +87,15 @@ public struct RunConfiguration: Codable, Sendable, Equatable {
 
     /// Items to a step.
     public var itemsPerStep: Int {
-        batch ?? (method == .contrastive || method == .daContrastive ? 32 : 64)
+        batch ?? (method.isContrastive || method.isCutPaste ? 32 : 64)
     }
 
-    /// The paper's heads: 512 x 8 (+ 4-way classifier) for rotation, 512 x 8 and 128 for contrastive.
+    /// The paper's heads: 512 x 8 (+ 4-way classifier) for rotation, 512 x 8 and 128 for contrastive; for
+    /// CutPaste, whose paper does not say, 512 and 128.
     var headWidths: [Int] {
-        head ?? [Int](repeating: 512, count: 8) + (method == .rotation ? [] : [128])
+        head
+            ?? (method.isCutPaste
+                ? [512, 128] : [Int](repeating: 512, count: 8) + (method.isContrastive ? [128] : []))
     }
 
     /// Checks what can be checked without data.
@@ -94,14 +119,46 @@ public struct RunConfiguration: Codable, Sendable, Equatable {
         try require(optimizer.weightDecay >= 0, "weight decay cannot be negative")
         try require(headWidths.allSatisfy { $0 > 0 }, "head widths must be above 0")
         try require(
-            !headWidths.isEmpty || method == .rotation || method == .denoising,
+            !headWidths.isEmpty || !method.isContrastive,
             "contrastive learning needs a head of at least one width")
+        try require(
+            patch.map { [16, 32, 64, 128].contains($0) } ?? true,
+            "patch \(patch ?? 0): it must be 16, 32, 64 or 128")
+        try require(
+            stride.map { $0 >= 1 && $0 <= (patch ?? 0) } ?? true,
+            "stride \(stride ?? 0): it is for patches, and at most their side")
+        try require(
+            locations == .shared || (patch != nil && [.gaussian, .kde, .knn].contains(detector)),
+            "a detector for each location needs patches, and is gaussian, kde or knn")
         _ = try makeMethod()
+    }
+
+    /// The learning rate and weight decay of CutPaste's paper, which differ from the defaults.
+    public mutating func adoptCutPasteTraining() {
+        schedule.peak = 0.03
+        optimizer.weightDecay = 3e-5
+    }
+
+    /// The recipe in force.
+    public var recipe: String {
+        augment
+            ?? (method.isCutPaste ? "cnr0.9+jitter_b0.1_c0.1_s0.1_h0.1" : "\(AugmentationRecipe.standard)")
+    }
+
+    /// The patches of an image of this side; nil for whole images.
+    public func grid(side: Int) throws -> PatchGrid? {
+        guard let patch else { return nil }
+        guard patch <= side else {
+            throw OCCError(
+                .usage, "patches of \(patch) pixels in images of \(side)",
+                remedy: "Lower --patch or raise --image-size.")
+        }
+        return PatchGrid(side: side, patch: patch, stride: stride ?? max(1, patch / 8))
     }
 
     /// The method these settings describe.
     public func makeMethod() throws -> any Method {
-        let recipe = try AugmentationRecipe(augment)
+        let recipe = try AugmentationRecipe(self.recipe)
         switch method {
         case .rotation:
             return RotationPrediction(recipe: recipe, head: ProjectionHead(widths: headWidths, logits: 4))
@@ -111,6 +168,12 @@ public struct RunConfiguration: Codable, Sendable, Equatable {
                 form: contrastiveForm,
                 transforms: method == .contrastive ? [0] : try Self.transforms(distributionAugmentation))
         case .denoising: return Denoising(recipe: recipe, sigma: noise)
+        case .cutpaste, .cutpasteScar, .cutpaste3Way:
+            let pasted: [CutPaste.Kind] =
+                method == .cutpaste ? [.rectangle] : method == .cutpasteScar ? [.scar] : [.rectangle, .scar]
+            return CutPastePrediction(
+                recipe: recipe, head: ProjectionHead(widths: headWidths, logits: 1 + pasted.count),
+                kinds: [.nothing] + pasted)
         }
     }
 

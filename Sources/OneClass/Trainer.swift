@@ -44,6 +44,9 @@ public final class Trainer {
     private let method: any Method
     private let outputs: MethodOutputs
     private let indices: Tensor, transforms: Tensor, labels: Tensor, gradientNorm: Tensor
+    /// Where each row's patch lies, when the encoder sees patches.
+    private let corners: Tensor?
+    private let cornerRange: Int
     private var sampler: BatchSampler
     private var monitor = CollapseMonitor()
 
@@ -59,6 +62,8 @@ public final class Trainer {
         totalSteps = configuration.totalSteps(images: images.count, method: method)
         let method = method, batch = configuration.itemsPerStep, rows = batch * method.copies
         let encoder = configuration.network, side = images.side
+        let grid = try configuration.grid(side: side)
+        cornerRange = side - (grid?.patch ?? side) + 1
         sampler = BatchSampler(
             items: method.itemCount(images: images.count), batch: batch, seed: configuration.seed)
         program = Program(device: device, math: configuration.math)
@@ -67,8 +72,9 @@ public final class Trainer {
             let indices = try plan.input("indices", [rows], type: .int32)
             let transforms = try plan.input("transforms", [rows], type: .int32)
             let labels = try plan.input("labels", [rows], type: .int32)
-            let inputs = MethodInputs(
-                images: gather(data, indices: indices, in: plan), transforms: transforms, labels: labels)
+            let corners = try grid.map { _ in try plan.input("corners", [rows, 2], type: .int32) }
+            let views = gather(data, indices: indices, corners: corners, side: grid?.patch, in: plan)
+            let inputs = MethodInputs(images: views, transforms: transforms, labels: labels)
             let outputs = try method.build(inputs, encoder: encoder, in: plan)
             plan.keep(outputs.loss)
             plan.keep(outputs.features)
@@ -76,14 +82,11 @@ public final class Trainer {
             let norm = sumOfSquares(plan.allParameters.gradients, in: plan)
             plan.keep(norm)
             configuration.optimizer.append(to: plan)
-            return (outputs, indices, transforms, labels, norm, data)
+            return (outputs, indices, transforms, labels, norm, data, corners)
         }
         plan = built.plan
-        (outputs, indices, transforms, labels, gradientNorm, _) = built.result
-        extractor = try FeatureExtractor(program, encoder: encoder, side: side)
-        classifier =
-            method.head.logits > 0
-            ? try FeatureExtractor(program, encoder: encoder, side: side, head: method.head) : nil
+        (outputs, indices, transforms, labels, gradientNorm, _, corners) = built.result
+        (extractor, classifier) = try configuration.extractors(program, side: side)
         guard load else { return }
         try program.load()
         try program.initializeParameters(seed: configuration.seed)
@@ -142,9 +145,27 @@ public final class Trainer {
         try program.write(rows.map { Int32($0!.image) }, to: indices)
         try program.write(rows.map { Int32($0!.transform) }, to: transforms)
         try program.write(rows.map { Int32($0!.label) }, to: labels)
+        if let corners { try program.write(patchCorners(batch: batch), to: corners) }
         let rate = configuration.schedule.rate(step: step, of: totalSteps)
         try program.setStep(seed: configuration.seed, step: step, learningRate: rate)
         return rate
+    }
+
+    /// The corner (row, column) of every row's patch: drawn from the seed, the step and the item, so that all
+    /// views of an item show one patch.
+    private func patchCorners(batch: Int) -> [Int32] {
+        var result = [Int32](repeating: 0, count: 2 * batch * method.copies)
+        for index in 0..<batch {
+            var random = CounterRandom(
+                seed: configuration.seed, stream: 0xC04E_0000,
+                counter: UInt64(step) << 32 | UInt64(index) << 1)
+            let corner = (0..<2).map { _ in Int32(random.uniform() * Double(cornerRange)) }
+            for copy in 0..<method.copies {
+                let row = method.row(index: index, copy: copy, batch: batch)
+                (result[2 * row], result[2 * row + 1]) = (corner[0], corner[1])
+            }
+        }
+        return result
     }
 
     /// The loss of the last step.
@@ -211,9 +232,11 @@ public final class Trainer {
         step = saved
     }
 
-    /// Features of images in inference mode, [count, D].
+    /// Features of images, or of all their patches, in inference mode; [count, D].
     public func features(of images: ImageBatch) throws -> FeatureMatrix {
-        try extractor.features(of: images, program: program)
+        let grid = try configuration.grid(side: images.side)
+        return try extractor.features(
+            of: images, windows: Window.all(of: images, grid: grid), program: program)
     }
 }
 

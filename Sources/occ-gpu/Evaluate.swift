@@ -18,9 +18,7 @@ let evaluateCommand = Command(
     }
     let model = try OneClassModel.load(
         modelPath(arguments.positionals[0]), device: try RunOptions.device(arguments))
-    var configuration = model.configuration
-    if let data = arguments["data"] { configuration.data = data }
-    let split = try configuration.split(try configuration.dataset())
+    let split = try testSplit(of: model, arguments)
     let evaluation = try Evaluation(model, on: split, rawPixels: arguments.has("raw-pixels"))
     print(arguments.has("json") ? try evaluation.json() : evaluation.summary)
 }
@@ -28,4 +26,12 @@ let evaluateCommand = Command(
 /// A model file, or the one of a run folder.
 func modelPath(_ path: String) -> String {
     path.hasSuffix(".safetensors") ? path : "\(path)/model.safetensors"
+}
+
+/// The split of the model's data set, or of the one that --data names.
+func testSplit(of model: OneClassModel, _ arguments: Arguments) throws -> OneClassSplit {
+    var configuration = model.configuration
+    if let data = arguments["data"] { configuration.data = data }
+    configuration.imageSize = model.side
+    return try configuration.split(try configuration.dataset())
 }

@@ -8,7 +8,8 @@ enum OCCGPU {
             summary:
                 "Deep one-class classification: learns what normal images look like, and finds what is not.",
             commands: [
-                trainCommand, evaluateCommand, scoreCommand, protocolCommand, planCommand, devicesCommand,
+                trainCommand, evaluateCommand, scoreCommand, localizeCommand,
+                explainCommand, protocolCommand, planCommand, devicesCommand,
             ],
             hint: "Start with: occ-gpu train --out runs/first --steps 300 --width 0.25"
         ).main()

@@ -14,7 +14,9 @@ enum RunOptions {
         Option("max-unreadable", "SHARE", "Unreadable image files to put up with (0.01)."),
         Option("max-train", "N", "Use at most N training images."),
         Option("max-test", "N", "Use at most N test images."),
-        Option("method", "NAME", "rotation, contrastive, da-contrastive or denoising."),
+        Option(
+            "method", "NAME",
+            "rotation, contrastive, da-contrastive, denoising, cutpaste, cutpaste-scar or cutpaste-3way."),
         Option("encoder", "NAME", "resnet10, resnet18 (the default), resnet34 or resnet50."),
         Option("width", "FACTOR", "Multiplies the encoder's widths (1)."),
         Option("head", "WIDTHS", "Projection head, such as 512x8,128, or none."),
@@ -25,22 +27,28 @@ enum RunOptions {
         Option(
             "distribution-augmentation", "NAME", "da-contrastive: rot (the default), hflip, vflip or 1...8."),
         Option("noise", "SIGMA", "denoising: deviation of the noise (0.1)."),
-        Option("batch", "N", "Images (rotation, denoising) or pairs (contrastive) to a step."),
+        Option("patch", "PIXELS", "Learn from patches and localise: 16, 32, 64 or 128 (whole images)."),
+        Option("stride", "PIXELS", "Between the patches of a scored image (an eighth of --patch)."),
+        Option(
+            "locations", "HOW",
+            "One detector for all patches: shared (the default), or one for each place: each."),
+        Option("batch", "N", "Images, or pairs (contrastive), to a step."),
         Option("steps", "N", "Optimiser steps; overrides --epochs."),
         Option("epochs", "N", "Passes over the training images (2048)."),
         Option("optimizer", "NAME", "sgd (the default) or lars."),
-        Option("learning-rate", "RATE", "At the start of the cosine (0.01)."),
+        Option("learning-rate", "RATE", "At the start of the cosine (0.01; 0.03 for cutpaste)."),
         Option("schedule", "NAME", "cosine (the default) or constant."),
         Option("warmup", "STEPS", "Linear warm-up (0)."),
         Option("momentum", "M", "(0.9)"),
         Option("nesterov", nil, "Nesterov's momentum."),
-        Option("weight-decay", "L2", "(0.0003)"),
+        Option("weight-decay", "L2", "(0.0003; 0.00003 for cutpaste)"),
         Option("seed", "N", "Of everything random (1)."),
         Option("math", "MODE", "fast (the default) or strict, which rounds less and takes longer."),
         Option("detector", "NAME", "kde (the default), gaussian, ocsvm-rbf, ocsvm-linear, svdd or knn."),
         Option("nu", "SHARE", "ocsvm and svdd (0.5)."),
         Option("gamma", "G", "RBF width; by default 10 / (D variance)."),
         Option("neighbours", "K", "knn (1)."),
+        Option("shrinkage", "SHARE", "gaussian: of a sphere in the covariance; -1 for Ledoit and Wolf's."),
         Option("false-alarm-rate", "SHARE", "That the threshold promises (0.01)."),
         Option("threads", "N", "CPU threads; 0, the default, for one a core."),
     ]
@@ -73,6 +81,7 @@ enum RunOptions {
         try set("max-train", \.maxTrain)
         try set("max-test", \.maxTest)
         try choose("method", \.method)
+        if arguments["method"] != nil, c.method.isCutPaste { c.adoptCutPasteTraining() }
         try choose("encoder", \.encoder)
         try set("width", \.width)
         if let head = try arguments.integers("head") { c.head = head }
@@ -81,6 +90,9 @@ enum RunOptions {
         try choose("contrastive-form", \.contrastiveForm)
         try set("distribution-augmentation", \.distributionAugmentation)
         try set("noise", \.noise)
+        try set("patch", \.patch)
+        try set("stride", \.stride)
+        try choose("locations", \.locations)
         try set("batch", \.batch)
         try set("steps", \.steps)
         try set("epochs", \.epochs)
@@ -98,6 +110,7 @@ enum RunOptions {
         try set("nu", \.detectorOptions.nu)
         try set("gamma", \.detectorOptions.gamma)
         try set("neighbours", \.detectorOptions.neighbours)
+        try set("shrinkage", \.detectorOptions.shrinkage)
         try set("false-alarm-rate", \.falseAlarmRate)
         try c.validate()
         return c

@@ -25,14 +25,26 @@ let scoreCommand = Command(
     }
     let format = try arguments.value("format", as: ScoreFormat.self) ?? .csv
     let model = try OneClassModel.load(modelPath(name), device: try RunOptions.device(arguments))
-    let paths = try expandImagePaths(arguments.positionals)
     if format == .csv { print("file,score,p_value,alarm") }
+    try forEachPortion(of: arguments.positionals, side: model.side, portion: 512) { images, paths in
+        for (path, score) in zip(paths, try model.score(images)) {
+            print(try format.line(path, score, model.calibration))
+        }
+    }
+}
+
+/// Reads the image files that the paths name, a portion at a time, so that memory does not grow with their number.
+///
+/// - Throws: `OCCError(.badData)` in the end when some could not be read; the others are done.
+func forEachPortion(
+    of paths: [String], side: Int, portion: Int, _ body: (ImageBatch, [String]) throws -> Void
+) throws {
+    let paths = try expandImagePaths(paths)
     var unreadable = 0
-    // In portions, so that memory does not grow with the number of files.
-    for first in stride(from: 0, to: paths.count, by: 512) {
-        let portion = Array(paths[first..<min(first + 512, paths.count)])
+    for first in stride(from: 0, to: paths.count, by: portion) {
+        let some = Array(paths[first..<min(first + portion, paths.count)])
         var pixels: [UInt8] = [], readable: [String] = []
-        for (path, image) in zip(portion, loadImages(portion, side: model.side)) {
+        for (path, image) in zip(some, loadImages(some, side: side)) {
             switch image {
             case .success(let bytes):
                 pixels += bytes
@@ -42,27 +54,29 @@ let scoreCommand = Command(
                 say("error: \(error.message)")
             }
         }
-        let scores = try model.score(ImageBatch(side: model.side, pixels: pixels))
-        for (path, score) in zip(readable, scores) {
-            print(try format.line(path, score, model.calibration))
-        }
+        try body(ImageBatch(side: side, pixels: pixels), readable)
     }
     if unreadable > 0 {
         throw OCCError(
-            .badData, "\(unreadable) of \(paths.count) files could not be read; the others are scored")
+            .badData, "\(unreadable) of \(paths.count) files could not be read; the others are done")
     }
 }
 
-private enum ScoreFormat: String, CaseIterable {
+enum ScoreFormat: String, CaseIterable {
     case csv, jsonl
+
+    static func quoted(_ path: String) -> String {
+        path.contains { ",\"\n".contains($0) } ? "\"\(path.replacing("\"", with: "\"\""))\"" : path
+    }
+
+    static func csvFields(_ path: String, _ score: Double, _ calibration: ThresholdCalibration) -> String {
+        "\(quoted(path)),\(score),\(calibration.pValue(score)),\(calibration.isAlarm(score))"
+    }
 
     func line(_ path: String, _ score: Double, _ calibration: ThresholdCalibration) throws -> String {
         let p = calibration.pValue(score), alarm = calibration.isAlarm(score)
         switch self {
-        case .csv:
-            let quoted =
-                path.contains { ",\"\n".contains($0) } ? "\"\(path.replacing("\"", with: "\"\""))\"" : path
-            return "\(quoted),\(score),\(p),\(alarm)"
+        case .csv: return Self.csvFields(path, score, calibration)
         case .jsonl:
             let fields: [String: Any] = ["file": path, "score": score, "p_value": p, "alarm": alarm]
             let options: JSONSerialization.WritingOptions = [.sortedKeys, .withoutEscapingSlashes]

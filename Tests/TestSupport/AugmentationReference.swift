@@ -102,10 +102,16 @@ public enum AugmentationReference {
     public static func jitter(_ image: Image, _ p: ck_image_params, _ step: ck_step_state, _ sample: Int)
         -> Image
     {
-        let r = numbers(step, sample, p.stream), o = numbers(step, sample | 0x8000_0000, p.stream)
+        jitter(
+            image, [p.brightness, p.contrast, p.saturation, p.hue], numbers(step, sample, p.stream),
+            numbers(step, sample | 0x8000_0000, p.stream))
+    }
+
+    /// - Parameters: `r` draws the amounts, `o` the order.
+    private static func jitter(_ image: Image, _ strengths: [Float], _ r: [UInt32], _ o: [UInt32]) -> Image {
         func strength(_ value: Float, _ bits: UInt32) -> Double { Double(value) * (2 * uniform(bits) - 1) }
-        let brightness = strength(p.brightness, r[0]), contrast = 1 + strength(p.contrast, r[1])
-        let saturation = 1 + strength(p.saturation, r[2]), hue = strength(p.hue, r[3])
+        let brightness = strength(strengths[0], r[0]), contrast = 1 + strength(strengths[1], r[1])
+        let saturation = 1 + strength(strengths[2], r[2]), hue = strength(strengths[3], r[3])
         var order = [0, 1, 2, 3], image = image
         for i in stride(from: 3, to: 0, by: -1) { order.swapAt(i, below(o[i], i + 1)) }
         let pixels = image.count / 3
@@ -125,6 +131,73 @@ public enum AugmentationReference {
             }
         }
         return image
+    }
+
+    /// CutPaste from its description: the pasted part, then every pixel of the image by itself.
+    public static func cutPaste(
+        _ image: Image, kind: Int, _ p: ck_cutpaste_params, _ step: ck_step_state, _ sample: Int
+    ) -> Image {
+        guard kind > 0 else { return image }
+        let blocks = (0..<4).map { numbers(step, sample, p.stream + UInt32($0) << 12) }
+        let (r, place) = (blocks[0], blocks[1]), (height, width) = (Int(p.h), Int(p.w))
+        let h: Int, w: Int
+        if kind == 1 {
+            let share = Double(p.area_minimum) + Double(p.area_maximum - p.area_minimum) * uniform(r[0])
+            let area = share * Double(height * width), a = Double(p.aspect), u = uniform(r[1])
+            let aspect = r[2] >= 1 << 31 ? 1 + (1 / a - 1) * u : a + (1 - a) * u
+            h = min(height, max(1, Int((area * aspect).squareRoot() + 0.5)))
+            w = min(width, max(1, Int((area / aspect).squareRoot() + 0.5)))
+        } else {
+            func length(_ low: Int32, _ high: Int32, _ bits: UInt32) -> Int {
+                min(height, width, Int(low) + below(bits, Int(high - low) + 1))
+            }
+            w = length(p.scar_width_minimum, p.scar_width_maximum, r[0])
+            h = length(p.scar_length_minimum, p.scar_length_maximum, r[1])
+        }
+        let top = below(place[0], height - h + 1), left = below(place[1], width - w + 1)
+        var part: Image = []
+        for row in 0..<h {
+            let start = ((top + row) * width + left) * 3
+            part += image[start..<start + 3 * w]
+        }
+        part = jitter(part, [Float](repeating: p.jitter, count: 4), blocks[2], blocks[3])
+        var result = image
+        if kind == 1 {
+            let top = below(place[2], height - h + 1), left = below(place[3], width - w + 1)
+            for row in 0..<h {
+                for k in 0..<3 * w { result[((top + row) * width + left) * 3 + k] = part[row * 3 * w + k] }
+            }
+            return result
+        }
+        let angle = Double(p.angle) * (2 * uniform(r[2]) - 1)
+        let down = (abs(cos(angle)) * Double(h) + abs(sin(angle)) * Double(w)) / 2
+        let across = (abs(sin(angle)) * Double(h) + abs(cos(angle)) * Double(w)) / 2
+        func centre(_ half: Double, _ size: Int, _ bits: UInt32) -> Double {
+            let low = min(half, Double(size) / 2)
+            return low + uniform(bits) * (Double(size) - 2 * low)
+        }
+        let cy = centre(down, height, place[2]), cx = centre(across, width, place[3])
+        for index in 0..<height * width {
+            let dy = Double(index / width) + 0.5 - cy, dx = Double(index % width) + 0.5 - cx
+            let u = cos(angle) * dx + sin(angle) * dy, v = cos(angle) * dy - sin(angle) * dx
+            func cover(_ length: Int, _ d: Double) -> Double {
+                min(1, max(0, Double(length) / 2 + 0.5 - abs(d)))
+            }
+            let alpha = cover(w, u) * cover(h, v)
+            let a = min(max(u + Double(w) / 2 - 0.5, 0), Double(w - 1))
+            let b = min(max(v + Double(h) / 2 - 0.5, 0), Double(h - 1))
+            for k in 0..<3 {
+                func at(_ row: Int, _ column: Int) -> Double {
+                    part[(min(row, h - 1) * w + min(column, w - 1)) * 3 + k]
+                }
+                let (i, j) = (Int(b), Int(a)), (fb, fa) = (b - Double(Int(b)), a - Double(Int(a)))
+                let sample =
+                    (1 - fb) * ((1 - fa) * at(i, j) + fa * at(i, j + 1))
+                    + fb * ((1 - fa) * at(i + 1, j) + fa * at(i + 1, j + 1))
+                result[3 * index + k] += alpha * (sample - result[3 * index + k])
+            }
+        }
+        return result
     }
 
     public static func gray(_ image: Image, _ p: ck_image_params, _ step: ck_step_state, _ sample: Int)

@@ -1,6 +1,6 @@
 // Augmentation: each image draws its own numbers from (seed, step, image, stream), so an image's view does not depend on
 // the batch around it, the number of threads, or the backend. One task an image.
-#include "cpu.h"
+#include "jitter.h"
 
 struct job {
     const ck_image_params *p;
@@ -8,7 +8,7 @@ struct job {
     const float *x;
     const ck_step_state *step;
     const uint8_t *data;
-    const int32_t *indices;
+    const int32_t *indices, *corners;
     float *scratch;
 };
 
@@ -33,14 +33,19 @@ static void copy_image(const struct job *j, int64_t n) {
 static void gather_image(void *context, int64_t n, int worker) {
     (void)worker;
     struct job *j = context;
-    int64_t size = image_size(j->p);
-    const uint8_t *restrict from = j->data + j->indices[n] * size;
-    float *restrict to = j->y + n * size;
-    for (int64_t i = 0; i < size; i++) to[i] = (float)from[i] * (1.0f / 255.0f);
+    const ck_image_params *p = j->p;
+    int64_t line = (int64_t)p->w * p->c, stored = (int64_t)p->stored_w * p->c;
+    const uint8_t *from = j->data + j->indices[n] * (int64_t)p->stored_h * stored;
+    if (j->corners) from += j->corners[2 * n] * stored + (int64_t)j->corners[2 * n + 1] * p->c;
+    float *to = j->y + n * image_size(p);
+    for (int64_t row = 0; row < p->h; row++, from += stored, to += line)
+        for (int64_t i = 0; i < line; i++) to[i] = (float)from[i] * (1.0f / 255.0f);
 }
 
 ck_status ck_cpu_gather(ck_cpu_call call) {
-    struct job j = {.p = &call.p->image, .y = call.t[0], .data = call.t[1], .indices = call.t[2]};
+    struct job j = {.p = &call.p->image, .y = call.t[0], .data = call.t[1], .indices = call.t[2], .corners = call.t[3]};
+    if (!j.corners && (j.p->stored_h != j.p->h || j.p->stored_w != j.p->w))
+        return ck_fail(CK_INVALID_ARGUMENT, "patches of images need corners");
     ck_parallel_for(j.p->n, gather_image, &j);
     return CK_OK;
 }
@@ -129,53 +134,15 @@ ck_status ck_cpu_random_flip(ck_cpu_call call) {
 
 // ---- Colour jitter ----------------------------------------------------------------------------------------------
 
-static float mean_luma(const float *y, int64_t pixels) {
-    double sum = 0;
-    for (int64_t i = 0; i < pixels; i++) sum += ck_luma(y[3 * i], y[3 * i + 1], y[3 * i + 2]);
-    return (float)(sum / (double)pixels);
-}
-
 static void jitter_image(void *context, int64_t n, int worker) {
     (void)worker;
     struct job *j = context;
     const ck_image_params *p = j->p;
-    ck_random4 r = draw(j, n);
     // A second block of numbers, for the order: the sample's counter with its top bit set.
-    ck_random4 o = ck_philox(j->step->seed, j->step->step, (uint32_t)n | 0x80000000u, p->stream);
-    float brightness = p->brightness * (2 * ck_uniform(r.v[0]) - 1), contrast = 1 + p->contrast * (2 * ck_uniform(r.v[1]) - 1);
-    float saturation = 1 + p->saturation * (2 * ck_uniform(r.v[2]) - 1), hue = p->hue * (2 * ck_uniform(r.v[3]) - 1);
-    int order[4] = {0, 1, 2, 3};
-    for (int i = 3; i > 0; i--) {
-        int k = (int)ck_below(o.v[i], (uint32_t)(i + 1)), swap = order[i];
-        order[i] = order[k];
-        order[k] = swap;
-    }
+    ck_random4 order = ck_philox(j->step->seed, j->step->step, (uint32_t)n | 0x80000000u, p->stream);
+    ck_jitter jitter = {{p->brightness, p->contrast, p->saturation, p->hue}};
     copy_image(j, n);
-    int64_t pixels = (int64_t)p->h * p->w;
-    float *y = j->y + n * image_size(p);
-    for (int i = 0; i < 4; i++)
-        switch (order[i]) {
-        case 0:
-            if (p->brightness > 0)
-                for (int64_t k = 0; k < 3 * pixels; k++) y[k] += brightness;
-            break;
-        case 1:
-            if (p->contrast > 0) {
-                float mean = mean_luma(y, pixels);
-                for (int64_t k = 0; k < 3 * pixels; k++) y[k] = mean + contrast * (y[k] - mean);
-            }
-            break;
-        case 2:
-            if (p->saturation > 0)
-                for (int64_t k = 0; k < pixels; k++) {
-                    float gray = ck_luma(y[3 * k], y[3 * k + 1], y[3 * k + 2]);
-                    for (int c = 0; c < 3; c++) y[3 * k + c] = gray + saturation * (y[3 * k + c] - gray);
-                }
-            break;
-        default:
-            if (p->hue > 0)
-                for (int64_t k = 0; k < pixels; k++) ck_shift_hue(y + 3 * k, y + 3 * k + 1, y + 3 * k + 2, hue);
-        }
+    ck_jitter_pixels(j->y + n * image_size(p), (int64_t)p->h * p->w, jitter, draw(j, n), order);
 }
 
 static ck_status needs_color(const ck_image_params *p) {

@@ -20,6 +20,7 @@ CK_OPERATIONS(CK_DECLARE_CPU)
 
 // Scratch bytes by kind of workspace.
 uint64_t ck_cpu_workspace_image(const ck_operation *operation);
+uint64_t ck_cpu_workspace_cutpaste(const ck_operation *operation);
 uint64_t ck_cpu_workspace_conv2d(const ck_operation *operation);
 uint64_t ck_cpu_workspace_batchnorm(const ck_operation *operation);
 uint64_t ck_cpu_workspace_rows(const ck_operation *operation);

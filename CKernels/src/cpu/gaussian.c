@@ -21,7 +21,25 @@ static void covariance_rows(void *context, int64_t index, int worker) {
                 j->centred + first, (int)j->d, j->centred, (int)j->d, 0.0, j->result + first * j->d, (int)j->d);
 }
 
-ck_status ck_gaussian_fit(const float *x, int64_t n, int64_t d, double ridge, double *mean, double *cholesky) {
+// The share of the sphere in the covariance that minimises the expected squared error (Ledoit & Wolf, "A well-conditioned
+// estimator for large-dimensional covariance matrices", 2004): min(b, d) / d with d = |S - m I|^2 / D, m = tr(S) / D, and
+// b = (sum_i |x_i|^4 / N - |S|^2) / (D N).
+static double ledoit_wolf(const double *centred, const double *s, int64_t n, int64_t d) {
+    double trace = 0, squares = 0, fourth = 0;
+    for (int64_t c = 0; c < d; c++) trace += s[c * d + c];
+    for (int64_t i = 0; i < d * d; i++) squares += s[i] * s[i];
+    for (int64_t i = 0; i < n; i++) {
+        double norm = 0;
+        for (int64_t c = 0; c < d; c++) norm += centred[i * d + c] * centred[i * d + c];
+        fourth += norm * norm;
+    }
+    double spread = (squares - trace * trace / (double)d) / (double)d;
+    double noise = (fourth / (double)n - squares) / (double)d / (double)n;
+    return spread > 0 ? fmin(1, fmax(0, noise / spread)) : 0;
+}
+
+ck_status ck_gaussian_fit(const float *x, int64_t n, int64_t d, double shrinkage, double ridge, double *mean,
+                          double *cholesky) {
     double *centred = malloc(sizeof(double) * (size_t)(n * d));
     if (!centred) return ck_fail(CK_OUT_OF_MEMORY, "no memory for a covariance of %lld columns", (long long)d);
     for (int64_t c = 0; c < d; c++) mean[c] = 0;
@@ -32,8 +50,12 @@ ck_status ck_gaussian_fit(const float *x, int64_t n, int64_t d, double ridge, do
         for (int64_t c = 0; c < d; c++) centred[i * d + c] = (double)x[i * d + c] - mean[c];
     struct covariance j = {centred, cholesky, n, d};
     ck_parallel_for(ck_ceil_div(d, BLOCK), covariance_rows, &j);
+    double share = shrinkage < 0 ? ledoit_wolf(centred, cholesky, n, d) : shrinkage, trace = 0;
     free(centred);
-    for (int64_t c = 0; c < d; c++) cholesky[c * d + c] += ridge;
+    for (int64_t c = 0; c < d; c++) trace += cholesky[c * d + c];
+    if (share > 0)
+        for (int64_t i = 0; i < d * d; i++) cholesky[i] *= 1 - share;
+    for (int64_t c = 0; c < d; c++) cholesky[c * d + c] += share * trace / (double)d + ridge;
     int size = (int)d, info = 0;
     dpotrf_("U", &size, cholesky, &size, &info);  // column-major upper is row-major lower
     if (info != 0) return ck_fail(CK_NUMERICAL_ERROR, "the covariance is not positive definite (minor %d)", info);

@@ -16,8 +16,8 @@ typedef struct cim_image {
 // 1 on success, 0 with a text in `message`. Recognises PNG and JPEG by their first bytes; refuses more than `max_pixels`.
 int cim_decode(const uint8_t *bytes, size_t count, uint64_t max_pixels, cim_image *image, char message[CIM_MESSAGE]);
 
-// An 8-bit PNG of 1 or 3 channels.
-int cim_encode_png(const uint8_t *pixels, int32_t width, int32_t height, int32_t channels, uint8_t **bytes,
+// A PNG of 1 or 3 channels, of 8 bits or 16 (native order) each.
+int cim_encode_png(const void *pixels, int32_t width, int32_t height, int32_t channels, int32_t depth, uint8_t **bytes,
                    size_t *count, char message[CIM_MESSAGE]);
 
 // Inflates a whole gzip file, checks its CRC, and refuses to grow beyond `limit` bytes.

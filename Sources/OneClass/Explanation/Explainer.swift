@@ -1,0 +1,281 @@
+import Foundation
+import OCCData
+import OCCDetectors
+import OCCEngine
+import OCCNetworks
+
+/// Which pixels a score comes from.
+public struct Explanation: Sendable {
+    /// Side of the map, in pixels.
+    public let side: Int
+    /// side x side: what each pixel adds to the score (integrated gradients), or how much its surroundings
+    /// raise it (Grad-CAM). Of a model of patches, 0 outside of the highest-scoring patch.
+    public let map: [Float]
+    public let score: Double
+    /// Integrated gradients: the score of the baseline, the points of the path, and how far the map's sum is from
+    /// the difference of the two scores, as a share of it.
+    public let baselineScore: Double?
+    public let steps: Int?
+    public let completenessError: Double?
+}
+
+/// Explains the scores of a model by their gradient, through the detector and the network.
+public final class Explainer {
+    /// What is explained.
+    public enum Score: String, CaseIterable, Sendable {
+        /// The detector's score on the encoder's features.
+        case detector
+        /// The classifier's end-to-end score: 1 - p(upright | x), or 1 - p(nothing pasted | x).
+        case classifier
+    }
+
+    /// Rows of a batch.
+    static let rows = 32
+
+    private let model: OneClassModel
+    private let program: Program
+    private let forward: Plan, backward: Plan
+    private let points: Tensor, seed: Tensor
+    private let features: Tensor, map: Tensor, logits: Tensor?
+    /// By the points, and, for a classifier, by the pooled features.
+    private let gradient: Tensor, pooledGradient: Tensor?
+    private let side: Int
+    private let target: Score
+
+    /// - Throws: `OCCError(.usage)` when the model has no classifier and its score is asked for.
+    public init(_ model: OneClassModel, score target: Score = .detector) throws {
+        let configuration = model.configuration, encoder = configuration.network, rows = Self.rows
+        let head = try configuration.makeMethod().head
+        guard target == .detector || head.logits > 0 else {
+            throw OCCError(
+                .usage, "a model of \(configuration.method.rawValue) has no classifier",
+                remedy: "Explain the detector's score.")
+        }
+        self.model = model
+        self.target = target
+        side = model.grid?.patch ?? model.side
+        let side = side
+        program = Program(device: model.device, math: configuration.math)
+        func outputs(_ plan: PlanBuilder) throws -> (x: Tensor, output: ResNet.Output, logits: Tensor?) {
+            let x = try plan.input("points", [rows, side, side, 3], type: .float32)
+            plan.watch(x)
+            let output = try encoder(x, in: plan)
+            let logits = target == .classifier ? try head(output.pooled, in: plan) : nil
+            return (x, output, logits)
+        }
+        (forward, (points, features, map, logits)) = try program.add("explain forward", .inference) { plan in
+            let (x, output, logits) = try outputs(plan)
+            for tensor in [output.pooled, output.map] + (logits.map { [$0] } ?? []) { plan.keep(tensor) }
+            return (x, output.pooled, output.map, logits)
+        }
+        (backward, (seed, gradient, pooledGradient)) = try program.add("explain backward", .inputGradient) {
+            plan in
+            let (x, output, logits) = try outputs(plan)
+            let last = logits ?? output.pooled
+            let seed = try plan.input("seed", last.shape, type: .float32)
+            let pass = try plan.differentiate(last, seed: seed)
+            let gradient = pass.gradient(of: x)!,
+                pooled = logits.flatMap { _ in pass.gradient(of: output.pooled) }
+            plan.keep(gradient)
+            if let pooled { plan.keep(pooled) }
+            return (seed, gradient, pooled)
+        }
+        try program.load()
+        let weights = Dictionary(
+            uniqueKeysWithValues: try model.exportWeights().map { ($0.name, $0) })
+        try program.importWeights { weights[$0] }
+    }
+
+    // MARK: Scores and their gradients
+
+    /// Scores of so many rows of the points, and their derivatives by the features (or the logits).
+    private func evaluate(
+        _ values: [Float], count: Int, _ detector: any OneClassClassifier, gradient wanted: Bool
+    ) throws
+        -> (scores: [Double], seeds: [Float])
+    {
+        try program.write(values, to: points)
+        try forward.run()
+        guard let logits else {
+            let all = try program.read(features, of: forward), columns = features.shape[1]
+            let rows = FeatureMatrix(
+                rows: count, columns: columns, values: Array(all.prefix(count * columns)))
+            return (try detector.scores(rows), wanted ? try detector.scoreGradient(rows).values : [])
+        }
+        let z = try program.read(logits, of: forward).map(Double.init), classes = logits.shape[1]
+        var scores: [Double] = [], seeds: [Float] = []
+        for row in 0..<count {
+            let own = z[row * classes..<(row + 1) * classes], top = own.max()!
+            let e = own.map { exp($0 - top) }, sum = e.reduce(0, +), p = e[0] / sum
+            scores.append(1 - p)
+            // d(1 - p0)/dz_k = p0 (p_k - [k = 0])
+            seeds += e.enumerated().map { Float(p * ($1 / sum - ($0 == 0 ? 1 : 0))) }
+        }
+        return (scores, seeds)
+    }
+
+    /// Scores of points in pixel space (count x side x side x 3, in 0...1), and their gradients.
+    package func scoresAndGradients(_ values: [Float], count: Int, _ detector: any OneClassClassifier) throws
+        -> (scores: [Double], gradients: [Float])
+    {
+        let size = side * side * 3
+        let padded = values + [Float](repeating: 0, count: (Self.rows - count) * size)
+        let (scores, seeds) = try evaluate(padded, count: count, detector, gradient: true)
+        try program.write(seeds + [Float](repeating: 0, count: seed.count - seeds.count), to: seed)
+        try backward.run()
+        return (scores, Array(try program.read(gradient, of: backward).prefix(count * size)))
+    }
+
+    private func scores(_ values: [Float], count: Int, _ detector: any OneClassClassifier) throws -> [Double]
+    {
+        let padded = values + [Float](repeating: 0, count: (Self.rows - count) * side * side * 3)
+        return try evaluate(padded, count: count, detector, gradient: false).scores
+    }
+
+    // MARK: Explanations
+
+    /// A part of the path from the baseline to the image, its share of the score by the scores at its ends, and by
+    /// the gradient at its middle.
+    private struct Segment {
+        let from: Double, until: Double
+        let fromScore: Double, untilScore: Double
+        var middleScore = 0.0, slope = 0.0
+
+        var middle: Double { (from + until) / 2 }
+        var width: Double { until - from }
+        var error: Double { slope * width - (untilScore - fromScore) }
+        var halves: [Segment] {
+            [
+                Segment(from: from, until: middle, fromScore: fromScore, untilScore: middleScore),
+                Segment(from: middle, until: until, fromScore: middleScore, untilScore: untilScore),
+            ]
+        }
+    }
+
+    /// Integrated gradients (Sundararajan et al., ICML 2017) from a black image: the gradient averaged over a
+    /// straight path times the difference, summed over channels. The midpoint rule on segments of the path: the
+    /// ones whose gradient accounts worst for the difference of the scores at their ends are halved until all
+    /// together are within `tolerance` of the whole difference, so that the points gather where the network bends.
+    ///
+    /// - Parameter limit: points of the path at most.
+    public func integratedGradients(
+        of image: RGBImage, tolerance: Double = 0.005, limit: Int = 2048
+    ) throws -> Explanation {
+        let (pixels, top, left, detector) = try window(of: image), size = pixels.count
+        /// Calls `body` with every segment, the score at its middle and the gradient there.
+        func visit(_ segments: [Segment], _ body: (Int, Double, ArraySlice<Float>) -> Void) throws {
+            for first in stride(from: 0, to: segments.count, by: Self.rows) {
+                let some = segments[first..<min(first + Self.rows, segments.count)]
+                let points = some.flatMap { segment in pixels.map { Float(segment.middle) * $0 } }
+                let (scores, gradients) = try scoresAndGradients(points, count: some.count, detector)
+                for row in 0..<some.count {
+                    body(first + row, scores[row], gradients[row * size..<(row + 1) * size])
+                }
+            }
+        }
+        func measured(_ segments: [Segment]) throws -> [Segment] {
+            var result = segments
+            try visit(segments) { index, score, gradient in
+                result[index].middleScore = score
+                result[index].slope = zip(gradient, pixels).reduce(0) { $0 + Double($1.0) * Double($1.1) }
+            }
+            return result
+        }
+        let ends = try scores(pixels + [Float](repeating: 0, count: size), count: 2, detector)
+        let difference = ends[0] - ends[1]
+        var segments = try measured([Segment(from: 0, until: 1, fromScore: ends[1], untilScore: ends[0])])
+        while segments.count < limit,
+            segments.count < Self.rows
+                || segments.reduce(0, { $0 + abs($1.error) }) > tolerance * abs(difference)
+        {
+            segments.sort { abs($0.error) > abs($1.error) }
+            let worst = min(segments.count, Self.rows / 2)
+            segments.replaceSubrange(0..<worst, with: try measured(segments[0..<worst].flatMap(\.halves)))
+        }
+        segments.sort { $0.from < $1.from }
+        var sum = [Double](repeating: 0, count: size)
+        try visit(segments) { index, _, gradient in
+            let width = segments[index].width
+            for (place, value) in gradient.enumerated() { sum[place] += width * Double(value) }
+        }
+        var own = [Float](repeating: 0, count: side * side), total = 0.0
+        for index in 0..<size {
+            let share = sum[index] * Double(pixels[index])
+            own[index / 3] += Float(share)
+            total += share
+        }
+        return Explanation(
+            side: image.width, map: placed(own, top, left, in: image.width), score: ends[0],
+            baselineScore: ends[1], steps: segments.count,
+            completenessError: abs(total - difference) / max(abs(difference), 1e-12))
+    }
+
+    /// Grad-CAM (Selvaraju et al., ICCV 2017) on the last block's feature map: its channels weighted by the mean
+    /// gradient of the score, negative sums cut, enlarged bilinearly.
+    public func gradCAM(of image: RGBImage) throws -> Explanation {
+        let (pixels, top, left, detector) = try window(of: image)
+        let padded = pixels + [Float](repeating: 0, count: (Self.rows - 1) * pixels.count)
+        var (scores, slopes) = try evaluate(padded, count: 1, detector, gradient: true)
+        let channels = map.shape[3], cells = map.shape[1], values = try program.read(map, of: forward)
+        if let pooledGradient {
+            try program.write(slopes + [Float](repeating: 0, count: seed.count - slopes.count), to: seed)
+            try backward.run()
+            slopes = try program.read(pooledGradient, of: backward)
+        }
+        let weighted = (0..<cells * cells).map { cell in
+            let sum = (0..<channels).reduce(Float(0)) { $0 + slopes[$1] * values[cell * channels + $1] }
+            return max(0, sum / Float(cells * cells))
+        }
+        let scale = Float(cells) / Float(side)
+        func axis(_ x: Int) -> (Int, Int, Float) {
+            let at = min(max((Float(x) + 0.5) * scale - 0.5, 0), Float(cells - 1)), low = Int(at)
+            return (low, min(low + 1, cells - 1), at - Float(low))
+        }
+        var own = [Float](repeating: 0, count: side * side)
+        for row in 0..<side {
+            let (r0, r1, fr) = axis(row)
+            for column in 0..<side {
+                let (c0, c1, fc) = axis(column)
+                let upper = weighted[r0 * cells + c0] * (1 - fc) + weighted[r0 * cells + c1] * fc
+                let lower = weighted[r1 * cells + c0] * (1 - fc) + weighted[r1 * cells + c1] * fc
+                own[row * side + column] = upper * (1 - fr) + lower * fr
+            }
+        }
+        return Explanation(
+            side: image.width, map: placed(own, top, left, in: image.width), score: scores[0],
+            baselineScore: nil, steps: nil, completenessError: nil)
+    }
+
+    /// What the encoder sees of an image: all of it, or the patch with the highest score.
+    private func window(of image: RGBImage) throws
+        -> (pixels: [Float], top: Int, left: Int, detector: any OneClassClassifier)
+    {
+        precondition(image.width == image.height && image.width == model.side)
+        var (top, left) = (0, 0), detector = model.detector
+        if let grid = model.grid {
+            let scores = try model.windowScores(of: ImageBatch(side: image.width, pixels: image.pixels))
+            let best = scores.indices.max { scores[$0] < scores[$1] }!
+            (top, left) = (
+                grid.positions[best / grid.positions.count], grid.positions[best % grid.positions.count]
+            )
+            if let all = detector as? LocationwiseDetector { detector = all.detector(at: best) }
+        }
+        var pixels: [Float] = []
+        pixels.reserveCapacity(side * side * 3)
+        for row in top..<top + side {
+            let start = (row * image.width + left) * 3
+            pixels += image.pixels[start..<start + 3 * side].map { Float($0) / 255 }
+        }
+        return (pixels, top, left, detector)
+    }
+
+    private func placed(_ own: [Float], _ top: Int, _ left: Int, in width: Int) -> [Float] {
+        guard side != width else { return own }
+        var result = [Float](repeating: 0, count: width * width)
+        for row in 0..<side {
+            let to = (top + row) * width + left
+            result.replaceSubrange(to..<to + side, with: own[row * side..<(row + 1) * side])
+        }
+        return result
+    }
+}

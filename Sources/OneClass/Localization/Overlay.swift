@@ -1,0 +1,85 @@
+import Foundation
+import OCCData
+import OCCEngine
+
+/// Maps as pictures, and as files for other programs.
+public enum Overlay {
+    /// The picture beside itself under the map's colours, with the scale at the right. A pixel takes on as much of
+    /// the colour as it lies up the scale. A mask is outlined in white.
+    ///
+    /// - Parameters:
+    ///   - range: what the ends of the scale stand for.
+    ///   - mask: 1 where the defect is.
+    public static func picture(
+        _ image: RGBImage, map: [Float], range: ClosedRange<Double>, mask: [UInt8]? = nil
+    ) -> RGBImage {
+        // Small images are shown larger, so that an outline has room.
+        let zoom = max(1, 256 / image.width), gap = 8, bar = 16
+        let width = image.width * zoom, height = image.height * zoom
+        let total = 2 * width + 2 * gap + bar
+        var pixels = [UInt8](repeating: 255, count: total * height * 3)
+        func set(_ row: Int, _ column: Int, _ color: SIMD3<UInt8>) {
+            let at = (row * total + column) * 3
+            (pixels[at], pixels[at + 1], pixels[at + 2]) = (color.x, color.y, color.z)
+        }
+        func isDefect(_ row: Int, _ column: Int) -> Bool {
+            guard let mask, (0..<height).contains(row), (0..<width).contains(column) else { return false }
+            return mask[row / zoom * image.width + column / zoom] != 0
+        }
+        for row in 0..<height {
+            for column in 0..<width {
+                let source = row / zoom * image.width + column / zoom
+                let plain = SIMD3(
+                    image.pixels[3 * source], image.pixels[3 * source + 1], image.pixels[3 * source + 2])
+                set(row, column, plain)
+                let t = position(Double(map[source]), in: range)
+                let color = ColorMap[t], alpha = 0.25 + 0.5 * t
+                let gray =
+                    0.299 * Double(plain.x) + 0.587 * Double(plain.y) + 0.114 * Double(plain.z)
+                var mixed = SIMD3<UInt8>.zero
+                for channel in 0..<3 {
+                    mixed[channel] = UInt8((1 - alpha) * gray + alpha * Double(color[channel]))
+                }
+                let inside = isDefect(row, column)
+                let edge =
+                    inside
+                    && !(isDefect(row - 1, column) && isDefect(row + 1, column) && isDefect(row, column - 1)
+                        && isDefect(row, column + 1))
+                set(row, width + gap + column, edge ? SIMD3(repeating: 255) : mixed)
+            }
+            let level = 1 - Double(row) / Double(max(1, height - 1))
+            for column in 0..<bar { set(row, 2 * width + 2 * gap + column, ColorMap[level]) }
+        }
+        return RGBImage(width: total, height: height, pixels: pixels)
+    }
+
+    /// Where a score lies on the scale, 0...1.
+    public static func position(_ score: Double, in range: ClosedRange<Double>) -> Double {
+        let span = range.upperBound - range.lowerBound
+        return span > 0 ? min(1, max(0, (score - range.lowerBound) / span)) : 0
+    }
+
+    /// A map as a NumPy array file (version 1.0), float32 [side,side].
+    public static func npy(_ map: [Float], side: Int) -> [UInt8] {
+        var header = "{'descr': '<f4', 'fortran_order': False, 'shape': (\(side), \(side)), }"
+        header += String(repeating: " ", count: (64 - (10 + header.utf8.count + 1) % 64) % 64) + "\n"
+        let count = UInt16(header.utf8.count)
+        return [0x93] + Array("NUMPY".utf8) + [1, 0, UInt8(count & 0xFF), UInt8(count >> 8)]
+            + Array(header.utf8)
+            + map.withUnsafeBytes { Array($0) }
+    }
+
+    /// A map as a grey PNG of 16 bits: 0 and 65535 are the ends of `range`.
+    public static func png16(_ map: [Float], side: Int, range: ClosedRange<Double>) throws -> [UInt8] {
+        try encodePNG(
+            gray: map.map { UInt16((65535 * position(Double($0), in: range)).rounded()) }, width: side)
+    }
+}
+
+extension OneClassModel {
+    /// The scale of its pictures: from an ordinary patch's score, with the threshold in the middle.
+    public var scale: ClosedRange<Double> {
+        let half = max(alarmScore - ordinaryScore, 1e-12)
+        return ordinaryScore...ordinaryScore + 2 * half
+    }
+}

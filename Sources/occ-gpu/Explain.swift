@@ -1,0 +1,61 @@
+import Foundation
+import OCCCommandLine
+import OneClass
+
+private enum ExplanationMethod: String, CaseIterable {
+    case integratedGradients = "integrated-gradients"
+    case gradCAM = "grad-cam"
+}
+
+let explainCommand = Command(
+    name: "explain",
+    summary: "Shows which pixels a score comes from, by its gradient through the detector and the network.",
+    usage: "--model FILE --out FOLDER IMAGE|FOLDER...",
+    examples: [
+        "occ-gpu explain --model runs/cats --out why photo.jpg",
+        "occ-gpu explain --model runs/cats --out why --method grad-cam --score classifier incoming/",
+    ],
+    options: [
+        Option("model", "FILE", "A model file, or the folder of its run."),
+        Option("out", "FOLDER", "Where the pictures go."),
+        Option("method", "NAME", "integrated-gradients (the default, from a black image) or grad-cam."),
+        Option("score", "NAME", "detector (the default), or classifier, end to end."),
+        Option("raw", nil, "Write each map as .npy (float32) too."),
+        Option("threads", "N", "CPU threads; 0, the default, for one a core."),
+    ]
+) { arguments in
+    guard let name = arguments["model"], let out = arguments["out"] else {
+        throw OCCError(.usage, "explain needs --model and --out")
+    }
+    guard !arguments.positionals.isEmpty else {
+        throw OCCError(.usage, "name image files or folders of them")
+    }
+    let method = try arguments.value("method", as: ExplanationMethod.self) ?? .integratedGradients
+    let model = try OneClassModel.load(modelPath(name), device: try RunOptions.device(arguments))
+    let explainer = try Explainer(
+        model, score: try arguments.value("score", as: Explainer.Score.self) ?? .detector)
+    let writer = try PictureFolder(out)
+    print("file,score,baseline_score,steps,completeness_error,scale_top,picture")
+    try forEachPortion(of: arguments.positionals, side: model.side, portion: 16) { images, paths in
+        for (index, path) in paths.enumerated() {
+            let image = images.image(index)
+            let why =
+                try method == .gradCAM
+                ? explainer.gradCAM(of: image) : explainer.integratedGradients(of: image)
+            // The brightest are the pixels that raise the score most; a few outliers may lie above.
+            let rising = why.map.filter { $0 > 0 }.sorted()
+            let top = rising.isEmpty ? 1 : Double(rising[min(rising.count - 1, rising.count * 995 / 1000)])
+            let picture = Overlay.picture(image, map: why.map, range: 0...top)
+            let file = try writer.write(picture.encodedPNG(), "\(method.rawValue).png", of: path)
+            if arguments.has("raw") {
+                try writer.write(Overlay.npy(why.map, side: why.side), "\(method.rawValue).npy", of: path)
+            }
+            func text<T>(_ value: T?) -> String { value.map { "\($0)" } ?? "" }
+            let numbers = [
+                text(why.score), text(why.baselineScore), text(why.steps), text(why.completenessError),
+                text(top),
+            ]
+            print(([ScoreFormat.quoted(path)] + numbers + [file]).joined(separator: ","))
+        }
+    }
+}

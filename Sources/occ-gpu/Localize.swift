@@ -1,0 +1,84 @@
+import Foundation
+import OCCCommandLine
+import OneClass
+
+let localizeCommand = Command(
+    name: "localize",
+    summary: "Shows where images are anomalous: an overlay for each, and the raw maps where wanted.",
+    usage: "--model FILE --out FOLDER [IMAGE|FOLDER...]",
+    examples: [
+        "occ-gpu localize --model runs/bottle --out pictures incoming/",
+        "occ-gpu localize --model runs/bottle --out pictures --raw    # the test images of its data set",
+    ],
+    options: [
+        Option("model", "FILE", "A model file, or the folder of its run."),
+        Option("out", "FOLDER", "Where the pictures go."),
+        Option(
+            "data", "PATH", "Without images: take the test images of another data set of the same layout."),
+        Option("raw", nil, "Write each map as .npy (float32) and 16-bit .png too."),
+        Option("threads", "N", "CPU threads; 0, the default, for one a core."),
+    ]
+) { arguments in
+    guard let name = arguments["model"], let out = arguments["out"] else {
+        throw OCCError(.usage, "localize needs --model and --out")
+    }
+    let model = try OneClassModel.load(modelPath(name), device: try RunOptions.device(arguments))
+    let writer = try PictureFolder(out)
+    say(
+        String(
+            format: "scale of the pictures: %g (an ordinary patch) to %g; the threshold %g is in the middle",
+            model.scale.lowerBound, model.scale.upperBound, model.alarmScore))
+    print("file,score,p_value,alarm,picture")
+    func write(_ images: ImageBatch, _ names: [String], _ masks: [[UInt8]?]) throws {
+        for (index, found) in try model.localize(images).enumerated() {
+            let image = images.image(index)
+            let picture = Overlay.picture(image, map: found.map, range: model.scale, mask: masks[index])
+            let path = try writer.write(picture.encodedPNG(), "overlay.png", of: names[index])
+            if arguments.has("raw") {
+                try writer.write(Overlay.npy(found.map, side: images.side), "npy", of: names[index])
+                try writer.write(
+                    Overlay.png16(found.map, side: images.side, range: model.scale), "map.png",
+                    of: names[index])
+            }
+            let line = ScoreFormat.csvFields(names[index], found.score, model.calibration)
+            print("\(line),\(path)")
+        }
+    }
+    guard arguments.positionals.isEmpty else {
+        return try forEachPortion(of: arguments.positionals, side: model.side, portion: 16) { images, paths in
+            try write(images, paths, paths.map { _ in nil })
+        }
+    }
+    let split = try testSplit(of: model, arguments)
+    for first in stride(from: 0, to: split.test.count, by: 16) {
+        let range = first..<min(first + 16, split.test.count)
+        let masks = range.map { split.testLabels[$0] == 1 ? split.testMasks[$0] : nil }
+        try write(split.test.subset(range), range.map { split.testNames[$0] }, masks)
+    }
+}
+
+/// A folder of pictures named after the images they are of.
+struct PictureFolder {
+    let path: String
+
+    init(_ path: String) throws {
+        self.path = path
+        do {
+            try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+        } catch {
+            throw OCCError(.cannotCreate, "\(path): cannot be created", remedy: "Choose another --out.")
+        }
+    }
+
+    /// Writes a file beside the others of the same image: the last three parts of its path make the name.
+    @discardableResult
+    func write(_ bytes: [UInt8], _ suffix: String, of image: String) throws -> String {
+        let parts = image.split(separator: "/").suffix(3).joined(separator: "-")
+        let stem =
+            ["png", "jpg", "jpeg"].contains((parts as NSString).pathExtension.lowercased())
+            ? (parts as NSString).deletingPathExtension : parts
+        let file = "\(path)/\(stem.replacing(" ", with: "_")).\(suffix)"
+        try AtomicFile.write(bytes, to: file)
+        return file
+    }
+}

@@ -1,0 +1,74 @@
+import Foundation
+import OCCData
+import OCCDetectors
+import OCCEngine
+import OneClass
+import TestSupport
+import Testing
+
+/// Gradients of scores through detector and network, and the explanations made of them.
+@Suite struct ExplanationTests {
+    private static func split() throws -> OneClassSplit {
+        var options = OneClassSplit.Options()
+        options.maxTrain = 120
+        return try OneClassSplit(ImageDataset.load("builtin:shapes"), normal: nil, options: options)
+    }
+
+    private static func model(_ detector: DetectorKind, patch: Int? = nil) throws -> OneClassModel {
+        var c = RunConfiguration()
+        (c.encoder, c.width, c.head, c.steps, c.batch) = (.resnet10, 0.125, [], 12, 8)
+        (c.schedule.peak, c.detector, c.patch, c.math) = (0.03, detector, patch, .strict)
+        c.augment = "hflip"
+        c.detectorOptions.ridge = 1e-3
+        return try OneClassModel.fit(try split(), configuration: c)
+    }
+
+    /// The slope along the gradient is its length: against a difference of scores.
+    @Test(arguments: DetectorKind.allCases) func gradientsAgreeWithDifferences(_ kind: DetectorKind) throws {
+        let model = try Self.model(kind), explainer = try Explainer(model)
+        let image = try Self.split().test.image(5), pixels = image.pixels.map { Float($0) / 255 }
+        let gradient = try explainer.scoresAndGradients(pixels, count: 1, model.detector).gradients
+        let length = gradient.reduce(0.0) { $0 + Double($1) * Double($1) }.squareRoot(), step = 4e-3
+        let moved = [1, -1].flatMap { sign in
+            zip(pixels, gradient).map { $0 + Float(sign * step / length) * $1 }
+        }
+        let scores = try explainer.scoresAndGradients(moved, count: 2, model.detector).scores
+        let difference = (scores[0] - scores[1]) / (2 * step)
+        #expect(abs(length - difference) <= 0.03 * length, "\(length) and \(difference)")
+    }
+
+    @Test func integratedGradientsSumToTheScore() throws {
+        let model = try Self.model(.kde), split = try Self.split()
+        for score in Explainer.Score.allCases {
+            let explainer = try Explainer(model, score: score)
+            for index in [0, 420] {
+                let why = try explainer.integratedGradients(of: split.test.image(index))
+                let total = why.map.reduce(0.0) { $0 + Double($1) }
+                let difference = why.score - (try #require(why.baselineScore))
+                #expect(try #require(why.completenessError) <= 0.01)
+                #expect(abs(total - difference) <= 0.011 * abs(difference))
+            }
+        }
+    }
+
+    @Test func gradCAMIsAMapOfTheImage() throws {
+        let model = try Self.model(.gaussian), image = try Self.split().test.image(310)
+        for score in Explainer.Score.allCases {
+            let why = try Explainer(model, score: score).gradCAM(of: image)
+            #expect(why.map.count == 32 * 32 && why.map.allSatisfy { $0 >= 0 && $0.isFinite })
+            #expect(why.map.contains { $0 > 0 })
+        }
+        let score = try model.score(ImageBatch(side: 32, pixels: image.pixels))[0]
+        #expect(abs(try Explainer(model).gradCAM(of: image).score - score) <= 1e-4 * abs(score))
+    }
+
+    /// A model of patches: the highest-scoring patch is explained, the rest is zero.
+    @Test func patchesAreExplainedWhereTheyAre() throws {
+        let model = try Self.model(.gaussian, patch: 16), image = try Self.split().test.image(310)
+        let why = try Explainer(model).integratedGradients(of: image)
+        let score = try model.score(ImageBatch(side: 32, pixels: image.pixels))[0]
+        #expect(abs(why.score - score) <= 1e-4 * abs(score))
+        let rows = Set(why.map.indices.filter { why.map[$0] != 0 }.map { $0 / 32 })
+        #expect(rows.max()! - rows.min()! < 16)
+    }
+}

@@ -1,0 +1,186 @@
+import Foundation
+import OCCData
+import OCCDetectors
+import OCCEngine
+import OneClass
+import TestSupport
+import Testing
+
+/// Models of patches: what they learn from, how they see an image, how they are kept.
+@Suite struct LocalizationTests {
+    private static func surface() throws -> OneClassSplit {
+        var options = OneClassSplit.Options()
+        (options.maxTrain, options.maxTest) = (60, 60)
+        return try OneClassSplit(
+            ImageDataset.load("builtin:surface", imageSize: 64), normal: nil, options: options)
+    }
+
+    private static func configuration() -> RunConfiguration {
+        var c = RunConfiguration()
+        c.data = "builtin:surface"
+        (c.method, c.encoder, c.width, c.head) = (.cutpaste3Way, .resnet10, 0.25, [])
+        (c.patch, c.stride, c.imageSize) = (32, 8, 64)
+        (c.steps, c.batch, c.detector) = (6, 8, .gaussian)
+        c.detectorOptions.shrinkage = 0.1
+        return c
+    }
+
+    private static func model(_ change: (inout RunConfiguration) -> Void = { _ in }) throws -> OneClassModel {
+        var c = configuration()
+        change(&c)
+        return try OneClassModel.fit(try surface(), configuration: c)
+    }
+
+    @Test func gridCoversTheImage() {
+        for (side, patch, stride) in [(64, 32, 8), (64, 32, 7), (32, 32, 4), (128, 16, 16), (65, 32, 32)] {
+            let grid = PatchGrid(side: side, patch: patch, stride: stride)
+            let covered = Set(grid.positions.flatMap { $0..<$0 + patch })
+            #expect(covered == Set(0..<side))
+            #expect(Set(grid.positions).count == grid.positions.count)
+        }
+    }
+
+    @Test func mapsKeepTheScale() {
+        let grid = PatchGrid(side: 48, patch: 16, stride: 5)
+        let flat = grid.map([Double](repeating: 2.5, count: grid.count)[...])
+        #expect(flat.allSatisfy { abs($0 - 2.5) < 1e-5 })
+        var scores = [Double](repeating: 0, count: grid.count)
+        let cell = 3 * grid.positions.count + 4
+        scores[cell] = 1
+        let map = grid.map(scores[...])
+        // Highest at the patch's centre, zero outside of it.
+        let peak = map.indices.max { map[$0] < map[$1] }!
+        #expect(
+            abs(peak / 48 - (grid.positions[3] + 8)) <= 1 && abs(peak % 48 - (grid.positions[4] + 8)) <= 1)
+        for index in map.indices {
+            let inside =
+                (grid.positions[3]..<grid.positions[3] + 16).contains(index / 48)
+                && (grid.positions[4]..<grid.positions[4] + 16).contains(index % 48)
+            #expect(inside || map[index] == 0)
+        }
+    }
+
+    /// Dense inference against cutting every patch out and embedding it as an image of its own.
+    @Test func denseInferenceEqualsPatchByPatch() throws {
+        let model = try Self.model(), images = try Self.surface().test.subset(0..<5)
+        let grid = try #require(model.grid)
+        let dense = try model.features(of: images)
+        var whole = model.configuration
+        (whole.patch, whole.stride, whole.imageSize) = (nil, nil, nil)
+        var cut = ImageBatch(side: 32)
+        for index in 0..<images.count {
+            for top in grid.positions {
+                for left in grid.positions {
+                    let rows = (top..<top + 32).flatMap { row in
+                        let start = (row * 64 + left) * 3
+                        return Array(Array(images[index])[start..<start + 96])
+                    }
+                    cut = ImageBatch(side: 32, pixels: cut.pixels + rows)
+                }
+            }
+        }
+        let trainer = try Trainer(configuration: whole, images: cut, device: .cpu())
+        let weights = Dictionary(uniqueKeysWithValues: try model.exportWeights().map { ($0.name, $0) })
+        try trainer.program.importWeights { weights[$0] }
+        let single = try trainer.features(of: cut)
+        #expect(single.rows == dense.rows)
+        for (a, b) in zip(dense.values, single.values) { #expect(abs(a - b) <= 1e-5 * max(1, abs(b))) }
+    }
+
+    @Test func savedModelsLocaliseAlike() throws {
+        for locations in RunConfiguration.Locations.allCases {
+            let model = try Self.model { $0.locations = locations }
+            let folder = try TemporaryFolder(), images = try Self.surface().test.subset([0, 30, 50])
+            try model.save(folder.file("model.safetensors"))
+            let loaded = try OneClassModel.load(folder.file("model.safetensors"))
+            let before = try model.localize(images), after = try loaded.localize(images)
+            #expect(before.map(\.map) == after.map(\.map) && before.map(\.score) == after.map(\.score))
+            #expect(try loaded.score(images) == after.map(\.score))
+            #expect(loaded.scale == model.scale)
+        }
+    }
+
+    /// The patches and what is pasted differ from step to step and follow from the seed.
+    @Test(arguments: [
+        RunConfiguration.MethodKind.cutpaste, .cutpasteScar, .cutpaste3Way, .rotation, .contrastive,
+    ])
+    func patchTrainingFollowsTheSeed(_ method: RunConfiguration.MethodKind) throws {
+        func run(_ seed: UInt64) throws -> [Double] {
+            var c = Self.configuration()
+            (c.method, c.seed, c.head) = (method, seed, [16])
+            let trainer = try Trainer(configuration: c, images: try Self.surface().train, device: .cpu())
+            var losses: [Double] = []
+            _ = try trainer.run(recordEvery: 1) { losses.append($0.loss) }
+            return losses
+        }
+        let first = try run(1)
+        #expect(first == (try run(1)))
+        #expect(first != (try run(2)))
+        #expect(Set(first).count == first.count)
+    }
+
+    @Test func evaluationHasPixelMetrics() throws {
+        let evaluation = try Evaluation(try Self.model(), on: try Self.surface(), rawPixels: true)
+        let pixel = try #require(evaluation.pixelAUROC), pro = try #require(evaluation.aupro)
+        #expect((0...1).contains(pixel) && (0...1).contains(pro))
+        #expect(evaluation.rawPixelPixelAUROC != nil)
+        #expect(try evaluation.json().contains("\"pixelAUROC\""))
+    }
+
+    @Test func wrongSettingsAreNamed() throws {
+        func message(_ change: (inout RunConfiguration) -> Void) -> String? {
+            var c = Self.configuration()
+            change(&c)
+            do {
+                try c.validate()
+                _ = try c.grid(side: 64)
+                return nil
+            } catch { return "\(error)" }
+        }
+        #expect(message { _ in } == nil)
+        #expect(message { $0.patch = 33 }?.contains("patch 33") == true)
+        #expect(message { $0.patch = 128 }?.contains("128 pixels in images of 64") == true)
+        #expect(message { $0.stride = 40 }?.contains("stride 40") == true)
+        #expect(
+            message { ($0.patch, $0.stride, $0.locations) = (nil, nil, .each) }?.contains("location") == true)
+        #expect(message { ($0.detector, $0.locations) = (.svdd, .each) }?.contains("location") == true)
+        let whole = try OneClassModel.fit(
+            OneClassSplit(ImageDataset.load("builtin:shapes"), normal: nil),
+            configuration: {
+                var c = RunConfiguration()
+                (c.encoder, c.width, c.head, c.steps, c.batch) = (.resnet10, 0.125, [], 1, 4)
+                return c
+            }())
+        #expect(throws: OCCError.self) { try whole.localize(ImageBatch(side: 32)) }
+    }
+
+    // MARK: Pictures
+
+    @Test func colorsRiseEvenlyInLightness() {
+        let luma = ColorMap.colors.map {
+            0.2126 * Double($0.x) + 0.7152 * Double($0.y) + 0.0722 * Double($0.z)
+        }
+        #expect(zip(luma, luma.dropFirst()).allSatisfy { $1 >= $0 - 1 })
+        #expect(luma[0] < 40 && luma[255] > 220)
+        #expect(ColorMap[-1] == ColorMap.colors[0] && ColorMap[2] == ColorMap.colors[255])
+    }
+
+    @Test func mapsAsFiles() throws {
+        let map: [Float] = [0, 0.25, 0.5, 2]
+        let npy = Overlay.npy(map, side: 2)
+        #expect(npy.starts(with: [0x93, 0x4E, 0x55, 0x4D, 0x50, 0x59, 1, 0]))
+        let header = Int(npy[8]) + Int(npy[9]) << 8
+        #expect((10 + header) % 64 == 0 && npy.count == 10 + header + 16)
+        #expect(npy.suffix(16).elementsEqual(map.withUnsafeBytes { Array($0) }))
+        let png = try Overlay.png16(map, side: 2, range: 0...1)
+        // Decoding scales 16 bits to 8.
+        #expect(
+            try RGBImage(bytes: png, name: "map").pixels.enumerated().filter { $0.offset % 3 == 0 }.map(
+                \.element)
+                == [0, 64, 128, 255])
+        let picture = Overlay.picture(
+            RGBImage(width: 2, height: 2, pixels: [UInt8](repeating: 100, count: 12)), map: map, range: 0...1,
+            mask: [0, 0, 0, 1])
+        #expect(picture.height == 256 && picture.width == 2 * 256 + 32)
+    }
+}
