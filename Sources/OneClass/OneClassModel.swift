@@ -107,9 +107,13 @@ public final class OneClassModel {
                 remedy: "Train with --patch 32 (or 64), or use explain.")
         }
         let scores = try windowScores(of: images)
+        let origin = ordinaryScore, unit = max(alarmScore - ordinaryScore, 1e-12)
         return parallelMap(images.count) { image in
             let own = scores[image * grid.count..<(image + 1) * grid.count]
-            return Localized(score: own.max()!, map: grid.map(own))
+            // Above the threshold, means are of logarithms, as it were: a patch far above it does not
+            // drown the other patches that cover a pixel.
+            let map = grid.map(own.map { asinh(($0 - origin) / unit) }[...])
+            return Localized(score: own.max()!, map: map.map { Float(origin + unit * sinh(Double($0))) })
         }
     }
 
