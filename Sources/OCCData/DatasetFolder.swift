@@ -132,7 +132,8 @@ struct DatasetFolder {
                 throw OCCError(
                     .badData, "\(path): no data set is recognised here",
                     remedy:
-                        "Expected: IDX or CIFAR files, train/CLASS/*.png and test/CLASS/*.png, or images directly."
+                        "Expected: IDX or CIFAR files, train/CLASS/*.png and test/CLASS/*.png, or images directly. "
+                        + "A folder of several such folders is for protocol."
                 )
             }
             dataset = ImageDataset(
@@ -156,21 +157,34 @@ struct DatasetFolder {
                 name: name, kind: .oneVersusRest, classNames: trainClasses,
                 train: try gather(trainFolder, trainClasses), test: try gather(testFolder, trainClasses))
         }
-        let total = dataset.train.labels.count + dataset.test.labels.count + skipped.count
-        let allowed = Int(maxUnreadable * Double(total))
-        guard skipped.count <= allowed else {
-            let list = skipped.prefix(20).map { "\n  \($0.reason)" }.joined()
-            throw OCCError(
-                .badData,
-                "\(path): \(skipped.count) of \(total) image files cannot be read (allowed: \(allowed))\(list)",
-                remedy: "Replace or remove them, or raise --max-unreadable.")
-        }
+        try refuse(
+            skipped, of: dataset.train.labels.count + dataset.test.labels.count + skipped.count, maxUnreadable
+        )
         guard !dataset.train.labels.isEmpty else {
             throw OCCError(.badData, "\(path): no training images", remedy: "Put PNG or JPEG files there.")
         }
         var result = dataset
         result.skipped = skipped
         return result
+    }
+
+    /// - Throws: `OCCError(.badData)` when more files than the stated share cannot be read.
+    func refuse(_ skipped: [SkippedFile], of total: Int, _ maxUnreadable: Double) throws {
+        let allowed = Int(maxUnreadable * Double(total))
+        guard skipped.count > allowed else { return }
+        let list = skipped.prefix(20).map { "\n  \($0.reason)" }.joined()
+        throw OCCError(
+            .badData,
+            "\(path): \(skipped.count) of \(total) image files cannot be read (allowed: \(allowed))\(list)",
+            remedy: "Replace or remove them, or raise --max-unreadable.")
+    }
+
+    /// The categories of a folder that holds several data sets of normal and defective images, such as all of MVTec
+    /// AD: its subfolders with a `train` folder of their own.
+    var categories: [String] {
+        let names = subfolders(of: path)
+        guard !names.contains("train") else { return [] }
+        return names.filter { !subfolders(of: "\(path)/\($0)/train").isEmpty }
     }
 
     /// MVTec AD's masks: ground_truth/DEFECT/STEM_mask.png.
@@ -214,11 +228,15 @@ public func expandImagePaths(_ paths: [String]) throws -> [String] {
 }
 
 /// Decodes and resizes files on all threads: the pixels of each, or why not, in the order of `paths`.
-public func loadImages(_ paths: [String], side: Int) -> [Result<[UInt8], OCCError>] {
+///
+/// - Parameter prepare: what is done to each before it is resized.
+public func loadImages(
+    _ paths: [String], side: Int, _ prepare: @Sendable (RGBImage) -> RGBImage = { $0 }
+) -> [Result<[UInt8], OCCError>] {
     parallelMap(paths.count) { index in
         do {
-            return .success(
-                try RGBImage(bytes: try readFile(paths[index]), name: paths[index]).resized(to: side).pixels)
+            let image = try RGBImage(bytes: try readFile(paths[index]), name: paths[index])
+            return .success(prepare(image).resized(to: side).pixels)
         } catch let error as OCCError {
             return .failure(error)
         } catch {

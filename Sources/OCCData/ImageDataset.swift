@@ -90,7 +90,7 @@ public struct ImageDataset: Sendable {
     ///
     /// - Parameters:
     ///   - location: `builtin:shapes`, or a folder: MNIST's or Fashion-MNIST's IDX files (.gz or not), CIFAR-10's or
-    ///     CIFAR-100's binary files, `train/CLASS/*` and `test/CLASS/*` with PNG or JPEG images (where `train/good` is all
+    ///     CIFAR-100's binary files, CelebA, Cat-vs-Dog, `train/CLASS/*` and `test/CLASS/*` with PNG or JPEG images (where `train/good` is all
     ///     there is to train on, every other class of `test` is a defect), or images directly.
     ///   - imageSize: 32, 64, 128 or 256; nil for the data set's own (folders of images: 64).
     ///   - maxUnreadable: the share of image files that may be unreadable; they are skipped and listed.
@@ -113,7 +113,16 @@ public struct ImageDataset: Sendable {
             }
             return dataset
         }
-        return try folder.images(side: imageSize ?? 64, maxUnreadable: maxUnreadable)
+        let side = imageSize ?? 64
+        return try folder.celebA(side: side, maxUnreadable: maxUnreadable)
+            ?? folder.catsAndDogs(side: side, maxUnreadable: maxUnreadable)
+            ?? folder.images(side: side, maxUnreadable: maxUnreadable)
+    }
+
+    /// The data sets that a folder holds, a subfolder each, such as all categories of MVTec AD; empty for a folder
+    /// that is a data set itself.
+    public static func categories(_ location: String) throws -> [String] {
+        location == "builtin" || location.hasPrefix("builtin:") ? [] : try DatasetFolder(location).categories
     }
 
     /// Counts a class, size and skipped files, a line each.

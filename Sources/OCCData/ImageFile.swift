@@ -42,6 +42,36 @@ public struct RGBImage: Sendable, Equatable {
         }
     }
 
+    /// A part of the image.
+    public func cropped(top: Int, left: Int, height: Int, width: Int) -> RGBImage {
+        precondition(top >= 0 && left >= 0 && top + height <= self.height && left + width <= self.width)
+        let rows = (top..<top + height).map { row in
+            pixels[(row * self.width + left) * 3..<(row * self.width + left + width) * 3]
+        }
+        return RGBImage(width: width, height: height, pixels: Array(rows.joined()))
+    }
+
+    /// The largest square about the middle.
+    public var centralSquare: RGBImage {
+        let side = min(width, height)
+        return cropped(top: (height - side) / 2, left: (width - side) / 2, height: side, width: side)
+    }
+
+    /// A small image with each pixel repeated, until it is at least `side` wide.
+    public func enlarged(to side: Int) -> RGBImage {
+        let zoom = (side + width - 1) / width
+        guard zoom > 1 else { return self }
+        var result: [UInt8] = []
+        result.reserveCapacity(pixels.count * zoom * zoom)
+        for row in 0..<height * zoom {
+            for column in 0..<width * zoom {
+                let at = (row / zoom * width + column / zoom) * 3
+                result += pixels[at..<at + 3]
+            }
+        }
+        return RGBImage(width: width * zoom, height: height * zoom, pixels: result)
+    }
+
     /// The image stretched to side x side pixels: a triangle filter whose support grows with the reduction,
     /// so that nothing aliases; enlarging is bilinear.
     public func resized(to side: Int) -> RGBImage {

@@ -3,6 +3,23 @@ import OCCData
 import OCCDetectors
 import OCCEngine
 
+/// The scores of a test set, and its maps where the model localises.
+public struct ScoredTest: Sendable {
+    public let scores: [Double]
+    public let maps: [[Float]]?
+
+    public init(_ model: OneClassModel, on split: OneClassSplit) throws {
+        guard split.test.count > 0 else {
+            throw OCCError(
+                .badData, "there are no test images", remedy: "Give the data set a test folder, or use score."
+            )
+        }
+        let localized = try model.grid.map { _ in try model.localize(split.test) }
+        scores = try localized?.map(\.score) ?? model.score(split.test)
+        maps = localized?.map(\.map)
+    }
+}
+
 /// How a model does on a test set.
 public struct Evaluation: Codable, Sendable {
     public let normalClass: String
@@ -26,16 +43,14 @@ public struct Evaluation: Codable, Sendable {
     public let pixelAUROC: Double?, aupro: Double?, rawPixelPixelAUROC: Double?
     public let pixelBestF1: Double?, pixelBestF1Threshold: Double?
 
-    /// - Parameter rawPixels: fits the detector on pixels too.
-    public init(_ model: OneClassModel, on split: OneClassSplit, rawPixels: Bool = false) throws {
-        guard split.test.count > 0 else {
-            throw OCCError(
-                .badData, "there are no test images", remedy: "Give the data set a test folder, or use score."
-            )
-        }
-        let labels = split.testLabels
-        let localized = try model.grid.map { _ in try model.localize(split.test) }
-        let scores = try localized?.map(\.score) ?? model.score(split.test)
+    /// - Parameters:
+    ///   - scored: the test set's scores, where they are known already.
+    ///   - rawPixels: fits the detector on pixels too.
+    public init(
+        _ model: OneClassModel, on split: OneClassSplit, scored: ScoredTest? = nil, rawPixels: Bool = false
+    ) throws {
+        let scored = try scored ?? ScoredTest(model, on: split)
+        let labels = split.testLabels, scores = scored.scores
         let metrics = try RankingMetrics(scores: scores, labels: labels)
         normalClass = model.normalClass
         normals = metrics.negatives
@@ -74,7 +89,7 @@ public struct Evaluation: Codable, Sendable {
                 maps: masked.map(map), masks: masked.map { split.testMasks[$0]! }, width: split.test.side)
         }
         let isMasked = masked.contains { split.testLabels[$0] == 1 }
-        let found = try isMasked ? localized.map { all in try localization { all[$0].map } } : nil
+        let found = try isMasked ? scored.maps.map { all in try localization { all[$0] } } : nil
         pixelAUROC = found?.auroc
         aupro = found?.aupro
         pixelBestF1 = found?.bestF1

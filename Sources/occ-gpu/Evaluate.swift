@@ -1,3 +1,4 @@
+import Foundation
 import OCCCommandLine
 import OneClass
 
@@ -5,10 +6,14 @@ let evaluateCommand = Command(
     name: "evaluate",
     summary: "Evaluates a trained run on the test images of its data set.",
     usage: "FOLDER|MODEL [--data PATH]",
-    examples: ["occ-gpu evaluate runs/shapes", "occ-gpu evaluate runs/sandal/model.safetensors --json"],
+    examples: [
+        "occ-gpu evaluate runs/shapes", "occ-gpu evaluate runs/shapes --report report.html",
+        "occ-gpu evaluate runs/sandal/model.safetensors --json",
+    ],
     options: [
         Option("data", "PATH", "Another data set of the same layout."),
         Option("raw-pixels", nil, "Fit the detector on raw pixels too, for comparison."),
+        Option("report", "FILE", "Write a report: one HTML file with curves, tables and pictures."),
         Option("threads", "N", "CPU threads; 0, the default, for one a core."),
         Option("json", nil, "Print JSON."),
     ]
@@ -19,7 +24,16 @@ let evaluateCommand = Command(
     let model = try OneClassModel.load(
         modelPath(arguments.positionals[0]), device: try RunOptions.device(arguments))
     let split = try testSplit(of: model, arguments)
-    let evaluation = try Evaluation(model, on: split, rawPixels: arguments.has("raw-pixels"))
+    let scored = try ScoredTest(model, on: split)
+    let evaluation = try Evaluation(
+        model, on: split, scored: scored, rawPixels: arguments.has("raw-pixels"))
+    if let path = arguments["report"] {
+        let file = modelPath(arguments.positionals[0])
+        let page = try Report(model, split, scored, evaluation).html(
+            modelPath: file, metricsPath: (file as NSString).deletingLastPathComponent + "/metrics.jsonl")
+        try AtomicFile.write(Array(page.utf8), to: path)
+        say("wrote \(path)")
+    }
     print(arguments.has("json") ? try evaluation.json() : evaluation.summary)
 }
 

@@ -4,15 +4,18 @@ import OneClass
 
 let protocolCommand = Command(
     name: "protocol",
-    summary: "Trains with every class as the normal one, under several seeds, and prints the paper's table.",
+    summary:
+        "Trains with every class as the normal one, or on every category, under several seeds; prints one table.",
     usage: "--data PATH --out FOLDER [the options of train]",
     examples: [
         "occ-gpu protocol --data fashion-mnist --width 0.25 --steps 300 --out runs/fashion",
+        "occ-gpu protocol --data mvtec_anomaly_detection --image-size 256 --method cutpaste-3way --patch 64 --stride 16"
+            + " --detector gaussian --locations each --width 0.25 --steps 700 --out runs/mvtec",
         "occ-gpu protocol --data cifar-10 --classes 0,cat --seeds 5 --detectors kde,gaussian --out runs/cifar",
     ],
     options: [
         Option("out", "FOLDER", "Where the runs are kept, a folder each; the same command again continues."),
-        Option("classes", "LIST", "Classes by index or name, such as 0,1,dog (all)."),
+        Option("classes", "LIST", "Classes by index or name, or categories by name, such as 0,1,dog (all)."),
         Option("seeds", "N", "Seeds 1 to N (1)."),
         Option("detectors", "LIST", "Detectors to compare on the same features (ocsvm-rbf,kde)."),
         Option("checkpoint-seconds", "S", "Seconds between checkpoints (60)."),
@@ -30,16 +33,31 @@ let protocolCommand = Command(
     let seeds = try arguments.value("seeds", as: Int.self) ?? 1
     guard (1...1000).contains(seeds) else { throw OCCError(.usage, "--seeds \(seeds) is outside 1...1000") }
     let detectors = try arguments.list("detectors", of: DetectorKind.self) ?? [.ocsvmRBF, .kde]
-    let dataset = try configuration.dataset()
-    let classes = try arguments["classes"].map {
-        try $0.split(separator: ",").map { try dataset.classIndex(String($0)) }
-    }
     let device = try RunOptions.device(arguments)
     StopSignals.install()
-    say(dataset.summary)
-    var run = ProtocolRun(
-        dataset: dataset, configuration: configuration, detectors: detectors, classes: classes,
-        seeds: (1...UInt64(seeds)).map { $0 }, folder: out)
+    let list = (1...UInt64(seeds)).map { $0 }, categories = try ImageDataset.categories(configuration.data)
+    var run: ProtocolRun
+    if categories.isEmpty {
+        let dataset = try configuration.dataset()
+        let classes = try arguments["classes"].map {
+            try $0.split(separator: ",").map { try dataset.classIndex(String($0)) }
+        }
+        say(dataset.summary)
+        run = ProtocolRun(
+            dataset: dataset, configuration: configuration, detectors: detectors, classes: classes,
+            seeds: list,
+            folder: out)
+    } else {
+        let wanted = arguments["classes"].map { $0.split(separator: ",").map(String.init) }
+        if let unknown = wanted?.first(where: { !categories.contains($0) }) {
+            throw OCCError(
+                .usage, "\(configuration.data) has no category '\(unknown)'",
+                remedy: "Its categories are: \(categories.joined(separator: ", ")).")
+        }
+        run = ProtocolRun(
+            categories: wanted ?? categories, configuration: configuration, detectors: detectors, seeds: list,
+            folder: out)
+    }
     if let seconds = try arguments.value("checkpoint-seconds", as: Double.self) {
         run.checkpointInterval = seconds
     }

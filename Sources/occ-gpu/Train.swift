@@ -4,11 +4,14 @@ import OneClass
 
 let trainCommand = Command(
     name: "train",
-    summary: "Learns an encoder from normal images, fits a detector and a threshold, writes one model file.",
+    summary:
+        "Learns an encoder from normal images, fits a detector and a threshold; writes a model and a report.",
     usage: "[--data PATH] [--normal CLASS] --out FOLDER",
     examples: [
         "occ-gpu train --out runs/shapes --steps 300 --width 0.25",
         "occ-gpu train --data fashion-mnist --normal Sandal --method rotation --width 0.25 --steps 2000 --out runs/sandal",
+        "occ-gpu train --data mvtec/bottle --image-size 256 --method cutpaste-3way --patch 64 --stride 16 --locations each"
+            + " --detector gaussian --width 0.25 --steps 700 --out runs/bottle",
         "occ-gpu train --config runs/sandal/config.json --seed 2 --out runs/sandal-2",
     ],
     options: [Option("out", "FOLDER", "Where the run is kept.")] + RunOptions.options + [
@@ -66,7 +69,12 @@ let trainCommand = Command(
     }
     say("wrote \(directory.model)")
     guard split.test.count > 0 else { return }
-    let evaluation = try Evaluation(model, on: split, rawPixels: true)
+    let scored = try ScoredTest(model, on: split)
+    let evaluation = try Evaluation(model, on: split, scored: scored, rawPixels: true)
+    let page = try Report(model, split, scored, evaluation).html(
+        modelPath: directory.model, metricsPath: directory.metrics)
+    try AtomicFile.write(Array(page.utf8), to: directory.report)
+    say("wrote \(directory.report)")
     print(arguments.has("json") ? try evaluation.json() : evaluation.summary)
 }
 

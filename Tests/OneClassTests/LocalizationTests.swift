@@ -154,6 +154,58 @@ import Testing
         #expect(throws: OCCError.self) { try whole.localize(ImageBatch(side: 32)) }
     }
 
+    /// All categories of a collection in one table, with and without masks.
+    @Test func protocolsRunOverCategories() throws {
+        let folder = try TemporaryFolder(), surface = try ImageDataset.load("builtin:surface", imageSize: 64)
+        for (category, shift) in [("cloth", 0), ("felt", 3)] {
+            for index in 0..<6 {
+                let train = surface.train.images.image(index + shift),
+                    bad = surface.test.images.image(60 + 20 * index % 100)
+                try folder.write(train.encodedPNG(), to: "data/\(category)/train/good/\(index).png")
+                try folder.write(
+                    surface.test.images.image(index).encodedPNG(),
+                    to: "data/\(category)/test/good/\(index).png")
+                try folder.write(bad.encodedPNG(), to: "data/\(category)/test/bad/\(index).png")
+                guard category == "cloth" else { continue }
+                let mask = surface.test.masks[60 + 20 * index % 100]!.flatMap {
+                    [UInt8](repeating: 255 * $0, count: 3)
+                }
+                try folder.write(
+                    RGBImage(width: 64, height: 64, pixels: mask).encodedPNG(),
+                    to: "data/cloth/ground_truth/bad/\(index)_mask.png")
+            }
+        }
+        var c = Self.configuration()
+        (c.data, c.steps, c.holdOut) = (folder.file("data"), 1, 0.2)
+        let run = ProtocolRun(
+            categories: try ImageDataset.categories(c.data), configuration: c, detectors: [.kde], seeds: [1],
+            folder: folder.file("runs"))
+        let table = try run.run(device: .cpu())
+        #expect(table.rows.map(\.name) == ["cloth", "felt"])
+        #expect(table.columns == ["image AUROC", "pixel AUROC", "AUPRO"])
+        #expect(table.rows[0].cells.count == 3 && table.rows[1].cells.keys.sorted() == ["image AUROC"])
+        #expect(table.mean.cells["pixel AUROC"] == table.rows[0].cells["pixel AUROC"])
+        #expect(try run.run(device: .cpu()).json() == table.json())
+    }
+
+    /// One file that asks for nothing else, with a text for each picture.
+    @Test func reportsStandAlone() throws {
+        let folder = try TemporaryFolder(), model = try Self.model(), split = try Self.surface()
+        try model.save(folder.file("model.safetensors"))
+        try folder.write(
+            Array("{\"step\": 1, \"loss\": 2}\n{\"step\": 2, \"loss\": 1}\n".utf8), to: "metrics.jsonl")
+        let scored = try ScoredTest(model, on: split)
+        let evaluation = try Evaluation(model, on: split, scored: scored)
+        let page = try Report(model, split, scored, evaluation).html(
+            modelPath: folder.file("model.safetensors"), metricsPath: folder.file("metrics.jsonl"))
+        #expect(!page.contains("http") && !page.contains("<script") && !page.contains(">nan") && !page.contains(",nan"))
+        let pictures = page.components(separatedBy: "<img ").count - 1
+        #expect(pictures == 18 && page.components(separatedBy: "<img alt=\"Image").count - 1 == pictures)
+        #expect(page.contains(sha256(try readFile(folder.file("model.safetensors")))))
+        #expect(page.components(separatedBy: "<svg role=\"img\"").count - 1 == 4)
+        for name in Set(split.testClasses) { #expect(page.contains(name)) }
+    }
+
     // MARK: Pictures
 
     @Test func colorsRiseEvenlyInLightness() {

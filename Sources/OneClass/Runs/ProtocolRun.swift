@@ -3,47 +3,88 @@ import OCCData
 import OCCDetectors
 import OCCEngine
 
-/// The papers' protocol: every class of a data set in turn as the normal one, under several seeds, several
-/// detectors on the same features; all in one process, each run in a folder of its own, so that a stopped
-/// protocol continues.
+/// The papers' protocol: every class of a data set in turn as the normal one, or every category of a collection of
+/// data sets, under several seeds; all in one process, each run in a folder of its own, so that a stopped protocol
+/// continues. Models of whole images are judged by several detectors on the same features, models of patches by
+/// their scores and maps.
 public struct ProtocolRun {
     /// One run's result.
     public struct Result: Codable, Sendable, Equatable {
-        public let normalClass: String
+        public let name: String
         public let seed: UInt64
-        /// AUROC by detector name.
-        public let auroc: [String: Double]
+        /// By column of the table: AUROC by detector, or image AUROC, pixel AUROC and AUPRO.
+        public let values: [String: Double]
         public let configuration: RunConfiguration
     }
 
-    public let dataset: ImageDataset
-    /// What all runs share; `normal` and `seed` are set for each.
+    /// What is normal in a row of the table.
+    public struct Task: Sendable {
+        public let name: String
+        /// Of its runs' folders.
+        let folder: String
+        let configuration: RunConfiguration
+    }
+
+    public let tasks: [Task]
+    /// What all runs share.
     public let configuration: RunConfiguration
-    public let detectors: [DetectorKind]
-    public let classes: [Int]
+    /// The table's columns.
+    public let columns: [String]
+    private let detectors: [DetectorKind]
     public let seeds: [UInt64]
     /// The folder that holds a folder for each run.
     public let folder: String
     public var checkpointInterval = 60.0
+    private let load: (RunConfiguration) throws -> ImageDataset
 
+    private static let patchColumns = ["image AUROC", "pixel AUROC", "AUPRO"]
+
+    private init(
+        _ tasks: [Task], _ configuration: RunConfiguration, _ detectors: [DetectorKind], _ seeds: [UInt64],
+        _ folder: String, _ load: @escaping (RunConfiguration) throws -> ImageDataset
+    ) {
+        self.tasks = tasks
+        self.configuration = configuration
+        self.detectors = detectors
+        columns = configuration.patch == nil ? detectors.map(\.rawValue) : Self.patchColumns
+        self.seeds = seeds
+        self.folder = folder
+        self.load = load
+    }
+
+    /// Each class of a data set.
+    ///
     /// - Parameter classes: indices; nil for all.
     public init(
         dataset: ImageDataset, configuration: RunConfiguration, detectors: [DetectorKind], classes: [Int]?,
-        seeds: [UInt64],
+        seeds: [UInt64], folder: String
+    ) {
+        let classes = classes ?? Array(dataset.kind == .oneVersusRest ? 0..<dataset.classNames.count : 0..<1)
+        let tasks = classes.map { label in
+            var own = configuration
+            own.normal = dataset.classNames[label]
+            return Task(name: dataset.classNames[label], folder: "class-\(label)", configuration: own)
+        }
+        self.init(tasks, configuration, detectors, seeds, folder) { _ in dataset }
+    }
+
+    /// Each category of a collection; a data set is in memory while its runs last.
+    public init(
+        categories: [String], configuration: RunConfiguration, detectors: [DetectorKind], seeds: [UInt64],
         folder: String
     ) {
-        self.dataset = dataset
-        self.configuration = configuration
-        self.detectors = detectors
-        self.classes = classes ?? Array(dataset.kind == .oneVersusRest ? 0..<dataset.classNames.count : 0..<1)
-        self.seeds = seeds
-        self.folder = folder
+        let tasks = categories.map { name in
+            var own = configuration
+            own.data = "\(configuration.data)/\(name)"
+            return Task(name: name, folder: name, configuration: own)
+        }
+        self.init(tasks, configuration, detectors, seeds, folder) { try $0.dataset() }
     }
 
     /// Runs what has no result yet.
     ///
     /// - Parameters:
-    ///   - started: told of each run before it begins: its number, the count, its class and seed.
+    ///   - started: told of each run before it begins: its number, the count, its name and seed.
     ///   - record: told how the training goes.
     /// - Throws: `OCCError(.preempted)` after a save, when `StopSignals` asked to stop.
     public func run(
@@ -51,36 +92,49 @@ public struct ProtocolRun {
         notice: (String) -> Void = { _ in }, record: (StepRecord) -> Void = { _ in }
     ) throws -> ProtocolTable {
         var results: [Result] = []
-        for (index, (label, seed)) in classes.flatMap({ label in seeds.map { (label, $0) } }).enumerated() {
-            var configuration = configuration
-            configuration.normal = dataset.classNames[label]
-            configuration.seed = seed
-            let path = "\(folder)/class-\(label)-seed-\(seed)"
-            let directory = try RunDirectory(path)
-            if let known = try result(at: "\(path)/result.json", of: configuration) {
-                results.append(known)
-                continue
+        for (place, task) in tasks.enumerated() {
+            var dataset: ImageDataset?
+            for (turn, seed) in seeds.enumerated() {
+                var configuration = task.configuration
+                configuration.seed = seed
+                let path = "\(folder)/\(task.folder)-seed-\(seed)"
+                let directory = try RunDirectory(path)
+                if let known = try result(at: "\(path)/result.json", of: configuration) {
+                    results.append(known)
+                    continue
+                }
+                started(place * seeds.count + turn, tasks.count * seeds.count, task.name, seed)
+                dataset = try dataset ?? load(configuration)
+                let split = try configuration.split(dataset!)
+                var run = TrainingRun(directory: directory, split: split, configuration: configuration)
+                run.checkpointInterval = checkpointInterval
+                let model = try run.run(device: device, notice: notice, record: record)
+                let result = Result(
+                    name: task.name, seed: seed, values: try values(of: model, on: split),
+                    configuration: configuration)
+                let encoder = JSONEncoder.sorted
+                encoder.outputFormatting.insert(.prettyPrinted)
+                try AtomicFile.write([UInt8](try encoder.encode(result)), to: "\(path)/result.json")
+                results.append(result)
             }
-            started(index, classes.count * seeds.count, dataset.classNames[label], seed)
-            let split = try configuration.split(dataset)
-            var run = TrainingRun(directory: directory, split: split, configuration: configuration)
-            run.checkpointInterval = checkpointInterval
-            let model = try run.run(device: device, notice: notice, record: record)
-            let result = Result(
-                normalClass: split.normalClass, seed: seed, auroc: try model.auroc(of: detectors, on: split),
-                configuration: configuration)
-            let encoder = JSONEncoder.sorted
-            encoder.outputFormatting.insert(.prettyPrinted)
-            try AtomicFile.write([UInt8](try encoder.encode(result)), to: "\(path)/result.json")
-            results.append(result)
         }
         return ProtocolTable(
-            method: configuration.method, detectors: detectors,
-            classNames: classes.map { dataset.classNames[$0] },
-            results: results)
+            method: configuration.method, columns: columns, names: tasks.map(\.name), results: results)
     }
 
-    /// The result of an earlier protocol; nil when there is none, or not of all these detectors.
+    private func values(of model: OneClassModel, on split: OneClassSplit) throws -> [String: Double] {
+        guard configuration.patch != nil else { return try model.auroc(of: detectors, on: split) }
+        let evaluation = try Evaluation(model, on: split)
+        // Without masks there is nothing to compare the maps with.
+        let found = [evaluation.auroc, evaluation.pixelAUROC, evaluation.aupro]
+        return Dictionary(
+            uniqueKeysWithValues: zip(Self.patchColumns, found).compactMap { name, value in
+                value.map { (name, $0) }
+            })
+    }
+
+    /// The result of an earlier protocol; nil when there is none, or not of all these
+    /// detectors.
     private func result(at path: String, of configuration: RunConfiguration) throws -> Result? {
         guard FileManager.default.fileExists(atPath: path) else { return nil }
         guard let result = try? JSONDecoder().decode(Result.self, from: Data(try readFile(path))) else {
@@ -94,7 +148,7 @@ public struct ProtocolRun {
                 "\(path): was made with another configuration; these differ: \(differences.joined(separator: ", "))",
                 remedy: "Choose another --out.")
         }
-        return detectors.allSatisfy { result.auroc[$0.rawValue] != nil } ? result : nil
+        return columns.allSatisfy { result.values[$0] != nil } || configuration.patch != nil ? result : nil
     }
 }
 
@@ -122,51 +176,46 @@ public struct ProtocolTable: Codable, Sendable {
 
     public struct Row: Codable, Sendable {
         public let name: String
-        /// By detector.
+        /// By column; without one where it has no value.
         public let cells: [String: Cell]
     }
 
     public let method: RunConfiguration.MethodKind
-    public let detectors: [String]
+    public let columns: [String]
     public let rows: [Row]
     /// The mean over classes; its deviation is the mean of the classes' deviations, as in the paper.
     public let mean: Row
 
     init(
-        method: RunConfiguration.MethodKind, detectors: [DetectorKind], classNames: [String],
-        results: [ProtocolRun.Result]
+        method: RunConfiguration.MethodKind, columns: [String], names: [String], results: [ProtocolRun.Result]
     ) {
         self.method = method
-        self.detectors = detectors.map(\.rawValue)
-        let rows = classNames.map { name in
-            let runs = results.filter { $0.normalClass == name }
-            return Row(
-                name: name,
-                cells: Dictionary(
-                    uniqueKeysWithValues: detectors.map { kind in
-                        (kind.rawValue, Cell(runs.compactMap { $0.auroc[kind.rawValue] }))
-                    }))
+        self.columns = columns
+        func row(_ name: String, _ cell: (String) -> Cell?) -> Row {
+            let cells = columns.compactMap { column in cell(column).map { (column, $0) } }
+            return Row(name: name, cells: Dictionary(uniqueKeysWithValues: cells))
+        }
+        let rows = names.map { name in
+            row(name) { column in
+                let values = results.filter { $0.name == name }.compactMap { $0.values[column] }
+                return values.isEmpty ? nil : Cell(values)
+            }
         }
         self.rows = rows
-        mean = Row(
-            name: "mean",
-            cells: Dictionary(
-                uniqueKeysWithValues: detectors.map { kind in
-                    let cells = rows.map { $0.cells[kind.rawValue]! }
-                    return (
-                        kind.rawValue,
-                        Cell(
-                            mean: cells.reduce(0) { $0 + $1.mean } / Double(cells.count),
-                            deviation: cells.reduce(0) { $0 + $1.deviation } / Double(cells.count))
-                    )
-                }))
+        mean = row("mean") { column in
+            let cells = rows.compactMap { $0.cells[column] }
+            guard !cells.isEmpty else { return nil }
+            return Cell(
+                mean: cells.reduce(0) { $0 + $1.mean } / Double(cells.count),
+                deviation: cells.reduce(0) { $0 + $1.deviation } / Double(cells.count))
+        }
     }
 
     /// As a Markdown table.
     public var text: String {
         let width = max(5, rows.map(\.name.count).max() ?? 0)
         func line(_ name: String, _ cells: [String]) -> String {
-            let padded = zip(detectors, cells).map { detector, cell in
+            let padded = zip(columns, cells).map { detector, cell in
                 String(repeating: " ", count: max(0, max(detector.count, 9) - cell.count)) + cell
             }
             return "| "
@@ -175,12 +224,12 @@ public struct ProtocolTable: Codable, Sendable {
         }
         let rule =
             "|"
-            + ([width] + detectors.map { max($0.count, 9) }).map { String(repeating: "-", count: $0 + 2) }
+            + ([width] + columns.map { max($0.count, 9) }).map { String(repeating: "-", count: $0 + 2) }
             .joined(separator: "|") + "|"
         return
-            ([line("class", detectors), rule]
+            ([line("class", columns), rule]
             + (rows + [mean]).map { row in
-                line(row.name, detectors.map { row.cells[$0]!.text })
+                line(row.name, columns.map { row.cells[$0]?.text ?? "" })
             }).joined(separator: "\n")
     }
 

@@ -2,7 +2,7 @@ import Foundation
 import OCCEngine
 
 /// The folder of a run: config.json, checkpoint.safetensors and the one before it, metrics.jsonl,
-/// model.safetensors.
+/// model.safetensors, report.html.
 ///
 /// One process at a time: the folder is locked while this object lives.
 public final class RunDirectory {
@@ -11,6 +11,7 @@ public final class RunDirectory {
 
     public var configuration: String { "\(path)/config.json" }
     public var model: String { "\(path)/model.safetensors" }
+    public var report: String { "\(path)/report.html" }
     public var metrics: String { "\(path)/metrics.jsonl" }
     public var checkpoint: String { "\(path)/checkpoint.safetensors" }
     public var previousCheckpoint: String { "\(path)/checkpoint.previous.safetensors" }
@@ -49,7 +50,7 @@ public final class RunDirectory {
 
     /// Removes what an earlier run left.
     public func clear() throws {
-        for file in [configuration, checkpoint, previousCheckpoint, model, metrics]
+        for file in [configuration, checkpoint, previousCheckpoint, model, metrics, report]
         where unlink(file) != 0 && errno != ENOENT {
             throw OCCError(.inputOutput, "\(file): cannot be removed (\(errnoText(errno)))")
         }

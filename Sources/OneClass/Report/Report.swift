@@ -1,0 +1,251 @@
+import Foundation
+import OCCData
+import OCCDetectors
+import OCCEngine
+
+/// An evaluation as one HTML file that needs nothing else: no script, no font, no network.
+public struct Report {
+    private let model: OneClassModel
+    private let split: OneClassSplit
+    private let scored: ScoredTest
+    private let evaluation: Evaluation
+    /// Images shown in each group.
+    private let shown = 6
+
+    public init(
+        _ model: OneClassModel, _ split: OneClassSplit, _ scored: ScoredTest, _ evaluation: Evaluation
+    ) {
+        self.model = model
+        self.split = split
+        self.scored = scored
+        self.evaluation = evaluation
+    }
+
+    /// The page.
+    ///
+    /// - Parameters:
+    ///   - modelPath: the model's file, for its digest.
+    ///   - metricsPath: metrics.jsonl of its run, for the learning curves; they are left out where it is missing.
+    public func html(modelPath: String, metricsPath: String? = nil) throws -> String {
+        let title = "\(model.configuration.data): \(model.normalClass)"
+        let sections = [
+            tiles, try scoreSection(), try curveSection(), try classTable(), try imageSection(),
+            metricsPath.flatMap(learningSection) ?? "", try originSection(modelPath),
+        ]
+        return """
+            <!doctype html><html lang="en"><head><meta charset="utf-8">
+            <meta name="viewport" content="width=device-width,initial-scale=1">
+            <title>\(escaped(title))</title><link rel="icon" href="data:,"><style>\(reportStyle)</style></head><body>
+            <a class="skip" href="#content">Skip to the results</a><main id="content">
+            <p class="soft">Anomaly detection report</p><h1>\(escaped(title))</h1>
+            <p class="soft">\(escaped(subtitle))</p>
+            \(sections.joined(separator: "\n"))
+            </main></body></html>
+
+            """
+    }
+
+    private var subtitle: String {
+        let c = model.configuration
+        let seen = c.patch.map { "patches of \($0) pixels" } ?? "whole images"
+        return
+            "\(c.method.rawValue) on \(seen) of \(model.side) x \(model.side), \(c.encoder.rawValue) of width \(c.width), "
+            + "\(c.detector.rawValue) detector; \(evaluation.normals) normal and \(evaluation.outliers) anomalous test images"
+    }
+
+    // MARK: Numbers
+
+    private func percent(_ value: Double) -> String { String(format: "%.1f %%", 100 * value) }
+    private func score(_ value: Double) -> String { String(format: "%.4g", value) }
+
+    private var tiles: String {
+        var values = [
+            ("AUROC", percent(evaluation.auroc)), ("Average precision", percent(evaluation.averagePrecision)),
+            ("Best F1", percent(evaluation.bestF1)),
+        ]
+        if let pixel = evaluation.pixelAUROC { values.append(("Pixel AUROC", percent(pixel))) }
+        if let pro = evaluation.aupro { values.append(("AUPRO, 30 % FPR", percent(pro))) }
+        if evaluation.threshold != nil {
+            values.append(("Found at the threshold", percent(evaluation.testDetections)))
+            values.append(("False alarms", percent(evaluation.testFalseAlarms)))
+        }
+        let list = values.map { "<div><dt>\($0.0)</dt><dd>\($0.1)</dd></div>" }.joined()
+        let threshold =
+            evaluation.threshold.map {
+                "The threshold \(score($0)) comes from held-out normal images: it promises at most "
+                    + "\(percent(evaluation.falseAlarmRate)) of false alarms."
+            }
+            ?? "There were too few held-out normal images for a threshold at \(percent(evaluation.falseAlarmRate)) of false alarms."
+        return "<dl class=\"tiles\">\(list)</dl><p>\(threshold) A higher score is more anomalous.</p>"
+    }
+
+    private var classes: [String] {
+        let names = Set(split.testClasses)
+        return names.filter { $0 == split.normalClass } + names.filter { $0 != split.normalClass }.sorted()
+    }
+
+    private func indices(of name: String) -> [Int] {
+        split.testClasses.indices.filter { split.testClasses[$0] == name }
+    }
+
+    private func scoreSection() throws -> String {
+        let normals = indices(of: split.normalClass).map { scored.scores[$0] }.sorted()
+        let ordinary = normals.isEmpty ? 0 : normals[normals.count / 2]
+        let alarm = evaluation.threshold ?? normals.last ?? ordinary + 1
+        let groups = classes.map { name in
+            // Of many, an even choice.
+            let all = indices(of: name), count = min(all.count, 200)
+            return (
+                name: name, isNormal: name == split.normalClass,
+                scores: (0..<count).map { scored.scores[all[$0 * all.count / count]] }
+            )
+        }
+        let chart = Chart.scores(
+            groups, threshold: evaluation.threshold, ordinary: ordinary, alarm: alarm,
+            description: "Scores of the test images by class")
+        return
+            "<h2>Scores by class</h2><figure>\(chart)<figcaption>Each dot is a test image; blue ones are normal. "
+            + "The scale is linear up to the threshold and logarithmic far above.</figcaption></figure>"
+    }
+
+    private func curveSection() throws -> String {
+        let metrics = try RankingMetrics(scores: scored.scores, labels: split.testLabels)
+        let positives = Double(metrics.positives), negatives = Double(metrics.negatives)
+        // At most some hundred points are drawn.
+        let points = thinned(metrics.points)
+        let roc =
+            [(0.0, 0.0)]
+            + points.map { (Double($0.falsePositives) / negatives, Double($0.truePositives) / positives) }
+        let precision = points.map {
+            (
+                Double($0.truePositives) / positives,
+                Double($0.truePositives) / Double($0.truePositives + $0.falsePositives)
+            )
+        }
+        let first = Chart.lines(
+            [
+                .init(name: "chance", points: [(0, 0), (1, 1)], style: "guide"),
+                .init(name: "ROC", points: roc.map { (x: $0.0, y: $0.1) }, style: "line1"),
+            ], x: ("false alarms, share of normal images", 0...1), y: ("found, share of anomalies", 0...1),
+            description: "ROC curve; its area is \(percent(evaluation.auroc))")
+        let second = Chart.lines(
+            [.init(name: "precision", points: precision.map { (x: $0.0, y: $0.1) }, style: "line1")],
+            x: ("recall", 0...1), y: ("precision", 0...1),
+            description: "Precision and recall; average precision is \(percent(evaluation.averagePrecision))")
+        return """
+            <h2>Curves</h2><div class="pair"><figure>\(first)<figcaption>ROC: area \(percent(evaluation.auroc))\
+            </figcaption></figure><figure>\(second)<figcaption>Precision and recall: average precision \
+            \(percent(evaluation.averagePrecision))</figcaption></figure></div>
+            """
+    }
+
+    private func thinned<Element>(_ all: [Element]) -> [Element] {
+        let count = min(all.count, 400)
+        return (0..<count).map { all[count == 1 ? 0 : $0 * (all.count - 1) / (count - 1)] }
+    }
+
+    private func classTable() throws -> String {
+        let rows = classes.map { name in
+            let own = indices(of: name).map { scored.scores[$0] }.sorted()
+            let alarms = Double(own.count { model.calibration.isAlarm($0) }) / Double(own.count)
+            let auroc = evaluation.aurocByClass[name].map(percent) ?? "normal"
+            return "<tr><th scope=\"row\">\(escaped(name))</th><td>\(own.count)</td><td>\(auroc)</td><td>"
+                + (evaluation.threshold == nil ? "no threshold" : percent(alarms))
+                + "</td><td>\(score(own[own.count / 2]))</td></tr>"
+        }
+        return """
+            <h2>Classes</h2><div class="scroll"><table><thead><tr><th scope="col">class</th><th scope="col">images</th>\
+            <th scope="col">AUROC against normal</th><th scope="col">alarms</th><th scope="col">median score</th></tr>\
+            </thead><tbody>\(rows.joined())</tbody></table></div>
+            """
+    }
+
+    // MARK: Pictures
+
+    private func imageSection() throws -> String {
+        let order = scored.scores.indices.sorted { scored.scores[$0] > scored.scores[$1] }
+        let outliers = order.filter { split.testLabels[$0] == 1 },
+            normals = order.filter { split.testLabels[$0] == 0 }
+        let groups = [
+            ("Most anomalous", Array(outliers.prefix(shown))),
+            ("Anomalies with the lowest scores", Array(outliers.suffix(shown).reversed())),
+            ("Normal images with the highest scores", Array(normals.prefix(shown))),
+        ]
+        var result = ""
+        for (name, chosen) in groups {
+            result += "<h2>\(name)</h2><div class=\"images\">"
+            for index in chosen { result += try figure(index) }
+            result += "</div>"
+        }
+        guard scored.maps != nil else { return result }
+        return result
+            + "<p class=\"soft\">Beside each image its map; a defect's mask is outlined in white. The scale runs from "
+            + "\(score(model.scale.lowerBound)), an ordinary patch, to \(score(model.scale.upperBound)); its middle is "
+            + (evaluation.threshold == nil
+                ? "the highest score of a held-out normal image." : "the threshold.") + "</p>"
+    }
+
+    private func figure(_ index: Int) throws -> String {
+        let image = split.test.image(index), kind = split.testClasses[index],
+            value = score(scored.scores[index])
+        let picture: RGBImage, what: String
+        if let maps = scored.maps {
+            let mask = split.testLabels[index] == 1 ? split.testMasks[index] : nil
+            picture = Overlay.picture(image, map: maps[index], range: model.scale, mask: mask)
+            what = "Image and anomaly map"
+        } else {
+            picture = image.enlarged(to: 128)
+            what = "Image"
+        }
+        let bytes = Data(try picture.encodedPNG()).base64EncodedString()
+        let name = split.testNames[index].split(separator: "/").suffix(3).joined(separator: "/")
+        return """
+            <figure><img alt="\(what) of \(escaped(name)), class \(escaped(kind)), score \(value)" loading="lazy" \
+            src="data:image/png;base64,\(bytes)"><figcaption>\(escaped(kind)): \(value)\
+            \(model.calibration.isAlarm(scored.scores[index]) ? ", alarm" : "")<br>\(escaped(name))</figcaption></figure>
+            """
+    }
+
+    // MARK: Training and origin
+
+    private func learningSection(_ path: String) -> String? {
+        guard let text = try? String(contentsOfFile: path, encoding: .utf8) else { return nil }
+        let records = text.split(separator: "\n").compactMap {
+            (try? JSONSerialization.jsonObject(with: Data($0.utf8))) as? [String: Any]
+        }
+        func curve(_ key: String, _ name: String) -> String? {
+            let points = thinned(
+                records.compactMap { record -> (x: Double, y: Double)? in
+                    guard let step = record["step"] as? Double, let value = record[key] as? Double else {
+                        return nil
+                    }
+                    return (step, value)
+                })
+            guard points.count > 1, let highest = points.map(\.y).max() else { return nil }
+            let chart = Chart.lines(
+                [.init(name: name, points: points, style: "line1")], x: ("step", 0...points.last!.x),
+                y: (name, 0...max(highest, 1e-9)), description: "\(name) over the steps of training")
+            return "<figure>\(chart)</figure>"
+        }
+        let charts = [curve("loss", "loss"), curve("effective_rank", "effective rank of the features")]
+            .compactMap { $0 }
+        return charts.isEmpty ? nil : "<h2>Training</h2><div class=\"pair\">\(charts.joined())</div>"
+    }
+
+    private func originSection(_ modelPath: String) throws -> String {
+        let info = (try? String(contentsOfFile: "/proc/cpuinfo", encoding: .utf8)) ?? ""
+        let processor =
+            info.split(separator: "\n").first { $0.hasPrefix("model name") }?.split(separator: ":").last
+            .map { $0.trimmingCharacters(in: .whitespaces) } ?? "unknown"
+        let rows = [
+            ("model", modelPath), ("SHA-256 of the model", sha256(try readFile(modelPath))),
+            ("device", model.device.name), ("processor", processor),
+            ("training images for the detector", "\(split.detectorFit.count)"),
+            ("held-out images for the threshold", "\(model.calibration.scores.count)"),
+        ].map { "<tr><th scope=\"row\">\(escaped($0.0))</th><td>\(escaped($0.1))</td></tr>" }
+        return """
+            <h2>Origin</h2><div class="scroll"><table><tbody>\(rows.joined())</tbody></table></div>
+            <details><summary>Configuration</summary><pre tabindex="0">\(escaped(try model.configuration.json(pretty: true)))</pre></details>
+            """
+    }
+}
