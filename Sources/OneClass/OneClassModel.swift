@@ -117,6 +117,18 @@ public final class OneClassModel {
         }
     }
 
+    /// The share of the time of `localize` that the encoder's operations take.
+    package func networkShare(_ images: ImageBatch) throws -> Double {
+        let start = ContinuousClock.now
+        _ = try localize(images)
+        let whole = (ContinuousClock.now - start) / .seconds(1)
+        let runs = (images.count * (grid?.count ?? 1) + FeatureExtractor.rows - 1) / FeatureExtractor.rows
+        let network = try zip(extractor.plan.operations, extractor.plan.profile()).reduce(0.0) {
+            $0 + ($1.0.name == "gather" ? 0 : $1.1)
+        }
+        return Double(runs) * network / whole
+    }
+
     /// What the middle of a picture's scale stands for: the threshold, or where there is none, the highest
     /// calibration score.
     public var alarmScore: Double {

@@ -15,6 +15,8 @@ struct Comparison {
     /// The part of the items that a peer's repetition does, where the whole would take minutes; its times are
     /// divided by it.
     var peerShare = 1.0
+    /// What else there is to say of our side, once it is measured.
+    var note: (() throws -> String)?
 
     struct Timing {
         let name: String
@@ -30,6 +32,7 @@ struct Comparison {
         let peers: [Timing]
         let items: Double
         let unit: String
+        let note: String?
 
         var best: Timing? { peers.min { $0.median < $1.median } }
         /// The best peer's median time over ours; above 1 we are faster.
@@ -45,6 +48,7 @@ struct Comparison {
             }
             var result: [String: Any] = ["work": name, "ours": fields(ours), "peers": peers.map(fields)]
             if let ratio { result["ratio"] = ratio }
+            if let note { result["note"] = note }
             return result
         }
 
@@ -59,6 +63,7 @@ struct Comparison {
             if let ratio, let best {
                 result.append(String(format: "  %.2f times as fast as ", ratio) + best.name)
             }
+            if let note { result.append("  " + note) }
             return result
         }
     }
@@ -91,6 +96,6 @@ struct Comparison {
             name: name, ours: Timing(name: "occ-gpu", seconds: ours, peakBytes: usage.ru_maxrss * 1024),
             peers: processes.indices.map {
                 Timing(name: processes[$0].name + share, seconds: theirs[$0], peakBytes: peaks[$0])
-            }, items: items, unit: unit)
+            }, items: items, unit: unit, note: try note?())
     }
 }

@@ -103,6 +103,7 @@ enum OCCBench {
                 command("step", "Training steps of ResNet-18 at 32 x 32."),
                 command("layers", "Convolutions, forward and both backwards."),
                 command("infer", "Features of images."),
+                command("patches", "Scores and maps of images, patch by patch."),
                 command("detectors", "KDE scores, OC-SVM fit."),
                 command("augment", "The standard augmentation."), check,
             ],

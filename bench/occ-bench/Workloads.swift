@@ -3,7 +3,7 @@ import OneClass
 
 /// The pieces of work that are compared, by command. A workload's name is its key in bench/thresholds.json.
 enum Workloads {
-    static let groups = ["step", "layers", "infer", "detectors", "augment"]
+    static let groups = ["step", "layers", "infer", "patches", "detectors", "augment"]
 
     /// Builds each comparison when its turn comes, so that only one holds memory at a time.
     static func all(_ group: String, threads: Int) throws -> [(name: String, make: () throws -> Comparison)] {
@@ -25,6 +25,13 @@ enum Workloads {
             return convolutions.map { shape in (shape.name, { try convolution(shape, threads: threads) }) }
         case "infer":
             return [("inference, batch 64, width 1", { try inference(width: 1, threads: threads) })]
+        case "patches":
+            return [(32, 8), (32, 4), (64, 8), (64, 4)].map { patch, stride in
+                (
+                    "patches of \(patch), stride \(stride), 256 x 256",
+                    { try patches(patch, stride: stride, threads: threads) }
+                )
+            }
         case "detectors":
             return [
                 ("KDE, 5k queries x 10k x 512", { try kernelDensity(threads: threads) }),
@@ -124,6 +131,31 @@ enum Workloads {
             body: { _ = try trainer.features(of: batch) },
             peers: ["channels_last", "eager", "compile"].map {
                 ["work": "infer", "form": $0, "width": width, "rows": 64, "threads": threads]
+            })
+    }
+
+    /// Scores and maps of images of 256 x 256 by ResNet-18 at a quarter of its width and one Gaussian.
+    private static func patches(_ patch: Int, stride: Int, threads: Int) throws -> Comparison {
+        var c = configuration(.rotation, width: 0.25)
+        (c.data, c.imageSize, c.patch, c.stride, c.steps) = ("builtin:surface", 256, patch, stride, 0)
+        (c.maxTrain, c.holdOut, c.detector, c.detectorOptions.maximumRows) = (10, 0.01, .gaussian, 2000)
+        let split = try c.split(c.dataset()), count = stride < 8 ? 1 : 4
+        let model = try OneClassModel.fit(split, configuration: c, device: try .cpu(threads: threads))
+        let batch = split.test.subset(0..<count)
+        return Comparison(
+            name: "patches of \(patch), stride \(stride), 256 x 256", items: Double(count), unit: "images",
+            body: { _ = try model.localize(batch) },
+            peers: ["channels_last", "eager", "compile"].map {
+                [
+                    "work": "patches", "form": $0, "width": 0.25, "patch": patch, "stride": stride,
+                    "rows": count,
+                    "threads": threads,
+                ]
+            },
+            note: {
+                String(
+                    format: "%.1f %% of our time is outside the network",
+                    100 * (1 - (try model.networkShare(batch))))
             })
     }
 

@@ -99,6 +99,36 @@ def ocsvm():
     return lambda: OneClassSVM(kernel="rbf", gamma=gamma, nu=0.5).fit(train), f"scikit-learn {sklearn.__version__}"
 
 
+def patches():
+    """Images unfolded into patches, the same network, one Gaussian on normalised features, the highest patch and a map."""
+    import sklearn
+    from sklearn.covariance import EmpiricalCovariance
+
+    patch, stride, side = job["patch"], job["stride"], 256
+    model = Model("resnet18", job["width"], patch, [], 4).encoder.eval()
+    run, _ = form(model, torch.rand(64, 3, patch, patch))
+    detector = EmpiricalCovariance().fit(F.normalize(torch.rand(2000, model.features)).numpy())
+    images = torch.randint(0, 256, (job["rows"], 3, side, side), dtype=torch.uint8)
+    offsets = torch.arange(patch) + 0.5 - patch / 2
+    line = torch.exp(-0.5 * (offsets / (patch * 10 / 32)) ** 2)
+    kernel = (line[:, None] * line)[None, None]
+    layout = torch.channels_last if job["form"] == "channels_last" else torch.contiguous_format
+
+    @torch.no_grad()
+    def once():
+        for image in images:
+            windows = (image.float() / 255).unfold(1, patch, stride).unfold(2, patch, stride)
+            cells = windows.shape[1]
+            rows = windows.permute(1, 2, 0, 3, 4).reshape(-1, 3, patch, patch)
+            found = torch.cat([run(part.contiguous(memory_format=layout)) for part in rows.split(64)])
+            scores = torch.from_numpy(detector.mahalanobis(F.normalize(found).numpy())).float().reshape(1, 1, cells, cells)
+            total = F.conv_transpose2d(torch.ones_like(scores), kernel, stride=stride)
+            F.conv_transpose2d(scores, kernel, stride=stride) / total
+            scores.max()
+
+    return once, f"PyTorch {torch.__version__} {job['form']}, scikit-learn {sklearn.__version__}"
+
+
 def augment():
     from train_torch import augment as recipe
 
@@ -106,7 +136,9 @@ def augment():
     return lambda: recipe(x), f"PyTorch {torch.__version__}"
 
 
-once, name = {"step": step, "infer": infer, "conv": conv, "kde": kde, "ocsvm": ocsvm, "augment": augment}[job["work"]]()
+once, name = {"step": step, "infer": infer, "patches": patches, "conv": conv, "kde": kde, "ocsvm": ocsvm, "augment": augment}[
+    job["work"]
+]()
 answer(name=name)
 for line in sys.stdin:
     start = time.perf_counter()

@@ -42,9 +42,9 @@ def uniform(n, low, high):
     return torch.empty(n).uniform_(low, high)
 
 
-def random_crop(x):
+def random_crop(x, smallest=0.5):
     n, _, s, _ = x.shape
-    side = torch.randint(s // 2, s + 1, (n,))
+    side = torch.randint(math.ceil(smallest * s), s + 1, (n,))
     top, left = ((uniform(n, 0, 1) * (s - side + 1)).floor() for _ in range(2))
     scale = side / s
     theta = torch.zeros(n, 2, 3)
@@ -72,14 +72,15 @@ def turn_hue(x, turns):
     return torch.stack(channels, 1)
 
 
-def jitter(x):
+def jitter(x, strength=0.4):
     n = len(x)
     view = (-1, 1, 1, 1)
+    amount = lambda centre: uniform(n, centre - strength, centre + strength)  # noqa: E731
     operations = [
-        lambda x: x + uniform(n, -0.4, 0.4).view(view),
-        lambda x: (m := luma(x).mean((1, 2, 3), keepdim=True)) + uniform(n, 0.6, 1.4).view(view) * (x - m),
-        lambda x: (m := luma(x)) + uniform(n, 0.6, 1.4).view(view) * (x - m),
-        lambda x: turn_hue(x, uniform(n, -0.4, 0.4)),
+        lambda x: x + amount(0).view(view),
+        lambda x: (m := luma(x).mean((1, 2, 3), keepdim=True)) + amount(1).view(view) * (x - m),
+        lambda x: (m := luma(x)) + amount(1).view(view) * (x - m),
+        lambda x: turn_hue(x, amount(0)),
     ]
     for index in torch.randperm(4):
         x = operations[index](x)
