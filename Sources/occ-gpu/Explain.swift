@@ -48,7 +48,7 @@ let explainCommand = Command(
             let picture = Overlay.picture(image, map: why.map, range: 0...top)
             let file = try writer.write(picture.encodedPNG(), "\(method.rawValue).png", of: path)
             if arguments.has("raw") {
-                try writer.write(Overlay.npy(why.map, side: why.side), "\(method.rawValue).npy", of: path)
+                try writer.write(Overlay.npy(why.map, width: why.side), "\(method.rawValue).npy", of: path)
             }
             func text<T>(_ value: T?) -> String { value.map { "\($0)" } ?? "" }
             let numbers = [

@@ -8,6 +8,7 @@ let localizeCommand = Command(
     usage: "--model FILE --out FOLDER [IMAGE|FOLDER...]",
     examples: [
         "occ-gpu localize --model runs/bottle --out pictures incoming/",
+        "occ-gpu localize --model runs/cloth --out pictures --full-size roll-of-cloth.png",
         "occ-gpu localize --model runs/bottle --out pictures --raw    # the test images of its data set",
     ],
     options: [
@@ -15,6 +16,10 @@ let localizeCommand = Command(
         Option("out", "FOLDER", "Where the pictures go."),
         Option(
             "data", "PATH", "Without images: take the test images of another data set of the same layout."),
+        Option(
+            "full-size", nil,
+            "Take images as large as they are, in tiles of the size that was trained on, instead of resizing them."
+        ),
         Option("raw", nil, "Write each map as .npy (float32) and 16-bit .png too."),
         Option("threads", "N", "CPU threads; 0, the default, for one a core."),
     ]
@@ -29,19 +34,40 @@ let localizeCommand = Command(
             format: "scale of the pictures: %g (an ordinary patch) to %g; the threshold %g is in the middle",
             model.scale.lowerBound, model.scale.upperBound, model.alarmScore))
     print("file,score,p_value,alarm,picture")
+    func write(_ found: OneClassModel.Localized, _ image: RGBImage, _ name: String, _ mask: [UInt8]?) throws {
+        let picture = Overlay.picture(image, map: found.map, range: model.scale, mask: mask)
+        let path = try writer.write(picture.encodedPNG(), "overlay.png", of: name)
+        if arguments.has("raw") {
+            try writer.write(Overlay.npy(found.map, width: image.width), "npy", of: name)
+            try writer.write(
+                Overlay.png16(found.map, width: image.width, range: model.scale), "map.png", of: name)
+        }
+        print("\(ScoreFormat.csvFields(name, found.score, model.calibration)),\(path)")
+    }
+    if arguments.has("full-size") {
+        guard !arguments.positionals.isEmpty else {
+            throw OCCError(.usage, "--full-size is for images: name files or folders of them")
+        }
+        var failed = 0
+        let paths = try expandImagePaths(arguments.positionals)
+        for path in paths {
+            do {
+                let image = try RGBImage(bytes: try readFile(path), name: path)
+                try write(try model.localize(image), image, path, nil)
+            } catch let error as OCCError where error.kind == .badData {
+                failed += 1
+                say("error: \(path): \(error.message)")
+            }
+        }
+        guard failed == 0 else {
+            throw OCCError(
+                .badData, "\(failed) of \(paths.count) files could not be used; the others are done")
+        }
+        return
+    }
     func write(_ images: ImageBatch, _ names: [String], _ masks: [[UInt8]?]) throws {
         for (index, found) in try model.localize(images).enumerated() {
-            let image = images.image(index)
-            let picture = Overlay.picture(image, map: found.map, range: model.scale, mask: masks[index])
-            let path = try writer.write(picture.encodedPNG(), "overlay.png", of: names[index])
-            if arguments.has("raw") {
-                try writer.write(Overlay.npy(found.map, side: images.side), "npy", of: names[index])
-                try writer.write(
-                    Overlay.png16(found.map, side: images.side, range: model.scale), "map.png",
-                    of: names[index])
-            }
-            let line = ScoreFormat.csvFields(names[index], found.score, model.calibration)
-            print("\(line),\(path)")
+            try write(found, images.image(index), names[index], masks[index])
         }
     }
     guard arguments.positionals.isEmpty else {

@@ -34,9 +34,9 @@ import Testing
     @Test func gridCoversTheImage() {
         for (side, patch, stride) in [(64, 32, 8), (64, 32, 7), (32, 32, 4), (128, 16, 16), (65, 32, 32)] {
             let grid = PatchGrid(side: side, patch: patch, stride: stride)
-            let covered = Set(grid.positions.flatMap { $0..<$0 + patch })
+            let covered = Set(grid.rows.flatMap { $0..<$0 + patch })
             #expect(covered == Set(0..<side))
-            #expect(Set(grid.positions).count == grid.positions.count)
+            #expect(Set(grid.rows).count == grid.rows.count)
         }
     }
 
@@ -45,19 +45,46 @@ import Testing
         let flat = grid.map([Double](repeating: 2.5, count: grid.count)[...])
         #expect(flat.allSatisfy { abs($0 - 2.5) < 1e-5 })
         var scores = [Double](repeating: 0, count: grid.count)
-        let cell = 3 * grid.positions.count + 4
+        let cell = 3 * grid.rows.count + 4
         scores[cell] = 1
         let map = grid.map(scores[...])
         // Highest at the patch's centre, zero outside of it.
         let peak = map.indices.max { map[$0] < map[$1] }!
         #expect(
-            abs(peak / 48 - (grid.positions[3] + 8)) <= 1 && abs(peak % 48 - (grid.positions[4] + 8)) <= 1)
+            abs(peak / 48 - (grid.rows[3] + 8)) <= 1 && abs(peak % 48 - (grid.rows[4] + 8)) <= 1)
         for index in map.indices {
             let inside =
-                (grid.positions[3]..<grid.positions[3] + 16).contains(index / 48)
-                && (grid.positions[4]..<grid.positions[4] + 16).contains(index % 48)
+                (grid.rows[3]..<grid.rows[3] + 16).contains(index / 48)
+                && (grid.rows[4]..<grid.rows[4] + 16).contains(index % 48)
             #expect(inside || map[index] == 0)
         }
+    }
+
+    /// A photograph larger than what the model was trained on, tile by tile, against its patches cut out.
+    @Test func largeImagesAreTiled() throws {
+        let model = try Self.model(), square = try #require(model.grid)
+        let image = try ImageDataset.load("builtin:surface", imageSize: 128).test.images.image(80)
+            .cropped(top: 0, left: 3, height: 128, width: 107)
+        let found = try model.localize(image), grid = PatchGrid(height: 128, width: 107, patch: 32, stride: 8)
+        #expect(found.map.count == 128 * 107)
+        // Each patch in the corner of a picture of its own.
+        let corner = grid.windows(image: 0).map { window -> RGBImage in
+            var pixels = [UInt8](repeating: 0, count: 64 * 64 * 3)
+            for row in 0..<32 {
+                let from = ((window.top + row) * 107 + window.left) * 3
+                pixels.replaceSubrange(row * 192..<row * 192 + 96, with: image.pixels[from..<from + 96])
+            }
+            return RGBImage(width: 64, height: 64, pixels: pixels)
+        }
+        let scores = try corner.map { picture in
+            try model.windowScores(of: ImageBatch(side: 64, pixels: picture.pixels))[0]
+        }
+        #expect(square.rows[0] == 0 && abs(found.score - scores.max()!) <= 1e-4 * abs(found.score))
+        #expect(throws: OCCError.self) {
+            try model.localize(image.cropped(top: 0, left: 0, height: 20, width: 90))
+        }
+        let located = try Self.model { $0.locations = .each }
+        #expect(throws: OCCError.self) { try located.localize(image) }
     }
 
     /// Dense inference against cutting every patch out and embedding it as an image of its own.
@@ -69,8 +96,8 @@ import Testing
         (whole.patch, whole.stride, whole.imageSize) = (nil, nil, nil)
         var cut = ImageBatch(side: 32)
         for index in 0..<images.count {
-            for top in grid.positions {
-                for left in grid.positions {
+            for top in grid.rows {
+                for left in grid.rows {
                     let rows = (top..<top + 32).flatMap { row in
                         let start = (row * 64 + left) * 3
                         return Array(Array(images[index])[start..<start + 96])
@@ -198,7 +225,9 @@ import Testing
         let evaluation = try Evaluation(model, on: split, scored: scored)
         let page = try Report(model, split, scored, evaluation).html(
             modelPath: folder.file("model.safetensors"), metricsPath: folder.file("metrics.jsonl"))
-        #expect(!page.contains("http") && !page.contains("<script") && !page.contains(">nan") && !page.contains(",nan"))
+        #expect(
+            !page.contains("http") && !page.contains("<script") && !page.contains(">nan")
+                && !page.contains(",nan"))
         let pictures = page.components(separatedBy: "<img ").count - 1
         #expect(pictures == 18 && page.components(separatedBy: "<img alt=\"Image").count - 1 == pictures)
         #expect(page.contains(sha256(try readFile(folder.file("model.safetensors")))))
@@ -219,12 +248,12 @@ import Testing
 
     @Test func mapsAsFiles() throws {
         let map: [Float] = [0, 0.25, 0.5, 2]
-        let npy = Overlay.npy(map, side: 2)
+        let npy = Overlay.npy(map, width: 2)
         #expect(npy.starts(with: [0x93, 0x4E, 0x55, 0x4D, 0x50, 0x59, 1, 0]))
         let header = Int(npy[8]) + Int(npy[9]) << 8
         #expect((10 + header) % 64 == 0 && npy.count == 10 + header + 16)
         #expect(npy.suffix(16).elementsEqual(map.withUnsafeBytes { Array($0) }))
-        let png = try Overlay.png16(map, side: 2, range: 0...1)
+        let png = try Overlay.png16(map, width: 2, range: 0...1)
         // Decoding scales 16 bits to 8.
         #expect(
             try RGBImage(bytes: png, name: "map").pixels.enumerated().filter { $0.offset % 3 == 0 }.map(

@@ -256,7 +256,7 @@ public final class Explainer {
             let scores = try model.windowScores(of: ImageBatch(side: image.width, pixels: image.pixels))
             let best = scores.indices.max { scores[$0] < scores[$1] }!
             (top, left) = (
-                grid.positions[best / grid.positions.count], grid.positions[best % grid.positions.count]
+                grid.rows[best / grid.columns.count], grid.columns[best % grid.columns.count]
             )
             if let all = detector as? LocationwiseDetector { detector = all.detector(at: best) }
         }

@@ -59,9 +59,9 @@ public enum Overlay {
         return span > 0 ? min(1, max(0, (score - range.lowerBound) / span)) : 0
     }
 
-    /// A map as a NumPy array file (version 1.0), float32 [side,side].
-    public static func npy(_ map: [Float], side: Int) -> [UInt8] {
-        var header = "{'descr': '<f4', 'fortran_order': False, 'shape': (\(side), \(side)), }"
+    /// A map as a NumPy array file (version 1.0), float32 [height,width].
+    public static func npy(_ map: [Float], width: Int) -> [UInt8] {
+        var header = "{'descr': '<f4', 'fortran_order': False, 'shape': (\(map.count / width), \(width)), }"
         header += String(repeating: " ", count: (64 - (10 + header.utf8.count + 1) % 64) % 64) + "\n"
         let count = UInt16(header.utf8.count)
         return [0x93] + Array("NUMPY".utf8) + [1, 0, UInt8(count & 0xFF), UInt8(count >> 8)]
@@ -70,9 +70,9 @@ public enum Overlay {
     }
 
     /// A map as a grey PNG of 16 bits: 0 and 65535 are the ends of `range`.
-    public static func png16(_ map: [Float], side: Int, range: ClosedRange<Double>) throws -> [UInt8] {
+    public static func png16(_ map: [Float], width: Int, range: ClosedRange<Double>) throws -> [UInt8] {
         try encodePNG(
-            gray: map.map { UInt16((65535 * position(Double($0), in: range)).rounded()) }, width: side)
+            gray: map.map { UInt16((65535 * position(Double($0), in: range)).rounded()) }, width: width)
     }
 }
 

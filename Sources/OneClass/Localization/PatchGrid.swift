@@ -1,61 +1,75 @@
 import Foundation
 
-/// Where the patches of a square image lie: every `stride` pixels in both directions, and at the far edge.
+/// Where the patches of an image lie: every `stride` pixels in both directions, and at the far edges.
 public struct PatchGrid: Sendable, Equatable {
-    /// Of the image and of a patch, in pixels.
-    public let side: Int, patch: Int
-    public let stride: Int
-    /// The first rows (and columns) of the patches.
-    public let positions: [Int]
+    /// Of the image, in pixels.
+    public let height: Int, width: Int
+    /// Side of a patch, and the distance of the next one, in pixels.
+    public let patch: Int, stride: Int
+    /// The first rows and the first columns of the patches.
+    public let rows: [Int], columns: [Int]
 
-    public init(side: Int, patch: Int, stride: Int) {
-        precondition(patch <= side && stride >= 1)
-        self.side = side
+    public init(height: Int, width: Int, patch: Int, stride: Int) {
+        precondition(patch <= min(height, width) && stride >= 1 && stride <= patch)
+        self.height = height
+        self.width = width
         self.patch = patch
         self.stride = stride
-        var positions = Array(Swift.stride(from: 0, through: side - patch, by: stride))
-        if positions.last != side - patch { positions.append(side - patch) }
-        self.positions = positions
+        func positions(_ length: Int) -> [Int] {
+            let regular = Array(Swift.stride(from: 0, through: length - patch, by: stride))
+            return regular.last == length - patch ? regular : regular + [length - patch]
+        }
+        rows = positions(height)
+        columns = positions(width)
+    }
+
+    /// Of a square image.
+    public init(side: Int, patch: Int, stride: Int) {
+        self.init(height: side, width: side, patch: patch, stride: stride)
     }
 
     /// Patches of an image.
-    public var count: Int { positions.count * positions.count }
+    public var count: Int { rows.count * columns.count }
 
-    func windows(image: Int) -> [Window] {
-        positions.flatMap { top in positions.map { Window(image: image, top: top, left: $0) } }
+    package func windows(image: Int) -> [Window] {
+        rows.flatMap { top in columns.map { Window(image: image, top: top, left: $0) } }
     }
 
-    /// The scores of an image's patches, row by row, as a map of side x side pixels: each pixel is the mean of the
-    /// patches that cover it, weighted by a Gaussian about their centres (Liznerski et al., ICLR 2021, section
+    /// The scores of an image's patches, row by row, as a map of height x width pixels: each pixel is the mean of
+    /// the patches that cover it, weighted by a Gaussian about their centres (Liznerski et al., ICLR 2021, section
     /// 3.3; Li et al., CVPR 2021, appendix A.5) of deviation 10/32 of the patch. The weights of a pixel sum to
     /// one, so that a map is on the scale of the scores, at the image's edge too.
     public func map(_ scores: ArraySlice<Double>) -> [Float] {
         precondition(scores.count == count)
-        let weights = self.weights, cells = positions.count, first = scores.startIndex
+        let down = weights(rows, height), across = weights(columns, width), first = scores.startIndex
         // Separable: along the columns, then along the rows.
-        var lines = [Double](repeating: 0, count: cells * side)
-        for row in 0..<cells {
-            for x in 0..<side {
+        var lines = [Float](repeating: 0, count: rows.count * width)
+        for row in rows.indices {
+            for x in 0..<width {
                 var sum = 0.0
-                for (cell, weight) in weights[x] { sum += weight * scores[first + row * cells + cell] }
-                lines[row * side + x] = sum
+                for (cell, weight) in across[x] { sum += weight * scores[first + row * columns.count + cell] }
+                lines[row * width + x] = Float(sum)
             }
         }
-        var result = [Float](repeating: 0, count: side * side)
-        for y in 0..<side {
-            for (cell, weight) in weights[y] {
+        var result = [Float](repeating: 0, count: height * width)
+        for y in 0..<height {
+            for (cell, weight) in down[y] {
                 let share = Float(weight)
-                for x in 0..<side { result[y * side + x] += share * Float(lines[cell * side + x]) }
+                for x in 0..<width { result[y * width + x] += share * lines[cell * width + x] }
             }
         }
         return result
     }
 
     /// For each pixel of a line, the patches that cover it and what each counts for.
-    private var weights: [[(cell: Int, weight: Double)]] {
+    private func weights(_ positions: [Int], _ length: Int) -> [[(cell: Int, weight: Double)]] {
         let sigma = Double(patch) * 10 / 32
-        return (0..<side).map { x in
-            let covering = positions.indices.filter { positions[$0] <= x && x < positions[$0] + patch }
+        return (0..<length).map { x in
+            // The regular ones that cover it, and the last.
+            let last = positions.count - 1, from = max(0, (x - patch + stride) / stride)
+            var covering = from <= min(last, x / stride) ? Array(from...min(last, x / stride)) : []
+            covering = covering.filter { positions[$0] <= x && x < positions[$0] + patch }
+            if positions[last] <= x, covering.last != last { covering.append(last) }
             let raw = covering.map { cell in
                 let d = (Double(x) + 0.5 - Double(positions[cell]) - Double(patch) / 2) / sigma
                 return exp(-0.5 * d * d)
@@ -63,5 +77,17 @@ public struct PatchGrid: Sendable, Equatable {
             let sum = raw.reduce(0, +)
             return zip(covering, raw).map { ($0, $1 / sum) }
         }
+    }
+
+    /// Runs of positions whose patches lie within `side` pixels of the first one's beginning.
+    static func tiles(_ positions: [Int], patch: Int, side: Int) -> [Range<Int>] {
+        var result: [Range<Int>] = [], first = 0
+        while first < positions.count {
+            let end =
+                positions[first...].firstIndex { $0 + patch > positions[first] + side } ?? positions.count
+            result.append(first..<end)
+            first = end
+        }
+        return result
     }
 }
