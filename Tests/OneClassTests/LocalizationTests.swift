@@ -246,6 +246,18 @@ import Testing
         #expect(ColorMap[-1] == ColorMap.colors[0] && ColorMap[2] == ColorMap.colors[255])
     }
 
+    @Test func smoothingKeepsTheSum() {
+        var map = [Float](repeating: 0, count: 15 * 11)
+        map[7 * 11 + 5] = 2
+        let soft = Overlay.smoothed(map, width: 11, sigma: 1)
+        #expect(abs(soft.reduce(0, +) - 2) < 1e-5 && soft.max()! == soft[7 * 11 + 5])
+        #expect(soft[6 * 11 + 5] == soft[7 * 11 + 4] && soft[0] == 0)
+        #expect(
+            Overlay.smoothed([Float](repeating: 3, count: 20), width: 5, sigma: 2).allSatisfy {
+                abs($0 - 3) < 1e-5
+            })
+    }
+
     @Test func mapsAsFiles() throws {
         let map: [Float] = [0, 0.25, 0.5, 2]
         let npy = Overlay.npy(map, width: 2)

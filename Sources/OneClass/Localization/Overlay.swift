@@ -59,6 +59,23 @@ public enum Overlay {
         return span > 0 ? min(1, max(0, (score - range.lowerBound) / span)) : 0
     }
 
+    /// A map under a Gaussian of deviation `sigma` pixels, edges clamped: for pictures of gradients, whose single
+    /// pixels say little.
+    public static func smoothed(_ map: [Float], width: Int, sigma: Double) -> [Float] {
+        let reach = max(1, Int((3 * sigma).rounded(.up))), height = map.count / width
+        let raw = (-reach...reach).map { exp(-0.5 * Double($0 * $0) / (sigma * sigma)) }
+        let weights = raw.map { Float($0 / raw.reduce(0, +)) }
+        func blurred(_ values: [Float], _ source: (Int, Int, Int) -> Int) -> [Float] {
+            values.indices.map { index in
+                weights.indices.reduce(Float(0)) {
+                    $0 + weights[$1] * values[source(index / width, index % width, $1 - reach)]
+                }
+            }
+        }
+        let lines = blurred(map) { row, column, d in row * width + min(width - 1, max(0, column + d)) }
+        return blurred(lines) { row, column, d in min(height - 1, max(0, row + d)) * width + column }
+    }
+
     /// A map as a NumPy array file (version 1.0), float32 [height,width].
     public static func npy(_ map: [Float], width: Int) -> [UInt8] {
         var header = "{'descr': '<f4', 'fortran_order': False, 'shape': (\(map.count / width), \(width)), }"

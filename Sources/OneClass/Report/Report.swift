@@ -27,7 +27,8 @@ public struct Report {
     ///   - modelPath: the model's file, for its digest.
     ///   - metricsPath: metrics.jsonl of its run, for the learning curves; they are left out where it is missing.
     public func html(modelPath: String, metricsPath: String? = nil) throws -> String {
-        let title = "\(model.configuration.data): \(model.normalClass)"
+        let data = model.configuration.data.split(separator: "/").last.map(String.init) ?? "images"
+        let title = "\(data): \(model.normalClass)"
         let sections = [
             tiles, try scoreSection(), try curveSection(), try classTable(), try imageSection(),
             metricsPath.flatMap(learningSection) ?? "", try originSection(modelPath),
@@ -238,7 +239,7 @@ public struct Report {
             info.split(separator: "\n").first { $0.hasPrefix("model name") }?.split(separator: ":").last
             .map { $0.trimmingCharacters(in: .whitespaces) } ?? "unknown"
         let rows = [
-            ("model", modelPath), ("SHA-256 of the model", sha256(try readFile(modelPath))),
+            ("data", model.configuration.data), ("model", modelPath), ("SHA-256 of the model", sha256(try readFile(modelPath))),
             ("device", model.device.name), ("processor", processor),
             ("training images for the detector", "\(split.detectorFit.count)"),
             ("held-out images for the threshold", "\(model.calibration.scores.count)"),
