@@ -92,11 +92,3 @@ public enum Overlay {
             gray: map.map { UInt16((65535 * position(Double($0), in: range)).rounded()) }, width: width)
     }
 }
-
-extension OneClassModel {
-    /// The scale of its pictures: from an ordinary patch's score, with the threshold in the middle.
-    public var scale: ClosedRange<Double> {
-        let half = max(alarmScore - ordinaryScore, 1e-12)
-        return ordinaryScore...ordinaryScore + 2 * half
-    }
-}

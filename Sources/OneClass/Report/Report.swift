@@ -239,7 +239,8 @@ public struct Report {
             info.split(separator: "\n").first { $0.hasPrefix("model name") }?.split(separator: ":").last
             .map { $0.trimmingCharacters(in: .whitespaces) } ?? "unknown"
         let rows = [
-            ("data", model.configuration.data), ("model", modelPath), ("SHA-256 of the model", sha256(try readFile(modelPath))),
+            ("data", model.configuration.data), ("model", modelPath),
+            ("SHA-256 of the model", sha256(try readFile(modelPath))),
             ("device", model.device.name), ("processor", processor),
             ("training images for the detector", "\(split.detectorFit.count)"),
             ("held-out images for the threshold", "\(model.calibration.scores.count)"),

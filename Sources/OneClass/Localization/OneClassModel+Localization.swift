@@ -1,0 +1,127 @@
+import Foundation
+import OCCData
+import OCCEngine
+
+/// Where images are anomalous, by a model of patches.
+extension OneClassModel {
+    /// The scores of an image, and of its pixels.
+    public struct Localized: Sendable {
+        public let score: Double
+        /// height x width pixels, on the scale of the score.
+        public let map: [Float]
+    }
+
+    private func requireGrid() throws -> PatchGrid {
+        guard let grid else {
+            throw OCCError(
+                .usage, "the model sees whole images and does not localise",
+                remedy: "Train with --patch 32 (or 64), or use explain.")
+        }
+        return grid
+    }
+
+    /// Scores and maps of images; for a model of patches only.
+    ///
+    /// - Throws: `OCCError(.usage)` for a model of whole images.
+    public func localize(_ images: ImageBatch) throws -> [Localized] {
+        let grid = try requireGrid(), scores = try windowScores(of: images), scale = mapScale
+        return parallelMap(images.count) { image in
+            Self.localized(scores[image * grid.count..<(image + 1) * grid.count], grid, scale)
+        }
+    }
+
+    /// The score and the map of an image of any size at its own resolution, by tiles of the size the model was
+    /// trained on: beyond the image, its scores and its map, memory does not grow with it.
+    ///
+    /// - Throws: `OCCError(.usage)` for a model of whole images, or with a detector for each location;
+    ///   `OCCError(.badData)` for an image smaller than a patch.
+    public func localize(_ image: RGBImage) throws -> Localized {
+        let own = try requireGrid()
+        guard configuration.locations == .shared else {
+            throw OCCError(
+                .usage, "a detector for each location takes images of the size it was trained on",
+                remedy: "Train with --locations shared, or leave --full-size out.")
+        }
+        guard min(image.width, image.height) >= own.patch else {
+            throw OCCError(
+                .badData,
+                "an image of \(image.width) x \(image.height) is smaller than a patch of \(own.patch)")
+        }
+        let grid = PatchGrid(height: image.height, width: image.width, patch: own.patch, stride: own.stride)
+        let bands = PatchGrid.tiles(grid.rows, patch: own.patch, side: side)
+        let tiles = bands.flatMap { band in
+            PatchGrid.tiles(grid.columns, patch: own.patch, side: side).map { (rows: band, columns: $0) }
+        }
+        var scores = [Double](repeating: 0, count: grid.count)
+        for first in stride(from: 0, to: tiles.count, by: 16) {
+            let some = tiles[first..<min(first + 16, tiles.count)]
+            var pixels: [UInt8] = [], windows: [Window] = [], places: [Int] = []
+            for (index, tile) in some.enumerated() {
+                let top = grid.rows[tile.rows.lowerBound], left = grid.columns[tile.columns.lowerBound]
+                pixels += tilePixels(image, top: top, left: left)
+                for row in tile.rows {
+                    for column in tile.columns {
+                        windows.append(
+                            Window(image: index, top: grid.rows[row] - top, left: grid.columns[column] - left)
+                        )
+                        places.append(row * grid.columns.count + column)
+                    }
+                }
+            }
+            let found = try detector.scores(
+                extractor.features(
+                    of: ImageBatch(side: side, pixels: pixels), windows: windows, program: program))
+            for (place, score) in zip(places, found) { scores[place] = score }
+        }
+        return Self.localized(scores[...], grid, mapScale)
+    }
+
+    /// side x side pixels of an image, black beyond its edges, where no patch reaches.
+    private func tilePixels(_ image: RGBImage, top: Int, left: Int) -> [UInt8] {
+        var result = [UInt8](repeating: 0, count: side * side * 3)
+        let width = min(side, image.width - left) * 3
+        for row in 0..<min(side, image.height - top) {
+            let from = ((top + row) * image.width + left) * 3, to = row * side * 3
+            result.replaceSubrange(to..<to + width, with: image.pixels[from..<from + width])
+        }
+        return result
+    }
+
+    /// Above the threshold, a map's means are of logarithms, as it were: a patch far above it does not drown the
+    /// other patches that cover a pixel.
+    private static func localized(
+        _ scores: ArraySlice<Double>, _ grid: PatchGrid, _ scale: (ordinary: Double, unit: Double)
+    ) -> Localized {
+        let map = grid.map(scores.map { asinh(($0 - scale.ordinary) / scale.unit) }[...])
+        return Localized(
+            score: scores.max()!, map: map.map { Float(scale.ordinary + scale.unit * sinh(Double($0))) })
+    }
+
+    private var mapScale: (ordinary: Double, unit: Double) {
+        (ordinaryScore, max(alarmScore - ordinaryScore, 1e-12))
+    }
+
+    /// The share of the time of `localize` that the encoder's operations take.
+    package func networkShare(_ images: ImageBatch) throws -> Double {
+        let start = ContinuousClock.now
+        _ = try localize(images)
+        let whole = (ContinuousClock.now - start) / .seconds(1)
+        let runs = (images.count * (grid?.count ?? 1) + FeatureExtractor.rows - 1) / FeatureExtractor.rows
+        let network = try zip(extractor.plan.operations, extractor.plan.profile()).reduce(0.0) {
+            $0 + ($1.0.name == "gather" ? 0 : $1.1)
+        }
+        return Double(runs) * network / whole
+    }
+
+    /// What the middle of a picture's scale stands for: the threshold, or where there is none, the highest
+    /// calibration score.
+    public var alarmScore: Double {
+        calibration.isSufficient ? calibration.threshold : calibration.scores.last ?? ordinaryScore
+    }
+
+    /// The scale of its pictures: from an ordinary patch's score, with the threshold in the middle.
+    public var scale: ClosedRange<Double> {
+        let half = max(alarmScore - ordinaryScore, 1e-12)
+        return ordinaryScore...ordinaryScore + 2 * half
+    }
+}
