@@ -8,6 +8,7 @@ import os
 
 import numpy as np
 import sklearn
+from sklearn.covariance import LedoitWolf
 from sklearn.metrics import average_precision_score, f1_score, roc_auc_score, roc_curve
 from sklearn.mixture import GaussianMixture
 from sklearn.neighbors import KernelDensity, NearestNeighbors
@@ -41,6 +42,11 @@ def detectors():
     record["kde"] = (-(density + np.log(n) - d / 2 * np.log(gamma / np.pi)) / gamma - 2).tolist()
     mixture = GaussianMixture(1, covariance_type="full", reg_covar=1e-6).fit(u)
     record["gaussian"] = (-mixture.score_samples(v)).tolist()
+    few = LedoitWolf().fit(u[:10])  # fewer rows than columns
+    covariance, z = few.covariance_ + 1e-6 * np.eye(d), v - few.location_
+    distances = np.einsum("nd,de,ne->n", z, np.linalg.inv(covariance), z)
+    record["gaussian ledoit-wolf"] = (
+        0.5 * (distances + np.linalg.slogdet(covariance)[1] + d * np.log(2 * np.pi))).tolist()
     for name, model, a, b in [
         ("ocsvm-rbf", OneClassSVM(kernel="rbf", gamma=gamma, nu=0.5, tol=1e-10), u, v),
         ("ocsvm-linear", OneClassSVM(kernel="linear", nu=0.5, tol=1e-10), train, test),

@@ -26,11 +26,12 @@ import Testing
     struct Detectors: Decodable {
         let train: [[Float]], test: [[Float]]
         let gamma: Double
-        let kde: [Double], gaussian: [Double], knn1: [Double], knn3: [Double]
+        let kde: [Double], gaussian: [Double], ledoitWolf: [Double], knn1: [Double], knn3: [Double]
         let rbf: SVM, linear: SVM, rbfSmallNu: SVM
 
         enum CodingKeys: String, CodingKey {
             case train, test, gamma, kde, gaussian
+            case ledoitWolf = "gaussian ledoit-wolf"
             case knn1 = "knn 1"
             case knn3 = "knn 3"
             case rbf = "ocsvm-rbf"
@@ -68,6 +69,15 @@ import Testing
         let gamma = try #require((detector as? KernelDensity)?.gamma)
         #expect(abs(gamma - fixture.detectors.gamma) <= 1e-6 * gamma)
         #expect(worst(try detector.scores(test), fixture.detectors.kde) <= 1e-6)
+    }
+
+    /// Ten rows of twelve columns: only shrunk is the covariance regular.
+    @Test func ledoitWolf() throws {
+        var options = DetectorOptions()
+        options.shrinkage = -1
+        let few = train.subset(Array(0..<10))
+        let detector = try DetectorKind.gaussian.fit(few, options: options)
+        #expect(worst(try detector.scores(test), fixture.detectors.ledoitWolf) <= 1e-6)
     }
 
     @Test func gaussian() throws {
