@@ -48,11 +48,9 @@ private func record(_ results: [Comparison.Result]) throws {
         process.waitUntilExit()
         return text.trimmingCharacters(in: .whitespacesAndNewlines)
     }
-    let info = (try? String(contentsOfFile: "/proc/cpuinfo", encoding: .utf8)) ?? ""
-    let model = info.split(separator: "\n").first { $0.hasPrefix("model name") }?.split(separator: ":").last
     try printJSON([
         "commit": output("git", "describe", "--always", "--dirty", "--exclude", "*"),
-        "processor": model.map { $0.trimmingCharacters(in: .whitespaces) } ?? "unknown",
+        "processor": processorName,
         "cores": ProcessInfo.processInfo.activeProcessorCount, "results": results.map(\.json),
     ])
 }

@@ -7,9 +7,8 @@ enum Chart {
 
     /// A line of a chart, in the coordinates of its axes.
     struct Line {
-        let name: String
         let points: [(x: Double, y: Double)]
-        /// A CSS class: `line1`, `line2` or `guide`.
+        /// A CSS class: `line1` or `guide`.
         let style: String
     }
 

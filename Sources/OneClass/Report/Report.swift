@@ -125,12 +125,12 @@ public struct Report {
         }
         let first = Chart.lines(
             [
-                .init(name: "chance", points: [(0, 0), (1, 1)], style: "guide"),
-                .init(name: "ROC", points: roc.map { (x: $0.0, y: $0.1) }, style: "line1"),
+                .init(points: [(0, 0), (1, 1)], style: "guide"),
+                .init(points: roc.map { (x: $0.0, y: $0.1) }, style: "line1"),
             ], x: ("false alarms, share of normal images", 0...1), y: ("found, share of anomalies", 0...1),
             description: "ROC curve; its area is \(percent(evaluation.auroc))")
         let second = Chart.lines(
-            [.init(name: "precision", points: precision.map { (x: $0.0, y: $0.1) }, style: "line1")],
+            [.init(points: precision.map { (x: $0.0, y: $0.1) }, style: "line1")],
             x: ("recall", 0...1), y: ("precision", 0...1),
             description: "Precision and recall; average precision is \(percent(evaluation.averagePrecision))")
         return """
@@ -224,7 +224,7 @@ public struct Report {
                 })
             guard points.count > 1, let highest = points.map(\.y).max() else { return nil }
             let chart = Chart.lines(
-                [.init(name: name, points: points, style: "line1")], x: ("step", 0...points.last!.x),
+                [.init(points: points, style: "line1")], x: ("step", 0...points.last!.x),
                 y: (name, 0...max(highest, 1e-9)), description: "\(name) over the steps of training")
             return "<figure>\(chart)</figure>"
         }
@@ -234,14 +234,10 @@ public struct Report {
     }
 
     private func originSection(_ modelPath: String) throws -> String {
-        let info = (try? String(contentsOfFile: "/proc/cpuinfo", encoding: .utf8)) ?? ""
-        let processor =
-            info.split(separator: "\n").first { $0.hasPrefix("model name") }?.split(separator: ":").last
-            .map { $0.trimmingCharacters(in: .whitespaces) } ?? "unknown"
         let rows = [
             ("data", model.configuration.data), ("model", modelPath),
             ("SHA-256 of the model", sha256(try readFile(modelPath))),
-            ("device", model.device.name), ("processor", processor),
+            ("device", model.device.name), ("processor", processorName),
             ("training images for the detector", "\(split.detectorFit.count)"),
             ("held-out images for the threshold", "\(model.calibration.scores.count)"),
         ].map { "<tr><th scope=\"row\">\(escaped($0.0))</th><td>\(escaped($0.1))</td></tr>" }
@@ -250,4 +246,11 @@ public struct Report {
             <details><summary>Configuration</summary><pre tabindex="0">\(escaped(try model.configuration.json(pretty: true)))</pre></details>
             """
     }
+}
+
+/// What the system calls its processor; "unknown" where it does not say.
+package var processorName: String {
+    let info = (try? String(contentsOfFile: "/proc/cpuinfo", encoding: .utf8)) ?? ""
+    let line = info.split(separator: "\n").first { $0.hasPrefix("model name") }
+    return line?.split(separator: ":").last?.trimmingCharacters(in: .whitespaces) ?? "unknown"
 }

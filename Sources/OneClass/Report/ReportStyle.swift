@@ -1,9 +1,9 @@
 /// The look of a report: light or dark as the reader's system is, readable from 320 pixels up, in print too.
 let reportStyle = """
     :root{color-scheme:light dark;--ground:#fbfbfa;--card:#fff;--ink:#1d2126;--soft:#5c6670;--line:#dfe2e6;
-    --one:#1f5fbf;--two:#b5482a;--good:#1f5fbf;--bad:#c2452d}
+    --one:#1f5fbf;--good:#1f5fbf;--bad:#c2452d}
     @media(prefers-color-scheme:dark){:root{--ground:#14171b;--card:#1c2026;--ink:#e7eaee;--soft:#9aa5b1;
-    --line:#333a43;--one:#7fb0ff;--two:#ff9d7a;--good:#7fb0ff;--bad:#ff8a6e}}
+    --line:#333a43;--one:#7fb0ff;--good:#7fb0ff;--bad:#ff8a6e}}
     *{box-sizing:border-box}
     body{margin:0;background:var(--ground);color:var(--ink);font:16px/1.5 system-ui,sans-serif}
     main{max-width:1180px;margin:0 auto;padding:24px 20px 64px}
@@ -22,7 +22,7 @@ let reportStyle = """
     figure:has(svg){overflow-x:auto}svg{display:block;width:100%;min-width:460px;max-width:760px;height:auto;margin:0 auto;
     font:12px system-ui,sans-serif}svg text{fill:var(--soft)}
     svg .strong{fill:var(--ink)}.grid{stroke:var(--line)}
-    polyline{fill:none;stroke-width:2}.line1{stroke:var(--one)}.line2{stroke:var(--two)}
+    polyline{fill:none;stroke-width:2}.line1{stroke:var(--one)}
     .guide{stroke:var(--soft);stroke-dasharray:4 4;stroke-width:1}
     .threshold{stroke:var(--ink);stroke-width:1.5;stroke-dasharray:6 3}
     .normal{fill:var(--good);fill-opacity:.6}.outlier{fill:var(--bad);fill-opacity:.6}
