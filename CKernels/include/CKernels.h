@@ -3,6 +3,7 @@
 #ifndef CKERNELS_H
 #define CKERNELS_H
 
+#include "ck_augment.h"
 #include "ck_color.h"
 #include "ck_dihedral.h"
 #include "ck_params.h"
@@ -27,6 +28,22 @@ typedef enum __attribute__((enum_extensibility(closed))) ck_status {
 
 // The text of the calling thread's last failure; valid until its next failing call.
 const char *ck_last_error(void);
+
+// ---- Settings ---------------------------------------------------------------------------------------------------
+
+typedef enum ck_setting_name {
+    CK_SETTING_DEVICE,
+    CK_SETTING_CUDA_PATH,
+    CK_SETTING_KERNEL_CACHE,
+    CK_SETTING_SYNC,
+    CK_SETTING_SIMD,
+} ck_setting_name;
+
+// The value of an environment variable, or NULL where it is not set or empty.
+const char *ck_setting(ck_setting_name name);
+
+// The SHA-256 digest of bytes.
+void ck_sha256(const void *bytes, uint64_t count, uint8_t digest[32]);
 
 // ---- Threads ----------------------------------------------------------------------------------------------------
 
@@ -66,6 +83,8 @@ void ck_device_destroy(ck_device device);
 const char *ck_simd_name(void);
 // Bytes a new arena may take now.
 ck_status ck_device_available_memory(ck_device device, uint64_t *bytes);
+// Waits for everything that was begun on the device.
+ck_status ck_device_synchronize(ck_device device);
 
 // `bytes` of zeroed memory, 64-byte aligned.
 ck_status ck_arena_create(ck_device device, uint64_t bytes, ck_arena *arena);
@@ -79,7 +98,8 @@ ck_status ck_plan_workspace(ck_device device, const ck_operation *operations, in
 ck_status ck_plan_create(ck_arena arena, const ck_operation *operations, int32_t count, uint64_t workspace,
                          uint64_t workspace_bytes, ck_plan *plan);
 void ck_plan_destroy(ck_plan plan);
-// Runs the list. On failure `failed` is the index of the operation, or -1.
+// Runs the list. On failure `failed` is the index of the operation, or -1. A GPU may still be at it on return: reading from the
+// arena waits, and so does ck_device_synchronize, and what failed meanwhile shows there.
 ck_status ck_plan_run(ck_plan plan, int32_t *failed);
 // Runs the list once and writes each operation's time.
 ck_status ck_plan_profile(ck_plan plan, double *seconds, int32_t *failed);

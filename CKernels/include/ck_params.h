@@ -29,6 +29,10 @@ typedef struct ck_image_params {  // N images of H x W x C
     int32_t stored_h, stored_w;  // gather: the size of the stored images, of which H x W is a part
 } ck_image_params;
 
+// How exactly sums of products are computed. Fast: transforms that round more (the CPU), or the matrix units with factors of
+// 10 bits (CUDA's TF32). Strict: as they are defined, in single precision. bf16: factors of 8 bits (CUDA; on the CPU as fast).
+enum { CK_MATH_FAST = 0, CK_MATH_STRICT = 1, CK_MATH_BF16 = 2 };
+
 // What is pasted into an image.
 enum { CK_PASTE_NOTHING = 0, CK_PASTE_RECTANGLE = 1, CK_PASTE_SCAR = 2 };
 
@@ -44,7 +48,7 @@ typedef struct ck_cutpaste_params {  // N images of H x W x C
 
 typedef struct ck_conv2d_params {
     int32_t n, h, w, c, k, r, s, stride, pad, p, q;
-    int32_t strict;  // sum the products as they are defined: no transforms that round more
+    int32_t math;  // CK_MATH_...
 } ck_conv2d_params;
 
 typedef struct ck_batchnorm_params {  // rows = N*H*W
@@ -65,6 +69,7 @@ typedef struct ck_pool_params {  // window r x r, H x W in, P x Q out
 
 typedef struct ck_dense_params {  // y[N,K] = x[N,C] w[K,C]^T + b[K]
     int32_t n, c, k;
+    int32_t math;
 } ck_dense_params;
 
 typedef struct ck_rows_params {  // N rows of C
@@ -76,6 +81,7 @@ typedef struct ck_nt_xent_params {  // 2B embeddings of D; rows 0..<B are view 1
     int32_t b, d;
     float temperature;
     int32_t symmetric;  // 0: view 1 against view 2 (Sohn et al. 2021); 1: all 2N against all (SimCLR)
+    int32_t math;
 } ck_nt_xent_params;
 
 typedef struct ck_optimizer_params {
@@ -184,7 +190,7 @@ typedef union ck_operation_params {
     /* w, velocity | dw, step : one parameter tensor (You et al. 2017) */                                             \
     X(lars, 4, reduce)
 
-typedef enum __attribute__((enum_extensibility(closed))) ck_kind {
+typedef enum CK_CLOSED ck_kind {
 #define CK_DECLARE_KIND(name, tensors, workspace) CK_KIND_##name,
     CK_OPERATIONS(CK_DECLARE_KIND)
 #undef CK_DECLARE_KIND

@@ -8,10 +8,17 @@ typedef int int32_t;
 typedef unsigned int uint32_t;
 typedef long long int64_t;
 typedef unsigned long long uint64_t;
+#define UINT64_MAX 0xFFFFFFFFFFFFFFFFull
 #define CK_INLINE static __device__ __forceinline__
+#define CK_CLOSED
 #else
 #include <stdint.h>
 #define CK_INLINE static inline
+#ifdef __clang__
+#define CK_CLOSED __attribute__((enum_extensibility(closed)))
+#else
+#define CK_CLOSED
+#endif
 #endif
 
 #endif

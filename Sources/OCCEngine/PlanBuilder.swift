@@ -21,9 +21,22 @@ public struct PlannedOperation: Sendable {
 public enum MathMode: String, Codable, CaseIterable, Sendable {
     /// Every sum of products as it is defined; a relative error of some 3e-7 in a convolution.
     case strict
-    /// Algorithms with fewer operations and more rounding are allowed: Winograd's F(4x4, 3x3) for
-    /// convolutions on the CPU, with a relative error of some 3e-6.
+    /// Algorithms with fewer operations and more rounding are allowed. On the CPU: Winograd's F(4x4, 3x3) for
+    /// convolutions, with a relative error of some 3e-6. On a GPU: the matrix units, which round factors to 10
+    /// bits (TF32), with one of some 3e-4.
     case fast
+    /// On a GPU: the matrix units, which round factors to 8 bits, with a relative error of some 3e-3. On the CPU:
+    /// as `fast`.
+    case bf16
+
+    /// The value in the operations' parameters (`CK_MATH_...`).
+    public var kernelValue: Int32 {
+        switch self {
+        case .fast: Int32(CK_MATH_FAST)
+        case .strict: Int32(CK_MATH_STRICT)
+        case .bf16: Int32(CK_MATH_BF16)
+        }
+    }
 }
 
 /// Appends operations to a plan, and walks them backwards for the gradients.

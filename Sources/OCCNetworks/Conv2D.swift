@@ -27,7 +27,7 @@ public struct Conv2D: Sendable {
         params.conv2d = ck_conv2d_params(
             n: Int32(n), h: Int32(h), w: Int32(w), c: Int32(c), k: Int32(channels), r: Int32(kernel),
             s: Int32(kernel), stride: Int32(stride), pad: Int32(padding), p: Int32(p), q: Int32(q),
-            strict: plan.math == .strict ? 1 : 0)
+            math: plan.math.kernelValue)
         let flop = 2 * n * p * q * channels * kernel * kernel * c
         plan.append(
             .CK_KIND_conv2d_forward, name, [y, x, weight], params, flop: flop, output: y, from: [x, weight]

@@ -19,7 +19,8 @@ public struct Dense: Sendable {
         let offset = bias ? try plan.parameter("\(name).bias", [units], .zeros) : nil
         let y = plan.transient(name, [n, units])
         var params = ck_operation_params()
-        params.dense = ck_dense_params(n: Int32(n), c: Int32(c), k: Int32(units))
+        params.dense = ck_dense_params(
+            n: Int32(n), c: Int32(c), k: Int32(units), math: plan.math.kernelValue)
         let flop = 2 * n * c * units
         plan.append(
             .CK_KIND_dense_forward, name, [y, x, weight, offset], params, flop: flop, output: y,

@@ -37,7 +37,8 @@ public func ntXent(
     let loss = plan.transient("loss", [1]), lse = plan.transient("log-sum-exp", [anchors])
     var params = ck_operation_params()
     params.nt_xent = ck_nt_xent_params(
-        b: Int32(b), d: Int32(d), temperature: temperature, symmetric: form == .symmetric ? 1 : 0)
+        b: Int32(b), d: Int32(d), temperature: temperature, symmetric: form == .symmetric ? 1 : 0,
+        math: plan.math.kernelValue)
     plan.append(
         .CK_KIND_nt_xent_forward, "nt-xent", [loss, lse, z], params, flop: 2 * pairs * d, output: loss,
         from: [z]

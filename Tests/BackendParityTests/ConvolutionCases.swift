@@ -20,7 +20,7 @@ enum ConvolutionCases {
             ck_conv2d_params(
                 n: n, h: h, w: w, c: c, k: k, r: r, s: r, stride: stride, pad: pad,
                 p: (h + 2 * pad - r) / stride + 1,
-                q: (w + 2 * pad - r) / stride + 1, strict: strict ? 1 : 0)
+                q: (w + 2 * pad - r) / stride + 1, math: strict ? 1 : 0)
         }
         var name: String {
             "\(n)x\(h)x\(w)x\(c)->\(k) \(r)x\(r)/\(stride) pad \(pad)\(strict ? " strict" : "")"

@@ -120,7 +120,7 @@ enum LayerCases {
                 dy = random.normals(n * k)
             let bias: Slot = hasBias ? .input(b) : .absent
             func params(_ p: inout ck_operation_params) {
-                p.dense = ck_dense_params(n: Int32(n), c: Int32(c), k: Int32(k))
+                p.dense = ck_dense_params(n: Int32(n), c: Int32(c), k: Int32(k), math: 0)
             }
             @Sendable func forward(_ x: [Double], _ w: [Double], _ b: [Double]?) -> [Double] {
                 Reference.dense(x, w, b, n: n, c: c, k: k)

@@ -58,7 +58,7 @@ enum ObjectiveCases {
             }
             func params(_ p: inout ck_operation_params) {
                 p.nt_xent = ck_nt_xent_params(
-                    b: Int32(b), d: Int32(d), temperature: 0.2, symmetric: symmetric ? 1 : 0)
+                    b: Int32(b), d: Int32(d), temperature: 0.2, symmetric: symmetric ? 1 : 0, math: 0)
             }
             let anchors = symmetric ? 2 * b : b
             // The log-sum-exp of each anchor, by the definition with its own term only.

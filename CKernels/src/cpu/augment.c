@@ -74,31 +74,23 @@ ck_status ck_cpu_dihedral(ck_cpu_call call) {
 
 // ---- Random crop ------------------------------------------------------------------------------------------------
 
-// Side uniform in minimum * H ... H (whole pixels), place uniform, bilinear back to H x W with half-pixel centres.
+// A random square, resized back to H x W (bilinear).
 static void crop_image(void *context, int64_t n, int worker) {
     (void)worker;
     struct job *j = context;
     const ck_image_params *p = j->p;
-    ck_random4 r = draw(j, n);
-    int smallest = (int)ceilf(p->minimum * (float)p->h);
-    int side = smallest + (int)ck_below(r.v[0], (uint32_t)(p->h - smallest + 1));
-    int top = (int)ck_below(r.v[1], (uint32_t)(p->h - side + 1)), left = (int)ck_below(r.v[2], (uint32_t)(p->w - side + 1));
-    float scale = (float)side / (float)p->h, scale_across = (float)side / (float)p->w;
-    const float *x = j->x + n * image_size(p);
+    ck_crop crop = ck_draw_crop(p, draw(j, n));
+    const float *x = j->x + n * image_size(p) + ((int64_t)crop.top * p->w + crop.left) * p->c;
     float *restrict y = j->y + n * image_size(p);
     for (int row = 0; row < p->h; row++) {
-        float at = fminf(fmaxf(((float)row + 0.5f) * scale - 0.5f, 0), (float)(side - 1));
-        int r0 = (int)at, r1 = r0 + 1 < side ? r0 + 1 : r0;
-        float fr = at - (float)r0;
+        ck_between r = ck_resized(row, crop.side, p->h);
+        const float *a = x + (int64_t)r.first * p->w * p->c, *b = x + (int64_t)r.second * p->w * p->c;
         for (int column = 0; column < p->w; column++, y += p->c) {
-            float across = fminf(fmaxf(((float)column + 0.5f) * scale_across - 0.5f, 0), (float)(side - 1));
-            int c0 = (int)across, c1 = c0 + 1 < side ? c0 + 1 : c0;
-            float fc = across - (float)c0;
-            const float *a = x + ((int64_t)(top + r0) * p->w + left) * p->c, *b = x + ((int64_t)(top + r1) * p->w + left) * p->c;
+            ck_between c = ck_resized(column, crop.side, p->w);
             for (int i = 0; i < p->c; i++) {
-                float upper = a[c0 * p->c + i] + fc * (a[c1 * p->c + i] - a[c0 * p->c + i]);
-                float lower = b[c0 * p->c + i] + fc * (b[c1 * p->c + i] - b[c0 * p->c + i]);
-                y[i] = upper + fr * (lower - upper);
+                float upper = a[c.first * p->c + i] + c.share * (a[c.second * p->c + i] - a[c.first * p->c + i]);
+                float lower = b[c.first * p->c + i] + c.share * (b[c.second * p->c + i] - b[c.first * p->c + i]);
+                y[i] = upper + r.share * (lower - upper);
             }
         }
     }
@@ -142,7 +134,7 @@ static void jitter_image(void *context, int64_t n, int worker) {
     ck_random4 order = ck_philox(j->step->seed, j->step->step, (uint32_t)n | 0x80000000u, p->stream);
     ck_jitter jitter = {{p->brightness, p->contrast, p->saturation, p->hue}};
     copy_image(j, n);
-    ck_jitter_pixels(j->y + n * image_size(p), (int64_t)p->h * p->w, jitter, draw(j, n), order);
+    ck_jitter_pixels(j->y + n * image_size(p), (int64_t)p->h * p->w, ck_draw_jitter(jitter, draw(j, n), order));
 }
 
 static ck_status needs_color(const ck_image_params *p) {
@@ -177,20 +169,15 @@ ck_status ck_cpu_random_gray(ck_cpu_call call) {
 
 // ---- Random blur ------------------------------------------------------------------------------------------------
 
-enum { MAX_TAPS = 63 };
-
 static void blur_image(void *context, int64_t n, int worker) {
     struct job *j = context;
     const ck_image_params *p = j->p;
-    ck_random4 r = draw(j, n);
-    if (!(ck_uniform(r.v[0]) < p->probability)) {
+    float weights[CK_MAX_BLUR_TAPS];
+    if (!ck_draw_blur(p, draw(j, n), weights)) {
         copy_image(j, n);
         return;
     }
-    float sigma = p->minimum + (p->maximum - p->minimum) * ck_uniform(r.v[1]), weights[MAX_TAPS], sum = 0;
     int reach = p->taps / 2;
-    for (int i = -reach; i <= reach; i++) sum += weights[i + reach] = expf(-0.5f * (float)(i * i) / (sigma * sigma));
-    for (int i = 0; i < p->taps; i++) weights[i] /= sum;
     float *middle = j->scratch + (int64_t)worker * image_size(p);
     const float *x = j->x + n * image_size(p);
     float *y = j->y + n * image_size(p);
@@ -214,8 +201,8 @@ static void blur_image(void *context, int64_t n, int worker) {
 
 ck_status ck_cpu_random_blur(ck_cpu_call call) {
     struct job j = job_of(call);
-    if (j.p->taps < 1 || j.p->taps > MAX_TAPS || j.p->taps % 2 == 0)
-        return ck_fail(CK_INVALID_ARGUMENT, "a blur of %d taps: it must be odd, 1...%d", (int)j.p->taps, (int)MAX_TAPS);
+    if (j.p->taps < 1 || j.p->taps > CK_MAX_BLUR_TAPS || j.p->taps % 2 == 0)
+        return ck_fail(CK_INVALID_ARGUMENT, "a blur of %d taps: it must be odd, 1...%d", (int)j.p->taps, (int)CK_MAX_BLUR_TAPS);
     ck_parallel_for(j.p->n, blur_image, &j);
     return CK_OK;
 }
@@ -226,7 +213,7 @@ uint64_t ck_cpu_workspace_image(const ck_operation *operation) {
 
 // ---- Gaussian noise ---------------------------------------------------------------------------------------------
 
-// Four normal numbers to a counter (Box-Muller); the counter is the image's, the stream counts the quadruples.
+// Four normal numbers to a counter; the counter is the image's, the stream counts the quadruples.
 static void noise_image(void *context, int64_t n, int worker) {
     (void)worker;
     struct job *j = context;
@@ -236,11 +223,7 @@ static void noise_image(void *context, int64_t n, int worker) {
     for (int64_t i = 0; i < size; i += 4) {
         ck_random4 r = ck_philox(j->step->seed, j->step->step, (uint32_t)n, j->p->stream + ((uint32_t)(i / 4 + 1) << 12));
         float normal[4];
-        for (int k = 0; k < 4; k += 2) {
-            float radius = sqrtf(-2 * logf(1 - ck_uniform(r.v[k]))), angle = 6.2831853f * ck_uniform(r.v[k + 1]);
-            normal[k] = radius * cosf(angle);
-            normal[k + 1] = radius * sinf(angle);
-        }
+        ck_normals(r, normal);
         for (int64_t k = 0; k < 4 && i + k < size; k++) y[i + k] = x[i + k] + j->p->maximum * normal[k];
     }
 }

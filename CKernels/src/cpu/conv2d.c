@@ -82,7 +82,7 @@ ck_status ck_cpu_conv2d_forward(ck_cpu_call call) {
 // At stride 1, dx is the convolution of dy with the filter turned by 180 degrees and its channels exchanged; at stride 2 the
 // transposed convolution, which has a fast form too.
 static conv2d turned(const conv2d *p) {
-    return (conv2d){p->n, p->p, p->q, p->k, p->c, p->r, p->s, p->stride, p->r - 1 - p->pad, p->h, p->w, p->strict};
+    return (conv2d){p->n, p->p, p->q, p->k, p->c, p->r, p->s, p->stride, p->r - 1 - p->pad, p->h, p->w, p->math};
 }
 
 static int is_gathered(const conv2d *p) { return p->stride == 1 && p->r == p->s && p->r - 1 >= p->pad; }

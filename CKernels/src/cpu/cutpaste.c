@@ -20,75 +20,32 @@ static ck_random4 draw(const struct job *j, int64_t n, uint32_t block) {
 }
 
 // A part of the image, jittered: part[h][w][c].
-static void cut(const struct job *j, int64_t n, float *part, int h, int w, ck_random4 place) {
+static void cut_part(const struct job *j, int64_t n, float *part, const ck_paste *cut) {
     const cutpaste *p = j->p;
-    int top = (int)ck_below(place.v[0], (uint32_t)(p->h - h + 1)), left = (int)ck_below(place.v[1], (uint32_t)(p->w - w + 1));
     const float *x = j->x + n * image_size(p);
-    for (int row = 0; row < h; row++)
-        memcpy(part + (int64_t)row * w * p->c, x + ((int64_t)(top + row) * p->w + left) * p->c,
-               sizeof(float) * (size_t)(w * p->c));
+    for (int row = 0; row < cut->h; row++)
+        memcpy(part + (int64_t)row * cut->w * p->c, x + ((int64_t)(cut->top + row) * p->w + cut->left) * p->c,
+               sizeof(float) * (size_t)(cut->w * p->c));
     ck_jitter jitter = {{p->jitter, p->jitter, p->jitter, p->jitter}};
-    ck_jitter_pixels(part, (int64_t)h * w, jitter, draw(j, n, 2), draw(j, n, 3));
+    ck_jitter_pixels(part, (int64_t)cut->h * cut->w, ck_draw_jitter(jitter, draw(j, n, 2), draw(j, n, 3)));
 }
 
-static int clamped(float value, int low, int high) {
-    int whole = (int)(value + 0.5f);
-    return whole < low ? low : whole > high ? high : whole;
-}
-
-// A rectangle of a random share of the image's area and a random aspect, upright.
 static void paste_rectangle(const struct job *j, int64_t n, float *y, float *part) {
     const cutpaste *p = j->p;
-    ck_random4 r = draw(j, n, 0), place = draw(j, n, 1);
-    float area = (p->area_minimum + (p->area_maximum - p->area_minimum) * ck_uniform(r.v[0])) * (float)p->h * (float)p->w;
-    float u = ck_uniform(r.v[1]);  // aspect: in (a, 1) or in (1, 1 / a), evenly
-    float aspect = r.v[2] >> 31 ? 1 + (1 / p->aspect - 1) * u : p->aspect + (1 - p->aspect) * u;
-    int h = clamped(sqrtf(area * aspect), 1, p->h), w = clamped(sqrtf(area / aspect), 1, p->w);
-    cut(j, n, part, h, w, place);
-    int top = (int)ck_below(place.v[2], (uint32_t)(p->h - h + 1)), left = (int)ck_below(place.v[3], (uint32_t)(p->w - w + 1));
-    for (int row = 0; row < h; row++)
-        memcpy(y + ((int64_t)(top + row) * p->w + left) * p->c, part + (int64_t)row * w * p->c,
-               sizeof(float) * (size_t)(w * p->c));
+    ck_paste cut = ck_draw_rectangle(p, draw(j, n, 0), draw(j, n, 1));
+    cut_part(j, n, part, &cut);
+    for (int row = 0; row < cut.h; row++)
+        memcpy(y + ((int64_t)(cut.to_top + row) * p->w + cut.to_left) * p->c, part + (int64_t)row * cut.w * p->c,
+               sizeof(float) * (size_t)(cut.w * p->c));
 }
 
-static float unit(float value) { return value < 0 ? 0 : value > 1 ? 1 : value; }
-
-// A thin rectangle, turned about its centre; its edges are blended by how much of a pixel they cover.
 static void paste_scar(const struct job *j, int64_t n, float *y, float *part) {
     const cutpaste *p = j->p;
-    ck_random4 r = draw(j, n, 0), place = draw(j, n, 1);
-    int limit = p->h < p->w ? p->h : p->w;
-    int w = p->scar_width_minimum + (int)ck_below(r.v[0], (uint32_t)(p->scar_width_maximum - p->scar_width_minimum + 1));
-    int l = p->scar_length_minimum + (int)ck_below(r.v[1], (uint32_t)(p->scar_length_maximum - p->scar_length_minimum + 1));
-    w = w < limit ? w : limit;
-    l = l < limit ? l : limit;
-    float angle = p->angle * (2 * ck_uniform(r.v[2]) - 1), cosine = cosf(angle), sine = sinf(angle);
-    cut(j, n, part, l, w, place);  // l rows of w: a scar stands upright before it is turned
-    float down = 0.5f * (fabsf(cosine) * (float)l + fabsf(sine) * (float)w);
-    float across = 0.5f * (fabsf(sine) * (float)l + fabsf(cosine) * (float)w);
-    float row0 = fminf(down, 0.5f * (float)p->h), column0 = fminf(across, 0.5f * (float)p->w);
-    row0 += ck_uniform(place.v[2]) * ((float)p->h - 2 * row0);
-    column0 += ck_uniform(place.v[3]) * ((float)p->w - 2 * column0);
-    for (int row = 0; row < p->h; row++) {
-        float dy = (float)row + 0.5f - row0;
-        if (fabsf(dy) > down + 1) continue;
-        for (int column = 0; column < p->w; column++) {
-            float dx = (float)column + 0.5f - column0;
-            float u = cosine * dx + sine * dy, v = cosine * dy - sine * dx;  // across and along the scar
-            float alpha = unit(0.5f * (float)w + 0.5f - fabsf(u)) * unit(0.5f * (float)l + 0.5f - fabsf(v));
-            if (!(alpha > 0)) continue;
-            float a = fminf(fmaxf(u + 0.5f * (float)w - 0.5f, 0), (float)(w - 1));
-            float b = fminf(fmaxf(v + 0.5f * (float)l - 0.5f, 0), (float)(l - 1));
-            int a0 = (int)a, b0 = (int)b, a1 = a0 + 1 < w ? a0 + 1 : a0, b1 = b0 + 1 < l ? b0 + 1 : b0;
-            float fa = a - (float)a0, fb = b - (float)b0;
-            float *to = y + ((int64_t)row * p->w + column) * p->c;
-            for (int c = 0; c < p->c; c++) {
-                float upper = part[(b0 * w + a0) * p->c + c] * (1 - fa) + part[(b0 * w + a1) * p->c + c] * fa;
-                float lower = part[(b1 * w + a0) * p->c + c] * (1 - fa) + part[(b1 * w + a1) * p->c + c] * fa;
-                to[c] += alpha * (upper * (1 - fb) + lower * fb - to[c]);
-            }
-        }
-    }
+    ck_paste cut = ck_draw_scar(p, draw(j, n, 0), draw(j, n, 1));
+    cut_part(j, n, part, &cut);
+    for (int row = 0; row < p->h; row++)
+        for (int column = 0; column < p->w; column++)
+            ck_paste_scar_pixel(y + ((int64_t)row * p->w + column) * p->c, p->c, &cut, part, row, column);
 }
 
 static void paste_image(void *context, int64_t n, int worker) {

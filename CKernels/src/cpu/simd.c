@@ -1,7 +1,6 @@
 // Which of the vector versions of CK_VERSIONS runs.
 #include "simd.h"
 #include "../../include/CKernels.h"
-#include <stdlib.h>
 #include <string.h>
 
 static const char *const names[] = {"plain", "avx2", "avx512"};
@@ -23,7 +22,7 @@ int ck_simd_level(void) {
     int known = __atomic_load_n(&level, __ATOMIC_RELAXED);
     if (known >= 0) return known;
     known = machine_level();
-    const char *limit = getenv("OCC_SIMD");
+    const char *limit = ck_setting(CK_SETTING_SIMD);
     for (int i = 0; limit && i < known; i++)
         if (strcmp(limit, names[i]) == 0) known = i;
     __atomic_store_n(&level, known, __ATOMIC_RELAXED);

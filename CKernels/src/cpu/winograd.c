@@ -20,7 +20,7 @@ static int64_t tile_count(const form *w, const conv2d *p) {
 }
 
 int ck_winograd_fits(const conv2d *p) {
-    if (p->strict || p->r != 3 || p->s != 3 || p->c % L || p->k % L) return 0;
+    if (p->math == CK_MATH_STRICT || p->r != 3 || p->s != 3 || p->c % L || p->k % L) return 0;
     const form *w = p->stride == 1 ? &ck_winograd_unit : &ck_winograd_strided;
     // Below some tiles the transformed filters cost more than they save, and so do tiles that are mostly margin.
     int64_t tiles = tile_count(w, p), pixels = (int64_t)p->n * p->p * p->q;

@@ -1,0 +1,438 @@
+// Convolution as implicit matrix products (CPU: conv2d.c): C[rows][columns] = sum over k of A[row][k] B[column][k], where A and
+// B are read from the images and filters as they lie, a tile at a time, and nothing is unfolded in memory.
+//
+//   forward:          rows = output pixels, columns = K, k = (r, s, c)        A = windows of x,  B = w
+//   backward data:    rows = input pixels,  columns = C, k = (r, s, K)        A = windows of dy, B = w turned
+//   backward weight:  rows = K, columns = (r, s, c), k = output pixels        A = dy,            B = windows of x
+//
+// A block of THREADS computes a SIZE x SIZE tile of C. While the tensor cores (or, in strict mode, the plain units) work on one
+// slice of k in shared memory, the next one is on its way from global memory to registers.
+#include "ck_device.cuh"
+
+enum { STRICT = CK_MATH_STRICT, TF32 = CK_MATH_FAST, BF16 = CK_MATH_BF16 };
+
+// ---- Operands: a value at (line, place), where places lie next to each other in memory --------------------------------
+
+// Windows of an image tensor [n][h][w][c]: line = the window (n, row, column), place = (tap, channel). Window (row, column)
+// starts at pixel (row * step + start_h, column * step + start_w); taps go `sign` pixels at a time.
+struct windows {
+    const float *data;
+    int h, w, c;
+    int rows, columns, step, start_h, start_w;
+    int tap_columns, sign;
+    int lines, places;
+
+    struct line_at {
+        int64_t base;
+        int row, column;
+    };
+    struct place_at {
+        int row, column, offset;
+    };
+    CK_MEMBER line_at line(int i) const {
+        int column = i % columns, row = i / columns % rows, n = i / columns / rows;
+        line_at at;
+        at.row = row * step + start_h;
+        at.column = column * step + start_w;
+        at.base = (((int64_t)n * h + at.row) * w + at.column) * c;
+        return at;
+    }
+    CK_MEMBER place_at place(int i) const {
+        int tap = i / c;
+        place_at at;
+        at.row = tap / tap_columns * sign;
+        at.column = tap % tap_columns * sign;
+        at.offset = (at.row * w + at.column) * c + i % c;
+        return at;
+    }
+    // NULL outside the image, where there are zeros.
+    CK_MEMBER const float *at(const line_at &l, const place_at &p) const {
+        int row = l.row + p.row, column = l.column + p.column;
+        if (row < 0 || row >= h || column < 0 || column >= w) return 0;
+        return data + l.base + p.offset;
+    }
+};
+
+// A matrix [lines][places].
+struct matrix {
+    const float *data;
+    int lines, places;
+    typedef int64_t line_at;
+    typedef int place_at;
+    CK_MEMBER line_at line(int i) const { return (int64_t)i * places; }
+    CK_MEMBER place_at place(int i) const { return i; }
+    CK_MEMBER const float *at(line_at l, place_at p) const { return data + l + p; }
+};
+
+// The filters w[K][R][S][C] read by channel: line = (tap, k), place = c, where the taps are those of one class of pixels.
+struct turned_filters {
+    const float *data;
+    int k, r, s, c, first_r, first_s, step, tap_columns;
+    int lines, places;
+    typedef int64_t line_at;
+    typedef int place_at;
+    CK_MEMBER line_at line(int i) const {
+        int tap = i / k, row = first_r + tap / tap_columns * step, column = first_s + tap % tap_columns * step;
+        return (((int64_t)(i % k) * r + row) * s + column) * c;
+    }
+    CK_MEMBER place_at place(int i) const { return i; }
+    CK_MEMBER const float *at(line_at l, place_at p) const { return data + l + p; }
+};
+
+// ---- Tiles ------------------------------------------------------------------------------------------------------------
+
+template <int MODE, int SIZE> struct shape {
+    static const int WARPS = SIZE == 128 ? 8 : 4, THREADS = 32 * WARPS;
+    static const int DEPTH = MODE == BF16 ? 32 : 16;            // of a slice of k
+    static const int WARP_ROWS = SIZE == 128 ? 64 : 32, WARP_COLUMNS = 32;
+    static const int WARPS_DOWN = SIZE / WARP_ROWS;
+    static const int WORD = MODE == BF16 ? 2 : 4;               // bytes of a value in shared memory
+    static const int PAD = MODE == BF16 ? 8 : 4;                // values, so that a column's reads hit different banks
+    static const int TILE_BYTES = SIZE * (DEPTH + PAD) * WORD;  // the larger of the two ways to store a tile
+};
+
+// Moves slices of an operand from global memory through registers to shared memory, four places at a time. ALONG: places run
+// along k, and the tile is stored [SIZE][DEPTH + PAD]; otherwise places run along the rows of C (or columns), and the tile is
+// stored [DEPTH][SIZE + 2 PAD].
+template <class Source, bool ALONG, int MODE, int SIZE> struct loader {
+    typedef shape<MODE, SIZE> S;
+    static const int LINES = ALONG ? SIZE : S::DEPTH, PLACES = ALONG ? S::DEPTH : SIZE, GROUPS = PLACES / 4;
+    static const int COUNT = LINES * GROUPS / S::THREADS, LEADING = PLACES + (ALONG || MODE == BF16 ? S::PAD : 2 * S::PAD);
+
+    const Source &source;
+    bool by_four;       // whole groups are there or not, and aligned
+    int first, group, line0;
+    typename Source::line_at lines[COUNT];  // ALONG
+    typename Source::place_at places[4];    // otherwise
+    float values[COUNT][4];
+
+    // `begin` is the first row (or column) of C; tid the thread.
+    CK_MEMBER loader(const Source &s, int begin, int four, int tid) : source(s) {
+        by_four = four != 0;
+        first = begin;
+        group = tid % GROUPS;
+        line0 = tid / GROUPS;
+        if (ALONG) {
+#pragma unroll
+            for (int i = 0; i < COUNT; i++) {
+                int line = first + line0 + i * (S::THREADS / GROUPS);
+                lines[i] = source.line(line < source.lines ? line : 0);
+            }
+        } else {
+#pragma unroll
+            for (int i = 0; i < 4; i++) {
+                int place = first + 4 * group + i;
+                places[i] = source.place(place < source.places ? place : 0);
+            }
+        }
+    }
+
+    // Reads the slice k ..< k + DEPTH, as far as `end`.
+    CK_MEMBER void load(int k, int end) {
+        if (ALONG) {
+#pragma unroll
+            for (int i = 0; i < 4; i++) {
+                int place = k + 4 * group + i;
+                if (i == 0 || !by_four) places[i] = source.place(place < end ? place : 0);
+            }
+        }
+#pragma unroll
+        for (int i = 0; i < COUNT; i++) {
+            int step = line0 + i * (S::THREADS / GROUPS);
+            int line = ALONG ? first + step : k + step, place = (ALONG ? k : first) + 4 * group;
+            int last_line = ALONG ? source.lines : end, last_place = ALONG ? end : source.places;
+            values[i][0] = values[i][1] = values[i][2] = values[i][3] = 0;
+            if (line >= last_line) continue;
+            if (!ALONG) lines[i] = source.line(line);
+            if (by_four) {
+                const float *from = place < last_place ? source.at(lines[i], places[0]) : 0;
+                if (from) {
+                    float4 v = *(const float4 *)from;
+                    values[i][0] = v.x, values[i][1] = v.y, values[i][2] = v.z, values[i][3] = v.w;
+                }
+            } else {
+#pragma unroll
+                for (int e = 0; e < 4; e++) {
+                    const float *from = place + e < last_place ? source.at(lines[i], places[e]) : 0;
+                    if (from) values[i][e] = *from;
+                }
+            }
+        }
+    }
+
+    CK_MEMBER void store(unsigned char *tile) const {
+#pragma unroll
+        for (int i = 0; i < COUNT; i++) {
+            int at = (line0 + i * (S::THREADS / GROUPS)) * LEADING + 4 * group;
+            if (MODE == BF16) {
+                uint2 packed;
+                packed.x = ck_pack_bf16(values[i][0], values[i][1]);
+                packed.y = ck_pack_bf16(values[i][2], values[i][3]);
+                *(uint2 *)(tile + 2 * at) = packed;
+            } else {
+                uint4 words;
+                words.x = MODE == TF32 ? ck_round_tf32(values[i][0]) : ck_float_to_bits(values[i][0]);
+                words.y = MODE == TF32 ? ck_round_tf32(values[i][1]) : ck_float_to_bits(values[i][1]);
+                words.z = MODE == TF32 ? ck_round_tf32(values[i][2]) : ck_float_to_bits(values[i][2]);
+                words.w = MODE == TF32 ? ck_round_tf32(values[i][3]) : ck_float_to_bits(values[i][3]);
+                *(uint4 *)(tile + 4 * at) = words;
+            }
+        }
+    }
+
+    // The word of (row of C or column, k) in a tile of 4-byte values.
+    static CK_MEMBER unsigned word(const unsigned char *tile, int row, int k) {
+        return ((const unsigned *)tile)[ALONG ? row * LEADING + k : k * LEADING + row];
+    }
+    // Four 8 x 8 matrices of a tile of bf16: lane's matrix starts at (row, k) and the lane holds its line `lane % 8`.
+    static CK_MEMBER void matrices(unsigned (&r)[4], const unsigned char *tile, int row, int k, int lane) {
+        if (ALONG)
+            ck_load_matrices(r, tile + 2 * ((row + lane % 8) * LEADING + k));
+        else
+            ck_load_matrices_transposed(r, tile + 2 * ((k + lane % 8) * LEADING + row));
+    }
+};
+
+// ---- The product --------------------------------------------------------------------------------------------------------
+
+// Adds one slice to the warp's part of the tile on the tensor cores. `sums` [down][across] are fragments of 16 x 8.
+template <class A, class B, int MODE, int SIZE>
+CK_DEVICE void multiply_slice(float (&sums)[shape<MODE, SIZE>::WARP_ROWS / 16][4][4], const unsigned char *a,
+                              const unsigned char *b, int row, int column, int lane) {
+    typedef shape<MODE, SIZE> S;
+    const int DOWN = S::WARP_ROWS / 16, ACROSS = S::WARP_COLUMNS / 8;
+    if (MODE == BF16) {
+#pragma unroll
+        for (int k = 0; k < S::DEPTH; k += 16) {
+            unsigned fa[DOWN][4], fb[ACROSS][2];
+#pragma unroll
+            for (int i = 0; i < DOWN; i++)  // matrices: rows 0-7, rows 8-15, and the same at k + 8
+                A::matrices(fa[i], a, row + 16 * i + lane / 8 % 2 * 8, k + lane / 16 * 8, lane);
+#pragma unroll
+            for (int i = 0; i < ACROSS; i += 2) {  // columns 0-7 at k and k + 8, columns 8-15 at k and k + 8
+                unsigned r[4];
+                B::matrices(r, b, column + 8 * i + lane / 16 * 8, k + lane / 8 % 2 * 8, lane);
+                fb[i][0] = r[0], fb[i][1] = r[1], fb[i + 1][0] = r[2], fb[i + 1][1] = r[3];
+            }
+#pragma unroll
+            for (int i = 0; i < DOWN; i++)
+#pragma unroll
+                for (int j = 0; j < ACROSS; j++) ck_mma_bf16(sums[i][j], fa[i], fb[j]);
+        }
+    } else {
+        int g = lane / 4, t = lane % 4;
+#pragma unroll
+        for (int k = 0; k < S::DEPTH; k += 8) {
+            unsigned fa[DOWN][4], fb[ACROSS][2];
+#pragma unroll
+            for (int i = 0; i < DOWN; i++) {
+                int r = row + 16 * i + g;
+                fa[i][0] = A::word(a, r, k + t), fa[i][1] = A::word(a, r + 8, k + t);
+                fa[i][2] = A::word(a, r, k + t + 4), fa[i][3] = A::word(a, r + 8, k + t + 4);
+            }
+#pragma unroll
+            for (int i = 0; i < ACROSS; i++) {
+                fb[i][0] = B::word(b, column + 8 * i + g, k + t);
+                fb[i][1] = B::word(b, column + 8 * i + g, k + t + 4);
+            }
+#pragma unroll
+            for (int i = 0; i < DOWN; i++)
+#pragma unroll
+                for (int j = 0; j < ACROSS; j++) ck_mma_tf32(sums[i][j], fa[i], fb[j]);
+        }
+    }
+}
+
+// The same in single precision: each lane computes the elements that its fragments would hold, one product at a time.
+template <class A, class B, int SIZE>
+CK_DEVICE void multiply_slice_strictly(float (&sums)[shape<STRICT, SIZE>::WARP_ROWS / 16][4][4], const unsigned char *a,
+                                       const unsigned char *b, int row, int column, int lane) {
+    typedef shape<STRICT, SIZE> S;
+    const int DOWN = S::WARP_ROWS / 16, ACROSS = S::WARP_COLUMNS / 8;
+    int g = lane / 4, t = lane % 4;
+#pragma unroll 4
+    for (int k = 0; k < S::DEPTH; k++) {
+        float va[DOWN][2], vb[ACROSS][2];
+#pragma unroll
+        for (int i = 0; i < DOWN; i++) {
+            va[i][0] = ck_bits_to_float(A::word(a, row + 16 * i + g, k));
+            va[i][1] = ck_bits_to_float(A::word(a, row + 16 * i + g + 8, k));
+        }
+#pragma unroll
+        for (int i = 0; i < ACROSS; i++) {
+            vb[i][0] = ck_bits_to_float(B::word(b, column + 8 * i + 2 * t, k));
+            vb[i][1] = ck_bits_to_float(B::word(b, column + 8 * i + 2 * t + 1, k));
+        }
+#pragma unroll
+        for (int i = 0; i < DOWN; i++)
+#pragma unroll
+            for (int j = 0; j < ACROSS; j++)
+#pragma unroll
+                for (int e = 0; e < 4; e++) sums[i][j][e] += va[i][e / 2] * vb[j][e % 2];
+    }
+}
+
+template <int MODE, int SIZE> struct multiplier {
+    template <class A, class B>
+    static CK_MEMBER void run(float (&sums)[shape<MODE, SIZE>::WARP_ROWS / 16][4][4], const unsigned char *a,
+                              const unsigned char *b, int row, int column, int lane) {
+        multiply_slice<A, B, MODE, SIZE>(sums, a, b, row, column, lane);
+    }
+};
+template <int SIZE> struct multiplier<STRICT, SIZE> {
+    template <class A, class B>
+    static CK_MEMBER void run(float (&sums)[shape<STRICT, SIZE>::WARP_ROWS / 16][4][4], const unsigned char *a,
+                              const unsigned char *b, int row, int column, int lane) {
+        multiply_slice_strictly<A, B, SIZE>(sums, a, b, row, column, lane);
+    }
+};
+
+// The block's tile of C over k in begin ..< end; `put` takes each element (row, column, value).
+template <int MODE, int SIZE, bool A_ALONG, bool B_ALONG, class SourceA, class SourceB, class Put>
+CK_DEVICE void product(const SourceA &source_a, int a_by_four, const SourceB &source_b, int b_by_four, int begin, int end,
+                       unsigned char *shared, const Put &put) {
+    typedef shape<MODE, SIZE> S;
+    typedef loader<SourceA, A_ALONG, MODE, SIZE> A;
+    typedef loader<SourceB, B_ALONG, MODE, SIZE> B;
+    int tid = threadIdx.x, lane = tid % 32, warp = tid / 32;
+    int row = warp % S::WARPS_DOWN * S::WARP_ROWS, column = warp / S::WARPS_DOWN * S::WARP_COLUMNS;
+    int first_row = blockIdx.x * SIZE, first_column = blockIdx.y * SIZE;
+    A a(source_a, first_row, a_by_four, tid);
+    B b(source_b, first_column, b_by_four, tid);
+    float sums[S::WARP_ROWS / 16][4][4] = {};
+    a.load(begin, end);
+    b.load(begin, end);
+    a.store(shared);
+    b.store(shared + S::TILE_BYTES);
+    __syncthreads();
+    int side = 0;
+    for (int k = begin; k < end; k += S::DEPTH) {
+        bool more = k + S::DEPTH < end;
+        if (more) {
+            a.load(k + S::DEPTH, end);
+            b.load(k + S::DEPTH, end);
+        }
+        const unsigned char *tiles = shared + side * 2 * S::TILE_BYTES;
+        multiplier<MODE, SIZE>::template run<A, B>(sums, tiles, tiles + S::TILE_BYTES, row, column, lane);
+        side ^= 1;
+        if (more) {
+            unsigned char *next = shared + side * 2 * S::TILE_BYTES;
+            a.store(next);
+            b.store(next + S::TILE_BYTES);
+        }
+        __syncthreads();
+    }
+#pragma unroll
+    for (int i = 0; i < S::WARP_ROWS / 16; i++)
+#pragma unroll
+        for (int e = 0; e < 4; e += 2)
+#pragma unroll
+            for (int j = 0; j < 4; j++)
+                put(first_row + row + 16 * i + lane / 4 + e / 2 * 8, first_column + column + 8 * j + lane % 4 * 2,
+                    sums[i][j][e], sums[i][j][e + 1]);
+}
+
+// Writes pairs of neighbours to a matrix [rows][columns].
+struct put_matrix {
+    float *to;
+    int rows, columns;
+    CK_MEMBER void operator()(int row, int column, float first, float second) const {
+        if (row >= rows || column >= columns) return;
+        float *at = to + (int64_t)row * columns + column;
+        if (columns % 2 == 0) {
+            float2 both;
+            both.x = first, both.y = second;
+            *(float2 *)at = both;
+        } else {
+            at[0] = first;
+            if (column + 1 < columns) at[1] = second;
+        }
+    }
+};
+
+// Writes the pixels of one class of dx[n][h][w][c]: those of which row % stride and column % stride are the class's.
+struct put_pixels {
+    float *to;
+    int h, w, c, rows, columns, stride, class_h, class_w, lines;
+    CK_MEMBER void operator()(int line, int channel, float first, float second) const {
+        if (line >= lines || channel >= c) return;
+        int column = line % columns, row = line / columns % rows, n = line / columns / rows;
+        float *at = to + (((int64_t)n * h + row * stride + class_h) * w + column * stride + class_w) * c + channel;
+        at[0] = first;
+        if (channel + 1 < c) at[1] = second;
+    }
+};
+
+// ---- Kernels ------------------------------------------------------------------------------------------------------------
+
+template <int MODE, int SIZE>
+CK_DEVICE void forward(float *y, const float *x, const float *w, int by_four, const ck_conv2d_params &p, unsigned char *shared) {
+    windows a = {x, p.h, p.w, p.c, p.p, p.q, p.stride, -p.pad, -p.pad, p.s, 1, p.n * p.p * p.q, p.r * p.s * p.c};
+    matrix b = {w, p.k, p.r * p.s * p.c};
+    put_matrix put = {y, p.n * p.p * p.q, p.k};
+    product<MODE, SIZE, true, true>(a, by_four, b, by_four, 0, a.places, shared, put);
+}
+
+// One class of input pixels a block: blockIdx.z = (row % stride, column % stride). Only the taps that meet an output pixel count:
+// r = first_r, first_r + stride, ..., and the output row is (row + pad - r) / stride.
+template <int MODE, int SIZE>
+CK_DEVICE void backward_data(float *dx, const float *dy, const float *w, int by_four, const ck_conv2d_params &p,
+                             unsigned char *shared) {
+    int class_h = blockIdx.z / p.stride, class_w = blockIdx.z % p.stride;
+    int rows = (p.h - class_h + p.stride - 1) / p.stride, columns = (p.w - class_w + p.stride - 1) / p.stride;
+    int first_r = (class_h + p.pad) % p.stride, first_s = (class_w + p.pad) % p.stride;
+    int taps_r = p.r > first_r ? (p.r - first_r + p.stride - 1) / p.stride : 0;
+    int taps_s = p.s > first_s ? (p.s - first_s + p.stride - 1) / p.stride : 0;
+    int lines = p.n * rows * columns, length = taps_r * taps_s * p.k;
+    if ((int)blockIdx.x * SIZE >= lines) return;  // the grid is made for the largest class
+    windows a = {dy, p.p, p.q, p.k, rows, columns, 1, (class_h + p.pad - first_r) / p.stride,
+                 (class_w + p.pad - first_s) / p.stride, taps_s > 0 ? taps_s : 1, -1, lines, length};
+    turned_filters b = {w, p.k, p.r, p.s, p.c, first_r, first_s, p.stride, taps_s > 0 ? taps_s : 1, length, p.c};
+    put_pixels put = {dx, p.h, p.w, p.c, rows, columns, p.stride, class_h, class_w, lines};
+    product<MODE, SIZE, true, false>(a, by_four, b, by_four, 0, length, shared, put);
+}
+
+// Part blockIdx.z of the output pixels, `share` of them, into its own copy of dw.
+template <int MODE, int SIZE>
+CK_DEVICE void backward_weight(float *parts, const float *dy, const float *x, int by_four, int share, const ck_conv2d_params &p,
+                               unsigned char *shared) {
+    int pixels = p.n * p.p * p.q, length = p.r * p.s * p.c, begin = blockIdx.z * share;
+    int end = begin + share < pixels ? begin + share : pixels;
+    matrix a = {dy, pixels, p.k};
+    windows b = {x, p.h, p.w, p.c, p.p, p.q, p.stride, -p.pad, -p.pad, p.s, 1, pixels, length};
+    put_matrix put = {parts + (int64_t)blockIdx.z * p.k * length, p.k, length};
+    product<MODE, SIZE, false, false>(a, by_four, b, by_four, begin, end, shared, put);
+}
+
+#define DEFINE(name, MODE, SIZE)                                                                                        \
+    CK_KERNEL((shape<MODE, SIZE>::THREADS))                                                                             \
+    ck_conv2d_forward_##name##_##SIZE(float *y, const float *x, const float *w, int by_four, ck_conv2d_params p) {        \
+        CK_SHARED_ALIGNED(unsigned char, shared, (4 * shape<MODE, SIZE>::TILE_BYTES));                                  \
+        forward<MODE, SIZE>(y, x, w, by_four, p, shared);                                                               \
+    }                                                                                                                   \
+    CK_KERNEL((shape<MODE, SIZE>::THREADS))                                                                             \
+    ck_conv2d_backward_data_##name##_##SIZE(float *dx, const float *dy, const float *w, int by_four, ck_conv2d_params p) { \
+        CK_SHARED_ALIGNED(unsigned char, shared, (4 * shape<MODE, SIZE>::TILE_BYTES));                                  \
+        backward_data<MODE, SIZE>(dx, dy, w, by_four, p, shared);                                                       \
+    }                                                                                                                   \
+    CK_KERNEL((shape<MODE, SIZE>::THREADS))                                                                             \
+    ck_conv2d_backward_weight_##name##_##SIZE(float *parts, const float *dy, const float *x, int by_four, int share,      \
+                                              ck_conv2d_params p) {                                                     \
+        CK_SHARED_ALIGNED(unsigned char, shared, (4 * shape<MODE, SIZE>::TILE_BYTES));                                  \
+        backward_weight<MODE, SIZE>(parts, dy, x, by_four, share, p, shared);                                           \
+    }
+DEFINE(strict, STRICT, 64)
+DEFINE(strict, STRICT, 128)
+DEFINE(tf32, TF32, 64)
+DEFINE(tf32, TF32, 128)
+DEFINE(bf16, BF16, 64)
+DEFINE(bf16, BF16, 128)
+
+// dw = the sum of the parts, in order.
+CK_KERNEL(256) ck_conv2d_add_parts(float *dw, const float *parts, int count, int64_t size) {
+    for (int64_t i = ck_first(); i < size; i += ck_stride()) {
+        float sum = 0;
+        for (int part = 0; part < count; part++) sum += parts[part * size + i];
+        dw[i] = sum;
+    }
+}
