@@ -30,7 +30,11 @@ let package = Package(
             name: "occ-bench", dependencies: ["OneClass", "OCCCommandLine"], path: "bench/occ-bench"),
 
         .target(name: "TestSupport", dependencies: ["OCCEngine"], path: "Tests/TestSupport"),
-        .testTarget(name: "BackendParityTests", dependencies: ["TestSupport"]),
+        // The CUDA kernels, compiled for the host, on an emulated device.
+        .target(
+            name: "CUDAEmulation", dependencies: ["CKernels"], path: "Tests/CUDAEmulation",
+            cxxSettings: [.headerSearchPath("."), .headerSearchPath("../../CKernels/kernels")]),
+        .testTarget(name: "BackendParityTests", dependencies: ["TestSupport", "CUDAEmulation"]),
         .testTarget(name: "OCCEngineTests", dependencies: ["OCCEngine", "TestSupport"]),
         .testTarget(name: "OCCDataTests", dependencies: ["OCCData", "TestSupport"]),
         .testTarget(name: "OCCDetectorsTests", dependencies: ["OCCDetectors", "TestSupport"]),
@@ -38,5 +42,6 @@ let package = Package(
         .testTarget(name: "OneClassTests", dependencies: ["OneClass", "TestSupport"]),
         .testTarget(name: "CommandLineTests", dependencies: ["occ-gpu", "TestSupport"]),
     ],
-    cLanguageStandard: .gnu2x
+    cLanguageStandard: .gnu2x,
+    cxxLanguageStandard: .gnucxx17
 )

@@ -4,8 +4,6 @@
 #define CKERNELS_H
 
 #include "ck_augment.h"
-#include "ck_color.h"
-#include "ck_dihedral.h"
 #include "ck_params.h"
 #include "ck_random.h"
 #include <stddef.h>
@@ -154,4 +152,7 @@ ck_status ck_gaussian_distance(const float *x, int64_t n, int64_t d, const doubl
 #ifdef __cplusplus
 }
 #endif
+
+#include "ck_cuda.h"
+
 #endif

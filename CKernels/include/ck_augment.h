@@ -4,9 +4,10 @@
 #define CK_AUGMENT_H
 
 #include "ck_color.h"
+#include "ck_dihedral.h"
 #include "ck_params.h"
 #include "ck_random.h"
-#if !defined(__CUDACC_RTC__) && !defined(CK_EMULATED_DEVICE)
+#ifndef __CUDACC_RTC__
 #include <math.h>
 #endif
 

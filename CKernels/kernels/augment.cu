@@ -1,6 +1,5 @@
 // Augmentation (CPU: augment.c). What an image draws is in ck_augment.h, which both share.
 #include "ck_device.cuh"
-#include "ck_dihedral.h"
 #include "jitter.cuh"
 
 CK_DEVICE ck_random4 draw(const ck_step_state *step, int64_t n, uint32_t stream) {

@@ -197,8 +197,8 @@ template <class Source, bool ALONG, int MODE, int SIZE> struct loader {
 
 // Adds one slice to the warp's part of the tile on the tensor cores. `sums` [down][across] are fragments of 16 x 8.
 template <class A, class B, int MODE, int SIZE>
-CK_DEVICE void multiply_slice(float (&sums)[shape<MODE, SIZE>::WARP_ROWS / 16][4][4], const unsigned char *a,
-                              const unsigned char *b, int row, int column, int lane) {
+CK_DEVICE void multiply_slice(const unsigned char *a, const unsigned char *b, int row, int column, int lane,
+                              float (&sums)[shape<MODE, SIZE>::WARP_ROWS / 16][4][4]) {
     typedef shape<MODE, SIZE> S;
     const int DOWN = S::WARP_ROWS / 16, ACROSS = S::WARP_COLUMNS / 8;
     if (MODE == BF16) {
@@ -245,8 +245,8 @@ CK_DEVICE void multiply_slice(float (&sums)[shape<MODE, SIZE>::WARP_ROWS / 16][4
 
 // The same in single precision: each lane computes the elements that its fragments would hold, one product at a time.
 template <class A, class B, int SIZE>
-CK_DEVICE void multiply_slice_strictly(float (&sums)[shape<STRICT, SIZE>::WARP_ROWS / 16][4][4], const unsigned char *a,
-                                       const unsigned char *b, int row, int column, int lane) {
+CK_DEVICE void multiply_slice_strictly(const unsigned char *a, const unsigned char *b, int row, int column, int lane,
+                                       float (&sums)[shape<STRICT, SIZE>::WARP_ROWS / 16][4][4]) {
     typedef shape<STRICT, SIZE> S;
     const int DOWN = S::WARP_ROWS / 16, ACROSS = S::WARP_COLUMNS / 8;
     int g = lane / 4, t = lane % 4;
@@ -274,16 +274,16 @@ CK_DEVICE void multiply_slice_strictly(float (&sums)[shape<STRICT, SIZE>::WARP_R
 
 template <int MODE, int SIZE> struct multiplier {
     template <class A, class B>
-    static CK_MEMBER void run(float (&sums)[shape<MODE, SIZE>::WARP_ROWS / 16][4][4], const unsigned char *a,
-                              const unsigned char *b, int row, int column, int lane) {
-        multiply_slice<A, B, MODE, SIZE>(sums, a, b, row, column, lane);
+    static CK_MEMBER void run(const unsigned char *a, const unsigned char *b, int row, int column, int lane,
+                              float (&sums)[shape<MODE, SIZE>::WARP_ROWS / 16][4][4]) {
+        multiply_slice<A, B, MODE, SIZE>(a, b, row, column, lane, sums);
     }
 };
 template <int SIZE> struct multiplier<STRICT, SIZE> {
     template <class A, class B>
-    static CK_MEMBER void run(float (&sums)[shape<STRICT, SIZE>::WARP_ROWS / 16][4][4], const unsigned char *a,
-                              const unsigned char *b, int row, int column, int lane) {
-        multiply_slice_strictly<A, B, SIZE>(sums, a, b, row, column, lane);
+    static CK_MEMBER void run(const unsigned char *a, const unsigned char *b, int row, int column, int lane,
+                              float (&sums)[shape<STRICT, SIZE>::WARP_ROWS / 16][4][4]) {
+        multiply_slice_strictly<A, B, SIZE>(a, b, row, column, lane, sums);
     }
 };
 
@@ -313,7 +313,7 @@ CK_DEVICE void product(const SourceA &source_a, int a_by_four, const SourceB &so
             b.load(k + S::DEPTH, end);
         }
         const unsigned char *tiles = shared + side * 2 * S::TILE_BYTES;
-        multiplier<MODE, SIZE>::template run<A, B>(sums, tiles, tiles + S::TILE_BYTES, row, column, lane);
+        multiplier<MODE, SIZE>::template run<A, B>(tiles, tiles + S::TILE_BYTES, row, column, lane, sums);
         side ^= 1;
         if (more) {
             unsigned char *next = shared + side * 2 * S::TILE_BYTES;

@@ -26,6 +26,8 @@ ck_status ck_device_available_memory(ck_device device, uint64_t *bytes) {
     return device.impl->backend->available_memory(device.impl->state, bytes);
 }
 
+ck_status ck_device_synchronize(ck_device device) { return device.impl->backend->synchronize(device.impl->state); }
+
 ck_status ck_arena_create(ck_device device, uint64_t bytes, ck_arena *arena) {
     struct ck_arena_impl *impl = calloc(1, sizeof *impl);
     if (!impl) return ck_fail(CK_OUT_OF_MEMORY, "out of memory");
@@ -77,6 +79,8 @@ struct ck_plan_impl {
     struct ck_device_impl *device;
     void *workspace;
     int threads;  // that the workspace was sized for
+    int has_run;  // once, operation by operation: kernels are loaded then
+    void *graph;  // of the whole list, where the backend has such
     int32_t count;
     struct bound_operation operations[];
 };
@@ -128,7 +132,12 @@ ck_status ck_plan_create(ck_arena arena, const ck_operation *operations, int32_t
     return CK_OK;
 }
 
-void ck_plan_destroy(ck_plan plan) { free(plan.impl); }
+void ck_plan_destroy(ck_plan plan) {
+    if (!plan.impl) return;
+    struct ck_device_impl *device = plan.impl->device;
+    if (plan.impl->graph) device->backend->release_graph(device->state, plan.impl->graph);
+    free(plan.impl);
+}
 
 static double now(void) {
     struct timespec t;
@@ -136,13 +145,10 @@ static double now(void) {
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-static ck_status run(ck_plan plan, double *seconds, int32_t *failed) {
+// Runs operation by operation; with `seconds`, each one's time.
+static ck_status run_operations(ck_plan plan, double *seconds, int32_t *failed) {
     const ck_backend *backend = plan.impl->device->backend;
     void *state = plan.impl->device->state;
-    *failed = -1;
-    if (ck_thread_count() > plan.impl->threads)
-        return ck_fail(CK_INVALID_ARGUMENT, "the plan was made for %d threads and now there are %d", plan.impl->threads,
-                       ck_thread_count());
     for (int32_t i = 0; i < plan.impl->count; i++) {
         const struct bound_operation *op = &plan.impl->operations[i];
         double start = seconds ? now() : 0;
@@ -154,9 +160,50 @@ static ck_status run(ck_plan plan, double *seconds, int32_t *failed) {
         }
         if (seconds) seconds[i] = now() - start;
     }
-    return backend->synchronize(state);
+    return CK_OK;
 }
 
-ck_status ck_plan_run(ck_plan plan, int32_t *failed) { return run(plan, NULL, failed); }
+// Records the list as a graph. After a failure the recording is ended and thrown away.
+static ck_status capture(ck_plan plan, int32_t *failed) {
+    const ck_backend *backend = plan.impl->device->backend;
+    void *state = plan.impl->device->state, *unfinished = NULL;
+    ck_status status = backend->capture_begin(state);
+    if (status != CK_OK) return status;
+    status = run_operations(plan, NULL, failed);
+    if (status == CK_OK) return backend->capture_end(state, &plan.impl->graph);
+    char text[512];  // ending the recording may fail too, and that is not what matters
+    strncpy(text, ck_last_error(), sizeof text - 1);
+    text[sizeof text - 1] = 0;
+    if (backend->capture_end(state, &unfinished) == CK_OK && unfinished) backend->release_graph(state, unfinished);
+    return ck_fail(status, "%s", text);
+}
 
-ck_status ck_plan_profile(ck_plan plan, double *seconds, int32_t *failed) { return run(plan, seconds, failed); }
+static ck_status check_threads(ck_plan plan, int32_t *failed) {
+    *failed = -1;
+    if (ck_thread_count() > plan.impl->threads)
+        return ck_fail(CK_INVALID_ARGUMENT, "the plan was made for %d threads and now there are %d", plan.impl->threads,
+                       ck_thread_count());
+    return CK_OK;
+}
+
+ck_status ck_plan_run(ck_plan plan, int32_t *failed) {
+    const ck_backend *backend = plan.impl->device->backend;
+    void *state = plan.impl->device->state;
+    ck_status status = check_threads(plan, failed);
+    if (status != CK_OK) return status;
+    if (!plan.impl->graph && plan.impl->has_run && backend->captures && backend->captures(state)) {
+        status = capture(plan, failed);
+        if (status != CK_OK) return status;
+    }
+    if (plan.impl->graph) return backend->replay(state, plan.impl->graph);
+    status = run_operations(plan, NULL, failed);
+    if (status == CK_OK) plan.impl->has_run = 1;
+    return status;
+}
+
+ck_status ck_plan_profile(ck_plan plan, double *seconds, int32_t *failed) {
+    const ck_backend *backend = plan.impl->device->backend;
+    ck_status status = check_threads(plan, failed);
+    if (status == CK_OK) status = backend->synchronize(plan.impl->device->state);
+    return status == CK_OK ? run_operations(plan, seconds, failed) : status;
+}

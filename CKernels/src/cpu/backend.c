@@ -74,7 +74,18 @@ static ck_status synchronize(void *state) {
 
 static void destroy(void *state) { (void)state; }
 
-static const ck_backend cpu = {"cpu", available_memory, allocate, release, copy, copy, workspace, run, synchronize, destroy};
+static const ck_backend cpu = {
+    .name = "cpu",
+    .available_memory = available_memory,
+    .allocate = allocate,
+    .release = release,
+    .write = copy,
+    .read = copy,
+    .workspace = workspace,
+    .run = run,
+    .synchronize = synchronize,
+    .destroy = destroy,
+};
 
 ck_status ck_device_create_cpu(ck_device *device) {
     struct ck_device_impl *impl = calloc(1, sizeof *impl);

@@ -1,0 +1,134 @@
+// Finds CUDA's libraries at run time and fills the table of their functions. What is missing leaves a reason behind.
+#define _GNU_SOURCE
+#include "cuda.h"
+#include <dlfcn.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *const names[CK_LIBRARY_COUNT] = {"libcuda", "libnvrtc", "libcublasLt"};
+
+// Sonames, newest first; libcuda has one.
+static const char *const sonames[CK_LIBRARY_COUNT][5] = {
+    {"libcuda.so.1"},
+    {"libnvrtc.so.13", "libnvrtc.so.12", "libnvrtc.so.11.2", "libnvrtc.so"},
+    {"libcublasLt.so.13", "libcublasLt.so.12", "libcublasLt.so.11", "libcublasLt.so"},
+};
+
+const char *ck_cuda_library_name(ck_cuda_library library) { return names[library]; }
+
+// Opens the library from a folder, or from its lib64 or lib.
+static void *open_in(const char *folder, size_t length, const char *soname) {
+    static const char *const inside[] = {"", "/lib64", "/lib"};
+    for (int i = 0; i < 3; i++) {
+        char path[512];
+        if (snprintf(path, sizeof path, "%.*s%s/%s", (int)length, folder, inside[i], soname) >= (int)sizeof path) continue;
+        void *handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+        if (handle) return handle;
+    }
+    return NULL;
+}
+
+static void *open_library(ck_cuda_library library) {
+    const char *folders[] = {ck_setting(CK_SETTING_CUDA_PATH), getenv("CUDA_HOME")};
+    for (int f = 0; f < 2; f++)
+        for (const char *at = folders[f]; at && *at;) {
+            size_t length = strcspn(at, ":");
+            for (int i = 0; i < 5 && sonames[library][i]; i++) {
+                void *handle = length ? open_in(at, length, sonames[library][i]) : NULL;
+                if (handle) return handle;
+            }
+            at += length + (at[length] == ':');
+        }
+    for (int i = 0; i < 5 && sonames[library][i]; i++) {
+        void *handle = dlopen(sonames[library][i], RTLD_NOW | RTLD_LOCAL);
+        if (handle) return handle;
+    }
+    return open_in("/usr/local/cuda", strlen("/usr/local/cuda"), sonames[library][0]);
+}
+
+static ck_cuda_driver system_driver;
+
+static void find_libraries(void) {
+    ck_cuda_driver *d = &system_driver;
+    void *handles[CK_LIBRARY_COUNT];
+    for (int i = 0; i < CK_LIBRARY_COUNT; i++) {
+        handles[i] = open_library((ck_cuda_library)i);
+        if (!handles[i])
+            snprintf(d->libraries[i].reason, sizeof d->libraries[i].reason, "%s was not found (%s)", sonames[i][0],
+                     i == CK_LIBRARY_cuda ? "it comes with NVIDIA's driver" : "set OCC_CUDA_PATH to its folder");
+    }
+#define FIND(library, field, symbol, parameters)                                                                       \
+    if (handles[CK_LIBRARY_##library]) {                                                                               \
+        void *found = dlsym(handles[CK_LIBRARY_##library], symbol);                                                    \
+        memcpy(&d->field, &found, sizeof found);                                                                       \
+        Dl_info info;                                                                                                  \
+        if (!found)                                                                                                    \
+            snprintf(d->libraries[CK_LIBRARY_##library].reason, sizeof d->libraries[0].reason,                         \
+                     "%s has no function %s: it is too old", sonames[CK_LIBRARY_##library][0], symbol);                \
+        else if (!d->libraries[CK_LIBRARY_##library].path[0] && dladdr(found, &info) && info.dli_fname)                \
+            snprintf(d->libraries[CK_LIBRARY_##library].path, sizeof d->libraries[0].path, "%s", info.dli_fname);      \
+    }
+    CK_CUDA_FUNCTIONS(FIND)
+#undef FIND
+    int major = 0, minor = 0;
+    if (!d->libraries[CK_LIBRARY_cuda].reason[0]) d->driver_version(&d->libraries[CK_LIBRARY_cuda].version);
+    if (!d->libraries[CK_LIBRARY_nvrtc].reason[0] && d->nvrtc_version(&major, &minor) == 0)
+        d->libraries[CK_LIBRARY_nvrtc].version = 1000 * major + 10 * minor;
+    if (!d->libraries[CK_LIBRARY_cublasLt].reason[0]) {
+        size_t (*version)(void) = NULL;
+        void *found = dlsym(handles[CK_LIBRARY_cublasLt], "cublasLtGetVersion");
+        memcpy(&version, &found, sizeof found);
+        if (version) d->libraries[CK_LIBRARY_cublasLt].version = (int)version();
+    }
+}
+
+const ck_cuda_driver *ck_cuda_system_driver(void) {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, find_libraries);
+    return &system_driver;
+}
+
+ck_status ck_cuda_check(const ck_cuda_driver *driver, ck_cu_result result, const char *what) {
+    if (result == 0) return CK_OK;
+    const char *text = NULL;
+    if (driver->error_string) driver->error_string(result, &text);
+    return ck_fail(result == 2 ? CK_OUT_OF_MEMORY : CK_INTERNAL_ERROR, "CUDA: %s: %s (error %d)", what,
+                   text ? text : "unknown error", result);
+}
+
+ck_status ck_cuda_count(const ck_cuda_driver *driver, int *count) {
+    *count = 0;
+    for (int i = 0; i < CK_LIBRARY_COUNT; i++)
+        if (driver->libraries[i].reason[0]) return ck_fail(CK_DEVICE_UNAVAILABLE, "%s", driver->libraries[i].reason);
+    ck_cu_result result = driver->init(0);
+    if (result == 0) result = driver->device_count(count);
+    if (result != 0) {
+        ck_cuda_check(driver, result, "cuInit");
+        return ck_fail(CK_DEVICE_UNAVAILABLE, "NVIDIA's driver does not start (error %d)", result);
+    }
+    if (*count == 0) return ck_fail(CK_DEVICE_UNAVAILABLE, "NVIDIA's driver sees no GPU (CUDA_VISIBLE_DEVICES may hide it)");
+    return CK_OK;
+}
+
+enum { ATTRIBUTE_MULTIPROCESSORS = 16, ATTRIBUTE_MAJOR = 75, ATTRIBUTE_MINOR = 76 };  // CUdevice_attribute
+
+ck_status ck_cuda_describe(const ck_cuda_driver *driver, int ordinal, ck_cuda_properties *properties) {
+    int count = 0;
+    ck_status status = ck_cuda_count(driver, &count);
+    if (status != CK_OK) return status;
+    if (ordinal < 0 || ordinal >= count)
+        return ck_fail(CK_DEVICE_UNAVAILABLE, "there is no GPU %d: there are %d, counted from 0", ordinal, count);
+    ck_cu_device device = 0;
+    size_t memory = 0;
+    memset(properties, 0, sizeof *properties);
+    ck_cu_result result = driver->device_get(&device, ordinal);
+    if (result == 0) result = driver->device_name(properties->name, sizeof properties->name, device);
+    if (result == 0) result = driver->device_attribute(&properties->major, ATTRIBUTE_MAJOR, device);
+    if (result == 0) result = driver->device_attribute(&properties->minor, ATTRIBUTE_MINOR, device);
+    if (result == 0) result = driver->device_attribute(&properties->multiprocessors, ATTRIBUTE_MULTIPROCESSORS, device);
+    if (result == 0) result = driver->device_memory(&memory, device);
+    properties->memory = memory;
+    return ck_cuda_check(driver, result, "asking for the GPU's properties");
+}

@@ -1,0 +1,38 @@
+// A CUDA device without a GPU, for tests: the project's kernels compiled for the host, behind a table of driver functions with
+// memory, a stream, graphs, launches, a "compiler" and cuBLASLt's products. Threads of a block are fibres that run in a shuffled
+// order from barrier to barrier, blocks run in a shuffled order, shared memory starts as NaN, and work waits on its stream until
+// somebody synchronises: what a real device would get wrong now and then goes wrong here each time.
+#ifndef CUDA_EMULATION_H
+#define CUDA_EMULATION_H
+
+#include "CKernels.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+// How the device behaves for what the calling thread does with it.
+typedef struct ck_emulation {
+    uint64_t seed;        // of the orders
+    uint64_t memory;      // bytes that are free
+    int devices;
+    int drop_barriers;    // a seeded bug: __syncthreads does nothing
+    int drop_last_block;  // a seeded bug: each grid is a block short
+} ck_emulation;
+
+extern const ck_emulation ck_emulation_default;
+void ck_emulation_set(const ck_emulation *emulation);
+
+const ck_cuda_driver *ck_emulated_driver(void);
+
+// What the calling thread has done since the last reset.
+typedef struct ck_emulation_counts {
+    int64_t launches, graph_launches, compilations, products;
+} ck_emulation_counts;
+ck_emulation_counts ck_emulation_count(void);
+void ck_emulation_reset_counts(void);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

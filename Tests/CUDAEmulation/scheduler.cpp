@@ -1,0 +1,192 @@
+// Fibres: each thread of a block has its own stack, and runs until it waits for its block or its warp.
+#include "scheduler.h"
+#include <csetjmp>
+#include <memory>
+#include <numeric>
+#include <random>
+#include <ucontext.h>
+#include <vector>
+
+extern "C" const ck_emulation ck_emulation_default = {1, 4ull << 30, 1, 0, 0};
+
+namespace emulation {
+
+thread_local dimensions thread_index, block_index, block_size, grid_size;
+thread_local ck_emulation settings = ck_emulation_default;
+thread_local ck_emulation_counts counts;
+thread_local const char *failure = nullptr;
+
+namespace {
+
+enum class state { ready, at_barrier, at_warp, done };
+
+enum { STACK = 128 << 10, SHARED = 48 << 10, GAP = 64, POISON = 0xFF, GUARD = 0xA5 };
+
+struct fiber {
+    std::unique_ptr<char[]> stack;
+    jmp_buf where;
+    bool started = false;
+    state now = state::done;
+    unsigned index = 0;
+    size_t shared_at = 0;
+    unsigned collectives = 0;
+};
+
+struct machine {
+    std::vector<fiber> fibers;
+    std::vector<unsigned char> shared = std::vector<unsigned char>(SHARED + 4096);
+    std::vector<std::pair<size_t, size_t>> used;  // of the shared memory, by the first thread to get there
+    std::vector<shown> shown_by;                  // [2][threads]
+    jmp_buf scheduler;
+    ucontext_t home;
+    fiber *current = nullptr;
+    const std::function<void()> *kernel = nullptr;
+    unsigned threads = 0;
+};
+
+thread_local machine here;
+
+void give_way(state why) {
+    fiber *f = here.current;
+    f->now = why;
+    if (_setjmp(f->where) == 0) _longjmp(here.scheduler, 1);
+}
+
+// A fibre's life: one thread after another, for every block of every launch.
+void live() {
+    for (;;) {
+        (*here.kernel)();
+        give_way(state::done);
+    }
+}
+
+void resume(fiber &f) {
+    here.current = &f;
+    thread_index = {f.index, 0, 0};
+    if (_setjmp(here.scheduler) != 0) return;
+    if (f.started) _longjmp(f.where, 1);
+    f.started = true;
+    ucontext_t context;
+    getcontext(&context);
+    context.uc_stack.ss_sp = f.stack.get();
+    context.uc_stack.ss_size = STACK;
+    context.uc_link = nullptr;
+    makecontext(&context, live, 0);
+    swapcontext(&here.home, &context);
+}
+
+void check_shared() {
+    for (size_t i = 0; i < here.used.size(); i++) {
+        size_t end = here.used[i].first + here.used[i].second;
+        for (size_t at = end; at < end + GAP; at++)
+            if (here.shared[at] != GUARD) return fail("a block wrote beyond its shared memory");
+    }
+}
+
+void run_block(std::mt19937_64 &random) {
+    std::vector<unsigned> order(here.threads);
+    std::iota(order.begin(), order.end(), 0u);
+    std::shuffle(order.begin(), order.end(), random);
+    std::fill(here.shared.begin(), here.shared.end(), (unsigned char)POISON);
+    here.used.clear();
+    for (unsigned i = 0; i < here.threads; i++) {
+        fiber &f = here.fibers[i];
+        f.now = state::ready;
+        f.index = i;
+        f.shared_at = 0;
+        f.collectives = 0;
+    }
+    for (;;) {
+        for (unsigned i : order)
+            if (here.fibers[i].now == state::ready) resume(here.fibers[i]);
+        unsigned done = 0, waiting = 0, released = 0;
+        for (unsigned warp = 0; warp < here.threads; warp += 32) {
+            unsigned end = std::min(warp + 32, here.threads), ready = 0;
+            for (unsigned i = warp; i < end; i++) ready += here.fibers[i].now == state::at_warp;
+            if (ready == end - warp) {
+                for (unsigned i = warp; i < end; i++) here.fibers[i].now = state::ready;
+                released += ready;
+            }
+        }
+        if (released) continue;
+        for (unsigned i = 0; i < here.threads; i++) {
+            done += here.fibers[i].now == state::done;
+            waiting += here.fibers[i].now == state::at_barrier;
+        }
+        if (done == here.threads) break;
+        if (done + waiting != here.threads) {
+            fail("a warp's lanes do not all reach a collective operation");
+            // The fibres that wait are given up: they start afresh.
+            for (fiber &f : here.fibers) f.started = false;
+            return;
+        }
+        for (unsigned i = 0; i < here.threads; i++)
+            if (here.fibers[i].now == state::at_barrier) here.fibers[i].now = state::ready;
+    }
+    check_shared();
+}
+
+}  // namespace
+
+void fail(const char *text) {
+    if (!failure) failure = text;
+}
+
+void *shared_memory(size_t bytes) {
+    fiber *f = here.current;
+    size_t at = f->shared_at;
+    f->shared_at = (at + bytes + GAP + 63) / 64 * 64;
+    if (at + bytes > SHARED) {
+        fail("a kernel wants more than 48 KiB of shared memory");
+        return here.shared.data();
+    }
+    bool is_new = true;
+    for (auto &range : here.used) is_new = is_new && range.first != at;
+    if (is_new) {
+        here.used.push_back({at, bytes});
+        std::memset(here.shared.data() + at + bytes, GUARD, GAP);
+    }
+    return here.shared.data() + at;
+}
+
+void barrier() {
+    if (!settings.drop_barriers) give_way(state::at_barrier);
+}
+
+const shown *exchange(const shown &mine) {
+    fiber *f = here.current;
+    shown *slots = here.shown_by.data() + (f->collectives++ % 2) * here.threads;
+    slots[f->index] = mine;
+    give_way(state::at_warp);
+    return slots + f->index / 32 * 32;
+}
+
+void run_grid(dimensions grid, dimensions block, const std::function<void()> &kernel) {
+    counts.launches++;
+    here.kernel = &kernel;
+    here.threads = block.x * block.y * block.z;
+    while (here.fibers.size() < here.threads) {
+        here.fibers.emplace_back();
+        here.fibers.back().stack.reset(new char[STACK]);
+    }
+    here.shown_by.assign(2 * here.threads, shown{});
+    block_size = block;
+    grid_size = grid;
+    uint64_t blocks = (uint64_t)grid.x * grid.y * grid.z;
+    std::vector<uint64_t> order(blocks);
+    std::iota(order.begin(), order.end(), 0u);
+    if (settings.drop_last_block) order.pop_back();
+    std::mt19937_64 random(settings.seed + (uint64_t)counts.launches);
+    std::shuffle(order.begin(), order.end(), random);
+    for (uint64_t i : order) {
+        block_index = {(unsigned)(i % grid.x), (unsigned)(i / grid.x % grid.y), (unsigned)(i / grid.x / grid.y)};
+        run_block(random);
+        if (failure) return;
+    }
+}
+
+}  // namespace emulation
+
+extern "C" void ck_emulation_set(const ck_emulation *emulation) { emulation::settings = *emulation; }
+extern "C" ck_emulation_counts ck_emulation_count(void) { return emulation::counts; }
+extern "C" void ck_emulation_reset_counts(void) { emulation::counts = {}; }
