@@ -24,12 +24,14 @@ let package = Package(
         .target(name: "OCCData", dependencies: ["OCCEngine", "CImageIO"]),
         .target(name: "OCCDetectors", dependencies: ["OCCEngine"]),
         .target(name: "OneClass", dependencies: ["OCCNetworks", "OCCData", "OCCDetectors"]),
+        // Every operation against a slow reference, and one device against another; part of the product, for `selftest`.
+        .target(name: "OCCSelfTest", dependencies: ["OCCEngine"]),
         .target(name: "OCCCommandLine", dependencies: ["OneClass"]),
-        .executableTarget(name: "occ-gpu", dependencies: ["OneClass", "OCCCommandLine"]),
+        .executableTarget(name: "occ-gpu", dependencies: ["OneClass", "OCCCommandLine", "OCCSelfTest"]),
         .executableTarget(
             name: "occ-bench", dependencies: ["OneClass", "OCCCommandLine"], path: "bench/occ-bench"),
 
-        .target(name: "TestSupport", dependencies: ["OCCEngine"], path: "Tests/TestSupport"),
+        .target(name: "TestSupport", dependencies: ["OCCSelfTest"], path: "Tests/TestSupport"),
         // The CUDA kernels, compiled for the host, on an emulated device.
         .target(
             name: "CUDAEmulation", dependencies: ["CKernels"], path: "Tests/CUDAEmulation",
@@ -39,7 +41,7 @@ let package = Package(
         .testTarget(name: "OCCDataTests", dependencies: ["OCCData", "TestSupport"]),
         .testTarget(name: "OCCDetectorsTests", dependencies: ["OCCDetectors", "TestSupport"]),
         .testTarget(name: "OCCNetworksTests", dependencies: ["OCCNetworks", "TestSupport"]),
-        .testTarget(name: "OneClassTests", dependencies: ["OneClass", "TestSupport"]),
+        .testTarget(name: "OneClassTests", dependencies: ["OneClass", "TestSupport", "CUDAEmulation"]),
         .testTarget(name: "CommandLineTests", dependencies: ["occ-gpu", "TestSupport"]),
     ],
     cLanguageStandard: .gnu2x,

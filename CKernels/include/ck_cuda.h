@@ -102,19 +102,24 @@ typedef struct ck_lt_heuristic {
 
 typedef enum ck_cuda_library { CK_LIBRARY_cuda, CK_LIBRARY_nvrtc, CK_LIBRARY_cublasLt, CK_LIBRARY_COUNT } ck_cuda_library;
 
+typedef struct ck_cuda_library_state {
+    char path[512];      // of the library; empty when it is missing
+    char reason[256];    // why it is missing; empty when it is there
+    int version;         // 1000 * major + 10 * minor
+} ck_cuda_library_state;
+
 // The functions, and where they came from.
 typedef struct ck_cuda_driver {
 #define CK_CUDA_FIELD(library, field, symbol, parameters) ck_cu_result(*field) parameters;
     CK_CUDA_FUNCTIONS(CK_CUDA_FIELD)
 #undef CK_CUDA_FIELD
-    struct {
-        char path[512];    // of the library; empty when it is missing
-        char reason[256];  // why it is missing; empty when it is there
-        int version;       // 1000 * major + 10 * minor for libcuda and libnvrtc; of libcublasLt its own number
-    } libraries[CK_LIBRARY_COUNT];
+    ck_cuda_library_state libraries[CK_LIBRARY_COUNT];
+    const char *cache_folder;  // for compiled kernels; NULL: the user's; "": none
+    int synchronous;           // wait after each operation, so that an error names its own
 } ck_cuda_driver;
 
 const char *ck_cuda_library_name(ck_cuda_library library);
+const ck_cuda_library_state *ck_cuda_library_found(const ck_cuda_driver *driver, ck_cuda_library library);
 
 // The process's table, filled at the first call from the libraries that are installed. What is missing has its reason.
 const ck_cuda_driver *ck_cuda_system_driver(void);
@@ -140,7 +145,7 @@ typedef struct ck_cuda_kernel_report {
     int registers, spill_bytes, shared_bytes;  // -1: not reported
 } ck_cuda_kernel_report;
 
-// Compiles every kernel for `architecture` (90 for sm_90) into the cache folder `folder` (NULL: the user's), GPU or no GPU,
+// Compiles every kernel for `architecture` (90 for sm_90) into the cache folder `folder` (NULL: the driver's), GPU or no GPU,
 // and checks that every kernel the launchers ask for is there. Calls `report` for each.
 ck_status ck_cuda_build_kernels(const ck_cuda_driver *driver, int architecture, const char *folder,
                                 void (*report)(void *context, const ck_cuda_kernel_report *kernel), void *context);

@@ -2,7 +2,7 @@ import CKernels
 
 /// Where plans run.
 public final class Device: @unchecked Sendable {
-    let handle: ck_device
+    package let handle: ck_device
     /// What the device is called in records and messages.
     public let name: String
 
@@ -23,10 +23,79 @@ public final class Device: @unchecked Sendable {
             handle: handle, name: "cpu (\(ck_thread_count()) threads, \(String(cString: ck_simd_name())))")
     }
 
+    /// A GPU, through NVIDIA's driver and libraries as they are found at run time.
+    ///
+    /// - Throws: `OCCError(.deviceUnavailable)` with the reason when there is no such GPU or a library is missing.
+    public static func cuda(_ ordinal: Int = 0) throws -> Device {
+        try cuda(ordinal, driver: ck_cuda_system_driver())
+    }
+
+    /// The same through another table of driver functions.
+    package static func cuda(_ ordinal: Int, driver: UnsafePointer<ck_cuda_driver>) throws -> Device {
+        do {
+            var properties = ck_cuda_properties(), handle = ck_device()
+            try check(ck_cuda_describe(driver, Int32(clamping: ordinal), &properties))
+            try check(ck_device_create_cuda(driver, Int32(clamping: ordinal), &handle))
+            let gpu = withUnsafeBytes(of: properties.name) {
+                String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
+            }
+            return Device(
+                handle: handle,
+                name: "cuda:\(ordinal) (\(gpu), sm_\(properties.major)\(properties.minor))")
+        } catch let error {
+            throw OCCError(
+                .deviceUnavailable, "no GPU: \(error.message)",
+                remedy: "`occ-gpu devices` says what was looked for; --device cpu does without.")
+        }
+    }
+
+    /// The device that `--device` and `OCC_DEVICE` ask for.
+    ///
+    /// - Parameters:
+    ///   - request: auto, cpu, cuda or cuda:N; nil for `OCC_DEVICE`, or auto where that is not set.
+    ///   - threads: worker threads of the CPU, which does what a GPU does not.
+    ///   - notice: called with one line when `auto` goes on without a GPU.
+    public static func choose(_ request: String?, threads: Int = 0, notice: (String) -> Void = { _ in }) throws
+        -> Device
+    {
+        let cpu = try cpu(threads: threads)
+        let wanted = request ?? ck_setting(CK_SETTING_DEVICE).map { String(cString: $0) } ?? "auto"
+        let parts = wanted.split(separator: ":", omittingEmptySubsequences: false)
+        switch (parts.first, parts.count) {
+        case ("cpu", 1): return cpu
+        case ("auto", 1):
+            do {
+                return try cuda()
+            } catch let error as OCCError {
+                notice("\(error.message); running on the CPU")
+                return cpu
+            }
+        case ("cuda", 1): return try cuda()
+        case ("cuda", 2):
+            guard let ordinal = Int(parts[1]), ordinal >= 0 else { fallthrough }
+            return try cuda(ordinal)
+        default:
+            throw OCCError(
+                .usage, "there is no device '\(wanted)'", remedy: "There is: auto, cpu, cuda, cuda:0, cuda:1...")
+        }
+    }
+
     /// The memory a program may take now, in bytes.
     public func availableMemory() throws -> Int {
         var bytes: UInt64 = 0
         try check(ck_device_available_memory(handle, &bytes))
         return Int(clamping: bytes)
     }
+
+    /// The host's, whatever the device.
+    public static func availableHostMemory() throws -> Int {
+        var handle = ck_device(), bytes: UInt64 = 0
+        try check(ck_device_create_cpu(&handle))
+        defer { ck_device_destroy(handle) }
+        try check(ck_device_available_memory(handle, &bytes))
+        return Int(clamping: bytes)
+    }
+
+    /// Waits for everything that plans have begun on it.
+    public func synchronize() throws { try check(ck_device_synchronize(handle)) }
 }

@@ -50,7 +50,7 @@ public final class OneClassModel {
         var windows = Window.all(of: fit, grid: grid)
         if configuration.locations == .each, let grid {
             try Self.requireMemory(
-                images: fit.count, grid, columns: configuration.network.featureCount, trainer.program.device)
+                images: fit.count, grid, columns: configuration.network.featureCount)
             detector = try configuration.detector.fit(
                 extractor.features(of: fit, windows: windows, program: program), locations: grid.count,
                 options: options)
@@ -68,8 +68,8 @@ public final class OneClassModel {
     }
 
     /// Features of every patch of every image, and a covariance for every location.
-    private static func requireMemory(images: Int, _ grid: PatchGrid, columns: Int, _ device: Device) throws {
-        let needed = grid.count * columns * (4 * images + 24 * columns), free = try device.availableMemory()
+    private static func requireMemory(images: Int, _ grid: PatchGrid, columns: Int) throws {
+        let needed = grid.count * columns * (4 * images + 24 * columns), free = try Device.availableHostMemory()
         guard needed <= free else {
             throw OCCError(
                 .deviceUnavailable,

@@ -14,7 +14,7 @@ let evaluateCommand = Command(
         Option("data", "PATH", "Another data set of the same layout."),
         Option("raw-pixels", nil, "Fit the detector on raw pixels too, for comparison."),
         Option("report", "FILE", "Write a report: one HTML file with curves, tables and pictures."),
-        Option("threads", "N", "CPU threads; 0, the default, for one a core."),
+    ] + RunOptions.deviceOptions + [
         Option("json", nil, "Print JSON."),
     ]
 ) { arguments in

@@ -21,8 +21,7 @@ let explainCommand = Command(
         Option("method", "NAME", "integrated-gradients (the default, from a black image) or grad-cam."),
         Option("score", "NAME", "detector (the default), or classifier, end to end."),
         Option("raw", nil, "Write each map as .npy (float32) too."),
-        Option("threads", "N", "CPU threads; 0, the default, for one a core."),
-    ]
+    ] + RunOptions.deviceOptions
 ) { arguments in
     guard let name = arguments["model"], let out = arguments["out"] else {
         throw OCCError(.usage, "explain needs --model and --out")

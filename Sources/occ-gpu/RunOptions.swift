@@ -43,13 +43,17 @@ enum RunOptions {
         Option("nesterov", nil, "Nesterov's momentum."),
         Option("weight-decay", "L2", "(0.0003; 0.00003 for cutpaste)"),
         Option("seed", "N", "Of everything random (1)."),
-        Option("math", "MODE", "fast (the default) or strict, which rounds less and takes longer."),
+        Option("math", "MODE", "fast (the default), strict, which rounds less, or bf16, which rounds more on a GPU."),
         Option("detector", "NAME", "kde (the default), gaussian, ocsvm-rbf, ocsvm-linear, svdd or knn."),
         Option("nu", "SHARE", "ocsvm and svdd (0.5)."),
         Option("gamma", "G", "RBF width; by default 10 / (D variance)."),
         Option("neighbours", "K", "knn (1)."),
         Option("shrinkage", "SHARE", "gaussian: of a sphere in the covariance; -1 for Ledoit and Wolf's."),
         Option("false-alarm-rate", "SHARE", "That the threshold promises (0.01)."),
+    ] + deviceOptions
+
+    static let deviceOptions = [
+        Option("device", "NAME", "auto (the default: a GPU where there is one), cpu, cuda or cuda:N."),
         Option("threads", "N", "CPU threads; 0, the default, for one a core."),
     ]
 
@@ -121,6 +125,6 @@ enum RunOptions {
         guard (0...256).contains(threads) else {
             throw OCCError(.usage, "--threads \(threads) is outside 0...256")
         }
-        return try .cpu(threads: threads)
+        return try .choose(arguments["device"], threads: threads, notice: say)
     }
 }

@@ -14,8 +14,7 @@ let scoreCommand = Command(
     options: [
         Option("model", "FILE", "A model file, or the folder of its run."),
         Option("format", "NAME", "csv (the default) or jsonl."),
-        Option("threads", "N", "CPU threads; 0, the default, for one a core."),
-    ]
+    ] + RunOptions.deviceOptions
 ) { arguments in
     guard let name = arguments["model"] else {
         throw OCCError(.usage, "which model?", remedy: "Give --model FILE.")

@@ -4,9 +4,7 @@ import Testing
 
 /// Every operation of every backend against the double-precision reference, from one list of cases.
 @Suite struct BackendParityTests {
-    static let cases =
-        ConvolutionCases.all + NormalizationCases.all + LayerCases.all + ObjectiveCases.all
-        + AugmentationCases.all
+    static let cases = OperationCases.all
 
     @Test(arguments: cases)
     func cpu(_ operation: OperationCase) throws {

@@ -144,9 +144,13 @@ int module_function(ck_cu_function *function, ck_cu_module m, const char *name) 
     *function = (void *)find_kernel(((module *)m)->source, name);
     return *function ? 0 : 500;
 }
+// The kernel that fails, where one is to.
+bool is_faulty(const kernel *k) { return settings.faulty_kernel && std::strcmp(settings.faulty_kernel, k->name) == 0; }
+
 int launch(ck_cu_function function, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz,
            unsigned, ck_cu_stream s, void **arguments, void **) {
     if (gx == 0 || gy == 0 || gz == 0 || bx * by * bz > 1024 || bx * by * bz == 0) return INVALID_VALUE;
+    if (is_faulty((const kernel *)function)) return enqueue(s, [] { fail("an illegal memory access was encountered"); });
     action thread = ((const kernel *)function)->bind(arguments);
     return enqueue(s, [=] { run_grid({gx, gy, gz}, {bx, by, bz}, thread); });
 }
@@ -263,7 +267,8 @@ extern "C" const ck_cuda_driver *ck_emulated_driver(void) {
 #define FILL(library, field, symbol, parameters) d->field = field;
         CK_CUDA_FUNCTIONS(FILL)
 #undef FILL
-        for (auto &library : d->libraries) std::strcpy(library.path, "emulated"), library.version = 13000;
+        for (auto &library : d->libraries) std::strcpy(library.path, "emulated"), library.version = -1;
+        d->cache_folder = "";
         return d;
     }();
     return driver;

@@ -1,5 +1,6 @@
 import Foundation
 import OCCEngine
+@_exported import OCCSelfTest
 
 /// The files of Tests/Fixtures.
 public func fixturePath(_ name: String) -> String {

@@ -2,7 +2,6 @@
 #include "../backend.h"
 #include "cuda.h"
 #include <stdlib.h>
-#include <string.h>
 
 static ck_status enter(ck_cuda_state *s) {
     return ck_cuda_check(s->driver, s->driver->context_set(s->context), "making the GPU current");
@@ -12,7 +11,7 @@ static ck_status synchronize(void *state) {
     ck_cuda_state *s = state;
     CK_TRY(enter(s));
     return ck_cuda_check(s->driver, s->driver->stream_synchronize(s->stream),
-                         s->synchronous ? "waiting for the GPU" : "waiting for the GPU (OCC_SYNC=1 names the operation)");
+                         s->driver->synchronous ? "waiting for the GPU" : "waiting for the GPU (OCC_SYNC=1 names the operation)");
 }
 
 static ck_status available_memory(void *state, uint64_t *bytes) {
@@ -77,7 +76,7 @@ static ck_status run(void *state, ck_kind kind, void *const *tensors, const ck_o
     ck_cuda_state *s = state;
     CK_TRY(enter(s));
     CK_TRY(table[kind].run((ck_cuda_call){s, kind, tensors, params, scratch}));
-    return s->synchronous ? synchronize(state) : CK_OK;
+    return s->driver->synchronous ? synchronize(state) : CK_OK;
 }
 
 ck_status ck_cuda_launch(ck_cuda_state *s, ck_kernel kernel, ck_grid grid, int threads, void **arguments) {
@@ -136,7 +135,7 @@ static void release_graph(void *state, void *executable) {
     if (enter(s) == CK_OK) s->driver->graph_exec_destroy(executable);
 }
 
-static int captures(void *state) { return !((ck_cuda_state *)state)->synchronous; }
+static int captures(void *state) { return !((ck_cuda_state *)state)->driver->synchronous; }
 
 // ---- Device -------------------------------------------------------------------------------------------------------
 
@@ -196,8 +195,6 @@ ck_status ck_device_create_cuda(const ck_cuda_driver *driver, int ordinal, ck_de
         return ck_fail(CK_OUT_OF_MEMORY, "out of memory");
     }
     state->driver = driver;
-    const char *sync = ck_setting(CK_SETTING_SYNC);
-    state->synchronous = sync && strcmp(sync, "0") != 0;
     ck_status status = open_device(state, ordinal);
     if (status != CK_OK) {
         destroy(state);

@@ -121,11 +121,11 @@ static ck_status compile(const ck_cuda_driver *d, ck_kernel_source source, const
 
 // ---- The cache ----------------------------------------------------------------------------------------------------
 
-// The user's cache folder; 0 when there is none.
-static int cache_folder(char *path, size_t size) {
-    const char *own = ck_setting(CK_SETTING_KERNEL_CACHE), *xdg = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
-    int length = own           ? snprintf(path, size, "%s", own)
-                 : xdg && *xdg ? snprintf(path, size, "%s/occ-gpu/kernels", xdg)
+// The driver's cache folder, or the user's; 0 when there is none.
+static int cache_folder(const ck_cuda_driver *driver, char *path, size_t size) {
+    const char *own = driver->cache_folder, *xdg = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
+    int length = own             ? snprintf(path, size, "%s", own)
+                 : xdg && *xdg   ? snprintf(path, size, "%s/occ-gpu/kernels", xdg)
                  : home && *home ? snprintf(path, size, "%s/.cache/occ-gpu/kernels", home)
                                  : -1;
     return length > 0 && length < (int)size;
@@ -218,7 +218,7 @@ ck_status ck_cuda_compile(const ck_cuda_driver *driver, ck_kernel_source source,
     char target[64], path[1200], own[1024];
     snprintf(target, sizeof target, "--gpu-architecture=sm_%d", architecture);
     const char *options[OPTIONS] = {target, "--std=c++17"};
-    if (!folder && cache_folder(own, sizeof own)) folder = own;
+    if (!folder && cache_folder(driver, own, sizeof own)) folder = own;
     int cached = folder && cache_path(path, sizeof path, folder, driver, source, options, OPTIONS);
     *cubin = cached ? read_cache(path, bytes) : NULL;
     if (*cubin) return CK_OK;
@@ -232,9 +232,10 @@ ck_status ck_cuda_compile(const ck_cuda_driver *driver, ck_kernel_source source,
 // Whether machine code (an ELF file) defines a function of this name.
 static int defines(const uint8_t *cubin, uint64_t bytes, const char *name) {
     Elf64_Ehdr header;
+    if (bytes < SELFMAG || memcmp(cubin, ELFMAG, SELFMAG) != 0)  // the emulation's: a list of names
+        return memmem(cubin, bytes, name, strlen(name)) != NULL;
     if (bytes < sizeof header) return 0;
     memcpy(&header, cubin, sizeof header);
-    if (memcmp(header.e_ident, ELFMAG, SELFMAG) != 0) return memmem(cubin, bytes, name, strlen(name)) != NULL;
     if (header.e_shoff > bytes || (uint64_t)header.e_shnum * sizeof(Elf64_Shdr) > bytes - header.e_shoff) return 0;
     for (int i = 0; i < header.e_shnum; i++) {
         Elf64_Shdr table, strings;
@@ -293,7 +294,7 @@ ck_status ck_cuda_build_kernels(const ck_cuda_driver *driver, int architecture, 
     snprintf(target, sizeof target, "--gpu-architecture=sm_%d", architecture);
     const char *options[OPTIONS + 1] = {target, "--std=c++17", "--ptxas-options=-v"};
     if (!folder) {
-        if (!cache_folder(own, sizeof own)) return ck_fail(CK_INVALID_ARGUMENT, "there is no cache folder: HOME is not set");
+        if (!cache_folder(driver, own, sizeof own)) return ck_fail(CK_INVALID_ARGUMENT, "there is no cache folder: HOME is not set");
         folder = own;
     }
     for (int source = 0; source < CK_SOURCE_COUNT; source++) {

@@ -35,7 +35,6 @@ typedef struct ck_cuda_state {
     ck_cu_stream stream;
     ck_lt_handle blas;
     ck_cu_pointer blas_workspace;
-    int synchronous;  // OCC_SYNC
     ck_cu_module modules[CK_SOURCE_COUNT];
     ck_cu_function functions[CK_KERNEL_COUNT];
 } ck_cuda_state;

@@ -18,6 +18,10 @@ static const char *const sonames[CK_LIBRARY_COUNT][5] = {
 
 const char *ck_cuda_library_name(ck_cuda_library library) { return names[library]; }
 
+const ck_cuda_library_state *ck_cuda_library_found(const ck_cuda_driver *driver, ck_cuda_library library) {
+    return &driver->libraries[library];
+}
+
 // Opens the library from a folder, or from its lib64 or lib.
 static void *open_in(const char *folder, size_t length, const char *soname) {
     static const char *const inside[] = {"", "/lib64", "/lib"};
@@ -72,6 +76,9 @@ static void find_libraries(void) {
     }
     CK_CUDA_FUNCTIONS(FIND)
 #undef FIND
+    const char *sync = ck_setting(CK_SETTING_SYNC);
+    d->cache_folder = ck_setting(CK_SETTING_KERNEL_CACHE);
+    d->synchronous = sync && strcmp(sync, "0") != 0;
     int major = 0, minor = 0;
     if (!d->libraries[CK_LIBRARY_cuda].reason[0]) d->driver_version(&d->libraries[CK_LIBRARY_cuda].version);
     if (!d->libraries[CK_LIBRARY_nvrtc].reason[0] && d->nvrtc_version(&major, &minor) == 0)
@@ -80,7 +87,9 @@ static void find_libraries(void) {
         size_t (*version)(void) = NULL;
         void *found = dlsym(handles[CK_LIBRARY_cublasLt], "cublasLtGetVersion");
         memcpy(&version, &found, sizeof found);
-        if (version) d->libraries[CK_LIBRARY_cublasLt].version = (int)version();
+        // 10000 * major + 100 * minor + patch, and 1000 * major before 13
+        size_t number = version ? version() : 0, major_unit = number >= 130000 ? 10000 : number >= 100000 ? 10000 : 1000;
+        d->libraries[CK_LIBRARY_cublasLt].version = (int)(number / major_unit * 1000 + number % major_unit / (major_unit / 100) * 10);
     }
 }
 

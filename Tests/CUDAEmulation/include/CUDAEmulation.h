@@ -18,6 +18,7 @@ typedef struct ck_emulation {
     int devices;
     int drop_barriers;    // a seeded bug: __syncthreads does nothing
     int drop_last_block;  // a seeded bug: each grid is a block short
+    const char *faulty_kernel;  // fails when it runs; or NULL
 } ck_emulation;
 
 extern const ck_emulation ck_emulation_default;

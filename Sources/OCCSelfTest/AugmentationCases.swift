@@ -1,5 +1,4 @@
 import CKernels
-import TestSupport
 
 /// The image operations: each image's own draw, odd sizes, both outcomes of every probability.
 enum AugmentationCases {

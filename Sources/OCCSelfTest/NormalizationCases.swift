@@ -1,5 +1,4 @@
 import CKernels
-import TestSupport
 
 /// Batch normalisation with and without ReLU and residual; gradients against finite differences of the
 /// forward reference.

@@ -1,6 +1,5 @@
 import CKernels
 import Foundation
-import TestSupport
 
 /// Softmax cross-entropy, NT-Xent in both forms, and the optimisers.
 enum ObjectiveCases {

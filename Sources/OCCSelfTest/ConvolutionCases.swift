@@ -1,9 +1,8 @@
 import CKernels
-import TestSupport
 
 /// Shapes with odd sizes, single rows, filters larger than the image, sizes beyond one tile, and every branch
 /// of the kernels.
-enum ConvolutionCases {
+package enum ConvolutionCases {
     private struct Shape {
         let n, h, w, c, k, r, stride, pad: Int32
         var strict = false
@@ -78,7 +77,7 @@ enum ConvolutionCases {
         }
 
     /// The reference's backward against finite differences of its forward, (name, what is wrong).
-    static func referenceFailures() -> [String] {
+    package static func referenceFailures() -> [String] {
         [Shape(1, 4, 3, 2, 3, 3, 1, 1), Shape(2, 5, 4, 2, 2, 3, 2, 1), Shape(1, 3, 3, 2, 2, 1, 2, 0)].flatMap
         { shape in
             let p = shape.params

@@ -1,5 +1,4 @@
 import CKernels
-import TestSupport
 
 /// Dense, activations, pooling and upsampling.
 enum LayerCases {

@@ -1,0 +1,39 @@
+import CKernels
+
+/// All operations, at sizes that reach every branch of the kernels.
+public enum OperationCases {
+    public static let all =
+        ConvolutionCases.all + NormalizationCases.all + LayerCases.all + ObjectiveCases.all
+        + AugmentationCases.all
+
+    /// Operations at the sizes of a training step of ResNet-18 on 64 images of 32 x 32: inputs only, to be compared
+    /// between devices and timed.
+    public static let large: [OperationCase] = {
+        func convolution(_ n: Int32, _ side: Int32, _ c: Int32, _ k: Int32, _ r: Int32, _ stride: Int32)
+            -> [OperationCase]
+        {
+            let pad = r / 2, out = (side + 2 * pad - r) / stride + 1
+            let p = ck_conv2d_params(
+                n: n, h: side, w: side, c: c, k: k, r: r, s: r, stride: stride, pad: pad, p: out, q: out,
+                math: 0)
+            var random = TestRandom(UInt64(side))
+            let x = random.uniforms(Int(n * side * side * c)), w = random.normals(Int(k * r * r * c))
+            let dy = random.normals(Int(n * out * out * k))
+            let name = "\(n)x\(side)x\(side)x\(c)->\(k) \(r)x\(r)/\(stride)"
+            let slots: [(ck_kind, [Slot])] = [
+                (.CK_KIND_conv2d_forward, [.output(dy.count), .input(x), .input(w)]),
+                (.CK_KIND_conv2d_backward_data, [.output(x.count), .input(dy), .input(w)]),
+                (.CK_KIND_conv2d_backward_weight, [.output(w.count), .input(dy), .input(x)]),
+            ]
+            return slots.map { kind, slots in
+                OperationCase(name, kind, slots, tolerance: 1e-9, expected: { _ in [:] }) { $0.conv2d = p }
+            }
+        }
+        return [
+            convolution(64, 32, 3, 64, 3, 1), convolution(64, 32, 64, 64, 3, 1),
+            convolution(64, 32, 64, 128, 3, 2),
+            convolution(64, 16, 128, 128, 3, 1), convolution(64, 8, 256, 256, 3, 1),
+            convolution(64, 4, 512, 512, 3, 1),
+        ].flatMap { $0 }
+    }()
+}

@@ -1,0 +1,71 @@
+import CKernels
+import OCCEngine
+
+/// Compares every operation of a device with the CPU.
+public enum SelfTest {
+    /// An operation in a math mode, over all of its cases.
+    public struct Row: Sendable {
+        public let operation: String, math: MathMode
+        public internal(set) var cases = 0
+        /// The largest normalised mean square error of a case, and the largest error of an element as a share of its
+        /// tensor's root mean square.
+        public internal(set) var error = 0.0, worst = 0.0
+        /// The shortest run of the last timed case, on the device and on the CPU; infinite where none was timed.
+        public internal(set) var seconds = Double.infinity, referenceSeconds = Double.infinity
+        /// What is wrong, by case.
+        public internal(set) var failures: [String] = []
+    }
+
+    /// Runs the cases on both devices.
+    ///
+    /// - Parameter finished: called with each row when it is complete.
+    @discardableResult
+    public static func run(
+        _ device: Device, against reference: Device, cases: [OperationCase], timed: [OperationCase] = [],
+        modes: [MathMode] = MathMode.allCases, finished: (Row) -> Void = { _ in }
+    ) -> [Row] {
+        var rows: [Row] = []
+        for kind in (0..<UInt32(CK_KIND_COUNT)).compactMap(ck_kind.init(rawValue:)) {
+            let some = cases.filter { $0.kind == kind }, large = timed.filter { $0.kind == kind }
+            for math in modes where math == .strict || (some + large).contains(where: \.multiplies) {
+                var row = Row(operation: String(cString: ck_kind_name(kind)), math: math)
+                for (index, operation) in (some + large).enumerated() {
+                    compare(
+                        operation, math, device, reference, timed: index >= some.count || large.isEmpty, &row)
+                }
+                guard row.cases > 0 else { continue }
+                rows.append(row)
+                finished(row)
+            }
+        }
+        return rows
+    }
+
+    private static func compare(
+        _ operation: OperationCase, _ math: MathMode, _ device: Device, _ reference: Device, timed: Bool,
+        _ row: inout Row
+    ) {
+        row.cases += 1
+        do {
+            let got = try operation.inMode(math).run(on: device.handle, timed: timed)
+            let expected = try operation.inMode(.strict).run(on: reference.handle, timed: timed)
+            row.failures += got.problems.map { "\(operation.name): \($0)" }
+            if timed { (row.seconds, row.referenceSeconds) = (got.seconds, expected.seconds) }
+            let tolerance = 4 * operation.tolerance + OperationCase.roundingTolerance(math)
+            for (index, values) in expected.outputs {
+                let other = got.outputs[index]!
+                if let failure = difference(other, values, tolerance: tolerance) {
+                    row.failures.append("\(operation.name), tensor \(index): \(failure)")
+                }
+                let power = dot(values, values)
+                guard power > 0, other.allSatisfy(\.isFinite) else { continue }
+                let gaps = zip(other, values).map { $0 - $1 }
+                row.error = max(row.error, dot(gaps, gaps) / power)
+                let scale = (power / Double(values.count)).squareRoot()
+                row.worst = max(row.worst, gaps.reduce(0) { max($0, abs($1)) } / scale)
+            }
+        } catch {
+            row.failures.append("\(operation.name): \(error)")
+        }
+    }
+}

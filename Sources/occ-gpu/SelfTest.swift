@@ -1,0 +1,55 @@
+import Foundation
+import OCCCommandLine
+import OCCSelfTest
+import OneClass
+
+let selftestCommand = Command(
+    name: "selftest",
+    summary: "Compares every operation of a device, forward and backward, in every math mode, with the CPU.",
+    usage: "[--device NAME]",
+    examples: ["occ-gpu selftest", "occ-gpu selftest --device cuda:1 --json"],
+    options: RunOptions.deviceOptions + [
+        Option("large", nil, "The convolutions of a ResNet-18 too, on a CPU also."),
+        Option("json", nil, "Print JSON."),
+    ]
+) { arguments in
+    let device = try RunOptions.device(arguments), cpu = try Device.choose("cpu")
+    let json = arguments.has("json"), isGPU = device.name.hasPrefix("cuda")
+    say("\(device.name) against the CPU in strict mode")
+    if !json {
+        print("operation                        mode    cases     NMSE     worst      time   CPU/time")
+    }
+    let rows = SelfTest.run(
+        device, against: cpu, cases: OperationCases.all,
+        timed: isGPU || arguments.has("large") ? OperationCases.large : []
+    ) { row in
+        guard !json else { return }
+        let name = row.operation.padding(toLength: 32, withPad: " ", startingAt: 0)
+        let mode = row.math.rawValue.padding(toLength: 7, withPad: " ", startingAt: 0)
+        print(
+            name,
+            mode
+                + String(
+                    format: "%6d %8.1e  %8.1e %7.1f us %8.1fx", row.cases, row.error, row.worst,
+                    1e6 * row.seconds, row.referenceSeconds / row.seconds)
+                + (row.failures.isEmpty ? "" : "  FAILED"))
+        for failure in row.failures.prefix(5) { print("    \(failure)") }
+    }
+    let failed = rows.filter { !$0.failures.isEmpty }, cases = rows.reduce(0) { $0 + $1.cases }
+    if json {
+        try printJSON([
+            "device": device.name,
+            "rows": rows.map {
+                [
+                    "operation": $0.operation, "math": $0.math.rawValue, "cases": $0.cases, "nmse": $0.error,
+                    "worst": $0.worst, "seconds": $0.seconds.isFinite ? $0.seconds : NSNull(),
+                    "failures": $0.failures,
+                ] as [String: Any]
+            },
+        ])
+    }
+    guard failed.isEmpty else {
+        throw OCCError(.failure, "\(failed.count) of \(rows.count) rows failed; the device computes wrongly")
+    }
+    say("\(cases) cases, all well")
+}

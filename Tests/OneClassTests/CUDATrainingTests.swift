@@ -1,0 +1,110 @@
+import CKernels
+import CUDAEmulation
+import OCCEngine
+import OneClass
+import TestSupport
+import Testing
+
+/// Whole training runs on the emulated CUDA device, beside the CPU.
+@Suite struct CUDATrainingTests {
+    private static func configuration(_ method: RunConfiguration.MethodKind, _ math: MathMode)
+        -> RunConfiguration
+    {
+        var c = RunConfiguration()
+        (c.method, c.math) = (method, math)
+        c.encoder = .resnet10
+        c.width = 0.0625
+        c.head = method == .denoising ? [] : [16, 8]
+        (c.batch, c.steps) = (4, 5)
+        (c.maxTrain, c.maxTest) = (32, 20)
+        c.schedule.peak = 1e-4  // large steps of so small a network amplify every rounding
+        return c
+    }
+
+    private static let dataset = Result { try ImageDataset.load("builtin:shapes") }
+
+    private static func losses(_ c: RunConfiguration, _ device: Device) throws -> (values: [Double], trainer: Trainer) {
+        let trainer = try Trainer(
+            configuration: c, images: try c.split(try dataset.get()).train, device: device)
+        var losses: [Double] = []
+        _ = try trainer.run(recordEvery: 1) { losses.append($0.loss) }
+        return (losses, trainer)
+    }
+
+    private static func gpu() throws -> Device { try .cuda(0, driver: ck_emulated_driver()) }
+
+    /// The trained values.
+    private static func weights(_ trainer: Trainer) throws -> [Double] {
+        try trainer.program.layout.parameters.filter { !$0.isStatistic }
+            .flatMap { try trainer.program.read($0.tensor).map(Double.init) }
+    }
+
+    /// The same draws, the same batches: what differs is the order of sums, and in the fast modes the rounding of
+    /// factors. Losses are compared step by step, then what training has changed.
+    @Test(
+        arguments: RunConfiguration.MethodKind.allCases.map { ($0, MathMode.strict) } + [
+            (.contrastive, .fast), (.rotation, .bf16),
+        ])
+    func lossesFollowTheCPU(_ method: RunConfiguration.MethodKind, _ math: MathMode) throws {
+        var c = Self.configuration(method, math)
+        let (ours, gpu) = try Self.losses(c, try Self.gpu())
+        c.math = .strict
+        let (theirs, cpu) = try Self.losses(c, try .choose("cpu"))
+        c.steps = 0
+        let start = try Self.weights(Self.losses(c, try .choose("cpu")).trainer)
+        let bound = [MathMode.strict: 1e-3, .fast: 3e-2, .bf16: 3e-2][math]!
+        // Gradients of a network of 4 to 32 channels on 4 images; a wrong sign anywhere gives 1 and more.
+        let changeBound = [MathMode.strict: 1e-2, .fast: 0.3, .bf16: 0.7][math]!
+        #expect(ours.count == 5)
+        for (a, b) in zip(ours, theirs) { #expect(abs(a - b) <= bound * abs(b), "\(ours) \(theirs)") }
+        let ourChange = zip(try Self.weights(gpu), start).map { $0 - $1 }
+        let theirChange = zip(try Self.weights(cpu), start).map { $0 - $1 }
+        let gap = zip(ourChange, theirChange).map { $0 - $1 }
+        let error = (dot(gap, gap) / dot(theirChange, theirChange)).squareRoot()
+        #expect(error <= changeBound)
+    }
+
+    /// A checkpoint written on one device continues on the other, and back.
+    @Test func checkpointsMoveBetweenDevices() throws {
+        let c = Self.configuration(.rotation, .strict), images = try c.split(try Self.dataset.get()).train
+        let cpu = try Device.choose("cpu"), gpu = try Self.gpu()
+        let (whole, _) = try Self.losses(c, cpu)
+        for (first, second) in [(cpu, gpu), (gpu, cpu)] {
+            let before = try Trainer(configuration: c, images: images, device: first)
+            #expect(try before.run(shouldStop: { before.step == 2 }) == false)
+            let after = try Trainer(configuration: c, images: images, device: second)
+            let saved = try TensorFile(bytes: try before.checkpoint().encoded(), name: "checkpoint")
+            try after.restore(saved, name: "checkpoint")
+            var losses: [Double] = []
+            #expect(try after.run(recordEvery: 1) { losses.append($0.loss) })
+            for (a, b) in zip(losses, whole.dropFirst(2)) { #expect(abs(a - b) <= 1e-4 * b) }
+        }
+    }
+
+    /// The same seed gives the same bits, whatever order threads and blocks run in, with graphs and resumed.
+    @Test func runsRepeatBitForBit() throws {
+        let c = Self.configuration(.daContrastive, .bf16)
+        var emulation = ck_emulation_default
+        defer {
+            emulation = ck_emulation_default
+            ck_emulation_set(&emulation)
+        }
+        let first = try Self.losses(c, try Self.gpu()).trainer.checkpoint()
+        emulation.seed = 77
+        ck_emulation_set(&emulation)
+        let second = try Self.losses(c, try Self.gpu()).trainer.checkpoint()
+        #expect(first == second)
+    }
+
+    /// Once its graph is made, a step costs one launch of it.
+    @Test func aStepIsOneGraph() throws {
+        let c = Self.configuration(.contrastive, .fast)
+        ck_emulation_reset_counts()
+        let (_, trainer) = try Self.losses(c, try Self.gpu())
+        #expect(ck_emulation_count().graph_launches == 4)  // the first of five steps runs operation by operation
+        let products = ck_emulation_count().products
+        try trainer.advance()
+        #expect(ck_emulation_count().graph_launches == 5)
+        #expect(ck_emulation_count().products == products)  // nothing is asked of cuBLASLt again
+    }
+}
