@@ -84,6 +84,12 @@ typedef struct ck_nt_xent_params {  // 2B embeddings of D; rows 0..<B are view 1
     int32_t math;
 } ck_nt_xent_params;
 
+typedef struct ck_products_params {  // N query rows and M support rows of D
+    int32_t n, m, d;
+    float scale;
+    int32_t math;
+} ck_products_params;
+
 typedef struct ck_optimizer_params {
     int64_t count;
     float momentum;
@@ -102,6 +108,7 @@ typedef union ck_operation_params {
     ck_dense_params dense;
     ck_rows_params rows;
     ck_nt_xent_params nt_xent;
+    ck_products_params products;
     ck_optimizer_params optimizer;
 } ck_operation_params;
 
@@ -188,7 +195,9 @@ typedef union ck_operation_params {
     /* w, velocity | dw, step */                                                                                       \
     X(sgd, 4, none)                                                                                                    \
     /* w, velocity | dw, step : one parameter tensor (You et al. 2017) */                                             \
-    X(lars, 4, reduce)
+    X(lars, 4, reduce)                                                                                                 \
+    /* lse[N] | x[N,D], s[M,D] : log sum_j exp(scale * x_i . s_j); the N x M products exist only as tiles */           \
+    X(log_sum_exp_products, 3, products)
 
 typedef enum CK_CLOSED ck_kind {
 #define CK_DECLARE_KIND(name, tensors, workspace) CK_KIND_##name,

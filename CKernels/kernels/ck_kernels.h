@@ -29,10 +29,11 @@
     X(softmax, ck_l2_normalize_forward) X(softmax, ck_l2_normalize_backward) X(softmax, ck_softmax)                    \
     X(softmax, ck_softmax_cross_entropy_forward) X(softmax, ck_softmax_cross_entropy_backward)                         \
     X(nt_xent, ck_nt_xent_tile_forward) X(nt_xent, ck_nt_xent_finish) X(nt_xent, ck_nt_xent_tile_backward)             \
+    X(pairwise, ck_products_tile) X(pairwise, ck_products_finish)                                                      \
     X(optimizer, ck_sgd) X(optimizer, ck_lars)
 
 // The sources.
 #define CK_KERNEL_SOURCES(X)                                                                                           \
-    X(augment) X(cutpaste) X(conv2d) X(batchnorm) X(elementwise) X(pool) X(dense) X(softmax) X(nt_xent) X(optimizer)
+    X(augment) X(cutpaste) X(conv2d) X(batchnorm) X(elementwise) X(pool) X(dense) X(softmax) X(nt_xent) X(pairwise) X(optimizer)
 
 #endif

@@ -1,33 +1,17 @@
 // NT-Xent on tiles of similarities that cuBLASLt computes (CPU: nt_xent.c, where the loss is written out). A tile holds
 // z_i . z_j for rows i in first ..< first + rows and columns j in column ..< column + columns; the 2B x 2B matrix never exists.
-#include "ck_device.cuh"
-
-enum { THREADS = 128 };
+#include "log_sum.cuh"
 
 // One block to a row: its running largest value, sum and positive, over tile after tile.
 CK_KERNEL(128) ck_nt_xent_tile_forward(float *largest, double *sums, float *positive, const float *tile, int first, int column,
                                        int columns, int64_t leading, int is_first, ck_nt_xent_params p) {
-    CK_SHARED(float, floats, THREADS);
-    CK_SHARED(double, doubles, THREADS);
-    int row = first + blockIdx.x, self = row - column, pair = (row + p.b) % (2 * p.b) - column;
+    CK_SHARED(float, floats, 128);
+    CK_SHARED(double, doubles, 128);
+    int row = first + blockIdx.x, pair = (row + p.b) % (2 * p.b) - column;
     const float *s = tile + blockIdx.x * leading;
-    float scale = 1.0f / p.temperature, top = -CK_INFINITY;
-    for (int k = threadIdx.x; k < columns; k += THREADS)
-        if (k != self) top = fmaxf(top, s[k] * scale);
-    top = ck_block_reduce<THREADS>(top, floats, ck_larger());
-    float before = is_first ? -CK_INFINITY : largest[row];
-    double sum_before = is_first ? 0.0 : sums[row];
-    top = fmaxf(top, before);
-    double sum = 0;
-    if (top > -CK_INFINITY)
-        for (int k = threadIdx.x; k < columns; k += THREADS)
-            if (k != self) sum += expf(s[k] * scale - top);
-    sum = ck_block_reduce<THREADS>(sum, doubles, ck_add());
-    if (threadIdx.x != 0) return;
-    if (sum_before > 0) sum += sum_before * exp((double)before - top);
-    largest[row] = top;
-    sums[row] = sum;
-    if (pair >= 0 && pair < columns) positive[row] = s[pair] * scale;
+    float scale = 1.0f / p.temperature;
+    ck_take_tile_row(largest + row, sums + row, s, columns, row - column, scale, is_first, floats, doubles);
+    if (threadIdx.x == 0 && pair >= 0 && pair < columns) positive[row] = s[pair] * scale;
 }
 
 // lse and each anchor's loss.

@@ -21,7 +21,7 @@ public struct FeatureMatrix: Sendable, Equatable {
     }
 
     /// Rows divided by their L2 norm, and the norms (at least 1e-12).
-    func normalized() -> (matrix: FeatureMatrix, norms: [Double]) {
+    package func normalized() -> (matrix: FeatureMatrix, norms: [Double]) {
         var result = self
         var norms = [Double](repeating: 0, count: rows)
         result.values.withUnsafeMutableBufferPointer { buffer in

@@ -39,6 +39,24 @@ public struct KernelDensity: OneClassClassifier {
         return try logSums(features.normalized().matrix).map { -$0 / gamma }
     }
 
+    public func scores(_ features: FeatureMatrix, on device: Device) throws -> [Double] {
+        guard device.isGPU, features.rows > 0 else { return try scores(features) }
+        try requireColumns(features, support.columns)
+        let program = Program(device: device, math: .strict)
+        let (plan, (queries, rows, sums)) = try program.add("kde", .inference) { plan in
+            let queries = try plan.input("queries", [features.rows, support.columns], type: .float32)
+            let rows = try plan.input("support", [support.rows, support.columns], type: .float32)
+            let sums = logSumExpProducts(queries, rows, scale: Float(2 * gamma), in: plan)
+            plan.keep(sums)
+            return (queries, rows, sums)
+        }
+        try program.load()
+        try program.write(features.normalized().matrix.values, to: queries)
+        try program.write(support.values, to: rows)
+        try plan.run()
+        return try program.read(sums, of: plan).map { -Double($0) / gamma }
+    }
+
     /// d score / d u = -2 sum_i softmax_i(2 gamma u . x_i) x_i for the normalised u.
     public func scoreGradient(_ features: FeatureMatrix) throws -> FeatureMatrix {
         try requireColumns(features, support.columns)

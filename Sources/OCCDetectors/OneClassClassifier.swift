@@ -4,10 +4,16 @@ import OCCEngine
 public protocol OneClassClassifier: Sendable {
     /// The score of each row. Memory does not grow with queries x training rows.
     func scores(_ features: FeatureMatrix) throws -> [Double]
+    /// The same on a GPU where the detector can use one; elsewhere as `scores`.
+    func scores(_ features: FeatureMatrix, on device: Device) throws -> [Double]
     /// d score / d features, one row an example; through the L2 normalisation where the detector normalises.
     func scoreGradient(_ features: FeatureMatrix) throws -> FeatureMatrix
     /// All it needs to score again.
     var state: DetectorState { get }
+}
+
+extension OneClassClassifier {
+    public func scores(_ features: FeatureMatrix, on device: Device) throws -> [Double] { try scores(features) }
 }
 
 /// A fitted detector as named arrays and numbers, for a model file.

@@ -5,10 +5,12 @@ public final class Device: @unchecked Sendable {
     package let handle: ck_device
     /// What the device is called in records and messages.
     public let name: String
+    public let isGPU: Bool
 
-    private init(handle: ck_device, name: String) {
+    private init(handle: ck_device, name: String, isGPU: Bool) {
         self.handle = handle
         self.name = name
+        self.isGPU = isGPU
     }
 
     deinit { ck_device_destroy(handle) }
@@ -20,7 +22,8 @@ public final class Device: @unchecked Sendable {
         var handle = ck_device()
         try check(ck_device_create_cpu(&handle))
         return Device(
-            handle: handle, name: "cpu (\(ck_thread_count()) threads, \(String(cString: ck_simd_name())))")
+            handle: handle, name: "cpu (\(ck_thread_count()) threads, \(String(cString: ck_simd_name())))",
+            isGPU: false)
     }
 
     /// A GPU, through NVIDIA's driver and libraries as they are found at run time.
@@ -41,7 +44,7 @@ public final class Device: @unchecked Sendable {
             }
             return Device(
                 handle: handle,
-                name: "cuda:\(ordinal) (\(gpu), sm_\(properties.major)\(properties.minor))")
+                name: "cuda:\(ordinal) (\(gpu), sm_\(properties.major)\(properties.minor))", isGPU: true)
         } catch let error {
             throw OCCError(
                 .deviceUnavailable, "no GPU: \(error.message)",

@@ -3,7 +3,7 @@ import Foundation
 
 /// Softmax cross-entropy, NT-Xent in both forms, and the optimisers.
 enum ObjectiveCases {
-    static let all = crossEntropy + ntXent + optimizers
+    static let all = crossEntropy + ntXent + products + optimizers
 
     private static let crossEntropy: [OperationCase] = [(2, 4), (257, 4), (65, 10), (3, 1)].flatMap { n, c in
         var random = TestRandom(UInt64(700 + n))
@@ -123,6 +123,33 @@ enum ObjectiveCases {
             }
         ) { params(&$0, nesterov: false) }
         return sgd + [lars]
+    }
+
+    /// Sizes below, at and beyond the tiles of the CPU, and more columns than one of the GPU's.
+    private static let products: [OperationCase] = [(1, 1, 3), (130, 700, 9), (3, 8200, 2), (2050, 2, 4)].map {
+        n, m, d in
+        var random = TestRandom(UInt64(1100 + m))
+        func unit(_ rows: Int) -> [Float] {
+            Reference.l2Normalize(random.normals(rows * d).map(Double.init), columns: d, epsilon: 1e-12).map(
+                Float.init)
+        }
+        let x = unit(n), s = unit(m), scale = 20.0
+        return OperationCase(
+            "\(n)x\(m)x\(d)", .CK_KIND_log_sum_exp_products, [.output(n), .input(x), .input(s)],
+            expected: { slots in
+                let x = slots[1].doubles, s = slots[2].doubles
+                return [
+                    0: (0..<n).map { i in
+                        logSumExp(
+                            (0..<m).map { j in
+                                scale * (0..<d).reduce(0.0) { $0 + x[i * d + $1] * s[j * d + $1] }
+                            })
+                    }
+                ]
+            }
+        ) { p in
+            p.products = ck_products_params(n: Int32(n), m: Int32(m), d: Int32(d), scale: Float(scale), math: 0)
+        }
     }
 
     private static func logSumExp(_ values: [Double]) -> Double {

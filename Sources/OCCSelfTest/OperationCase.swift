@@ -77,7 +77,7 @@ public struct OperationCase: Sendable, CustomStringConvertible {
         switch kind {
         case .CK_KIND_conv2d_forward, .CK_KIND_conv2d_backward_data, .CK_KIND_conv2d_backward_weight,
             .CK_KIND_dense_forward, .CK_KIND_dense_backward_data, .CK_KIND_dense_backward_weight,
-            .CK_KIND_nt_xent_forward, .CK_KIND_nt_xent_backward:
+            .CK_KIND_nt_xent_forward, .CK_KIND_nt_xent_backward, .CK_KIND_log_sum_exp_products:
             true
         default: false
         }
@@ -91,6 +91,7 @@ public struct OperationCase: Sendable, CustomStringConvertible {
             case .CK_KIND_dense_forward, .CK_KIND_dense_backward_data, .CK_KIND_dense_backward_weight:
                 p.dense.math = math.kernelValue
             case .CK_KIND_nt_xent_forward, .CK_KIND_nt_xent_backward: p.nt_xent.math = math.kernelValue
+            case .CK_KIND_log_sum_exp_products: p.products.math = math.kernelValue
             default: if multiplies { p.conv2d.math = math.kernelValue }
             }
         }

@@ -104,7 +104,8 @@ public final class OneClassModel {
         return try stride(from: 0, to: images.count, by: portion).flatMap { first in
             let some = images.subset(first..<min(first + portion, images.count))
             return try detector.scores(
-                extractor.features(of: some, windows: Window.all(of: some, grid: grid), program: program))
+                extractor.features(of: some, windows: Window.all(of: some, grid: grid), program: program),
+                on: program.device)
         }
     }
 

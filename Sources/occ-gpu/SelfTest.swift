@@ -14,14 +14,14 @@ let selftestCommand = Command(
     ]
 ) { arguments in
     let device = try RunOptions.device(arguments), cpu = try Device.choose("cpu")
-    let json = arguments.has("json"), isGPU = device.name.hasPrefix("cuda")
+    let json = arguments.has("json")
     say("\(device.name) against the CPU in strict mode")
     if !json {
         print("operation                        mode    cases     NMSE     worst      time   CPU/time")
     }
     let rows = SelfTest.run(
         device, against: cpu, cases: OperationCases.all,
-        timed: isGPU || arguments.has("large") ? OperationCases.large : []
+        timed: device.isGPU || arguments.has("large") ? OperationCases.large : []
     ) { row in
         guard !json else { return }
         let name = row.operation.padding(toLength: 32, withPad: " ", startingAt: 0)

@@ -207,8 +207,8 @@ import Testing
             { Unmanaged<Names>.fromOpaque($0!).takeUnretainedValue().all.append(String(cString: $1!.pointee.kernel)) },
             Unmanaged.passUnretained(names).toOpaque())
         #expect(status == .CK_OK)
-        #expect(names.all.count == 60)
-        #expect(Set(names.all).count == 60)
+        #expect(names.all.count == 62)
+        #expect(Set(names.all).count == 62)
         #expect(try Self.compilations(driver) == 0)
         #expect(ck_cuda_build_kernels(driver, 1, nil, nil, nil) == .CK_INTERNAL_ERROR)
         #expect(String(cString: ck_last_error()).contains("sm_1 is no architecture"))

@@ -5,6 +5,7 @@
 #include "ck_kernels.h"
 #include "jitter.cuh"
 #include "kernels.h"
+#include "log_sum.cuh"
 #include <tuple>
 #include <utility>
 #include <vector>
@@ -35,6 +36,9 @@ namespace softmax {
 }
 namespace nt_xent {
 #include "nt_xent.cu"
+}
+namespace pairwise {
+#include "pairwise.cu"
 }
 namespace optimizer {
 #include "optimizer.cu"

@@ -107,4 +107,17 @@ import Testing
         #expect(ck_emulation_count().graph_launches == 5)
         #expect(ck_emulation_count().products == products)  // nothing is asked of cuBLASLt again
     }
+
+    /// Density scores are computed where the features are.
+    @Test func densityIsTheSameOnTheDevice() throws {
+        var random = TestRandom(5)
+        func features(_ rows: Int) -> FeatureMatrix {
+            FeatureMatrix(rows: rows, columns: 6, values: random.normals(rows * 6, shift: 0.5))
+        }
+        let detector = try DetectorKind.kde.fit(features(90)), queries = features(33)
+        ck_emulation_reset_counts()
+        let ours = try detector.scores(queries, on: try Self.gpu()), theirs = try detector.scores(queries)
+        #expect(ck_emulation_count().products == 1)
+        #expect(difference(ours, theirs, tolerance: 1e-11) == nil)
+    }
 }

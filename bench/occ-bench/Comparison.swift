@@ -15,6 +15,8 @@ struct Comparison {
     /// The part of the items that a peer's repetition does, where the whole would take minutes; its times are
     /// divided by it.
     var peerShare = 1.0
+    /// Waits for what `body` has begun.
+    var wait: () throws -> Void = {}
     /// What else there is to say of our side, once it is measured.
     var note: (() throws -> String)?
 
@@ -68,16 +70,21 @@ struct Comparison {
         }
     }
 
-    /// Alternates ours and every peer's, after one repetition each that does not count. A repetition does the
+    /// Alternates ours and every peer's, after repetitions that do not count. A repetition does the
     /// work as often as fills half a second on its side.
-    func run(repetitions: Int, python: String?) throws -> Result {
-        let processes = try python.map { python in try peers.map { try Peer(python: python, job: $0) } } ?? []
+    func run(repetitions: Int, python: String?, scripts: String?) throws -> Result {
+        let processes =
+            try python.map { python in
+                try peers.map { try Peer(python: python, scripts: scripts, job: $0) }
+            } ?? []
         func count(toFill seconds: Double) -> Int { min(1000, Int(0.5 / seconds) + 1) }
         func timed(_ count: Int) throws -> Double {
             let start = ContinuousClock.now
             for _ in 0..<count { try body() }
+            try wait()
             return (ContinuousClock.now - start) / .seconds(count)
         }
+        _ = try timed(2)  // a GPU's first run loads kernels, its second makes the graph
         let ownCount = count(toFill: try timed(1))
         let counts = try processes.map { count(toFill: try $0.repetition(count: 1).seconds) }
         var ours: [Double] = [], theirs = processes.map { _ in [Double]() }, peaks = processes.map { _ in 0 }

@@ -8,7 +8,13 @@ private let options = [
     Option("threads", "N", "Threads of both sides; 0, the default, for one a core."),
     Option("repetitions", "N", "Of each side (7)."),
     Option("only", "TEXT", "Only work whose name contains this."),
+    Option("scripts", "FOLDER", "Where serve.py is (bench/peers)."),
     Option("json", nil, "Print JSON: a record with machine and commit."),
+]
+
+private let gpuOptions = [
+    Option("device", "NAME", "cuda (the default), cuda:N or cpu."),
+    Option("tiny", nil, "Sizes that any machine does in seconds, to try the comparison out."),
 ]
 
 private enum PeerChoice: String, CaseIterable { case pytorch, none }
@@ -27,9 +33,16 @@ private func measure(_ groups: [String], _ arguments: Arguments, quiet: Bool) th
     let python = try peer(arguments) == .none ? nil : arguments["python"] ?? "python3"
     var results: [Comparison.Result] = []
     for group in groups {
-        for (name, make) in try Workloads.all(group, threads: threads) {
+        let workloads =
+            group == "gpu"
+            ? GPUWorkloads(
+                device: try .choose(arguments["device"] ?? "cuda", threads: threads), tiny: arguments.has("tiny")
+            ).all
+            : try Workloads.all(group, threads: threads)
+        for (name, make) in workloads {
             if let only = arguments["only"], !name.contains(only) { continue }
-            let result = try make().run(repetitions: repetitions, python: python)
+            let result = try make().run(
+                repetitions: repetitions, python: python, scripts: arguments["scripts"])
             if !quiet { print(result.lines.joined(separator: "\n")) }
             results.append(result)
         }
@@ -59,7 +72,7 @@ private func command(_ group: String, _ summary: String) -> Command {
     Command(
         name: group, summary: summary, usage: "[--python PATH]",
         examples: ["occ-bench \(group)", "occ-bench \(group) --vs none"],
-        options: options
+        options: options + (group == "gpu" ? gpuOptions : [])
     ) { arguments in
         let results = try measure([group], arguments, quiet: arguments.has("json"))
         if arguments.has("json") { try record(results) }
@@ -103,7 +116,8 @@ enum OCCBench {
                 command("infer", "Features of images."),
                 command("patches", "Scores and maps of images, patch by patch."),
                 command("detectors", "KDE scores, OC-SVM fit."),
-                command("augment", "The standard augmentation."), check,
+                command("augment", "The standard augmentation."),
+                command("gpu", "Steps, inference, NT-Xent and KDE on a GPU; see bench/gpu."), check,
             ],
             hint: "For the time of every operation of a step: occ-gpu plan --profile."
         ).main()

@@ -12,10 +12,14 @@ final class Peer {
 
     /// - Parameters:
     ///   - python: the interpreter, with PyTorch and scikit-learn.
+    ///   - scripts: the folder of serve.py, where it is not bench/peers of the sources that this was built from.
     ///   - job: what to do, as JSON; see bench/peers/serve.py.
-    init(python: String, job: [String: Any]) throws {
-        let script = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-            .appendingPathComponent("peers/serve.py")
+    init(python: String, scripts: String?, job: [String: Any]) throws {
+        let folder =
+            scripts.map { URL(fileURLWithPath: $0) }
+            ?? URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+            .appendingPathComponent("peers")
+        let script = folder.appendingPathComponent("serve.py")
         process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
         process.arguments = [python, script.path]
         process.standardInput = input

@@ -25,6 +25,11 @@ answers = os.fdopen(os.dup(1), "w")
 os.dup2(2, 1)
 torch.set_num_threads(threads)
 torch.manual_seed(0)
+on_gpu = job.get("device") == "cuda"
+if on_gpu:
+    torch.set_default_device("cuda")
+    torch.backends.cudnn.benchmark = True
+    torch.set_float32_matmul_precision("high")
 
 
 def answer(**fields):
@@ -32,10 +37,21 @@ def answer(**fields):
     answers.flush()
 
 
+def compiled(function):
+    if job["form"] == "compile":
+        return torch.compile(function)
+    return torch.compile(function, mode="max-autotune") if job["form"] == "max-autotune" else function
+
+
 def form(model, x):
-    if job["form"] == "channels_last":
+    if job["form"] == "channels_last" or on_gpu:
         model, x = model.to(memory_format=torch.channels_last), x.to(memory_format=torch.channels_last)
-    return (torch.compile(model) if job["form"] == "compile" else model), x
+    return compiled(model), x
+
+
+def halved():
+    """bf16 products where a GPU does them; the CPU benchmarks are in single precision."""
+    return torch.autocast("cuda", torch.bfloat16, enabled=on_gpu)
 
 
 def step():
@@ -43,12 +59,29 @@ def step():
     model = Model("resnet18", job["width"], 32, [512] * 8 + ([] if rotation else [128]), 4 if rotation else 0)
     initialize(model)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9, weight_decay=3e-4)
-    run, x = form(model, torch.rand(job["rows"], 3, 32, 32))
+    run, ready = form(model, torch.rand(job["rows"], 3, 32, 32))
     labels = torch.arange(job["rows"]) % 4
+    images = torch.randint(0, 256, (4096, 3, 32, 32), dtype=torch.uint8) if job.get("augmented") else None
+
+    def batch():
+        if images is None:
+            return ready
+        from train_torch import augment as recipe
+
+        if rotation:
+            x = images[torch.randint(0, len(images), (job["rows"] // 4,))].float() / 255
+            x = recipe(x.repeat_interleave(4, 0))
+            x = torch.stack([torch.rot90(x[i::4], i, (2, 3)) for i in range(4)], 1).flatten(0, 1)
+        else:
+            x = images[torch.randint(0, len(images), (job["rows"] // 2,))].float() / 255
+            x = torch.cat([recipe(x), recipe(x)])
+        return x.to(memory_format=torch.channels_last)
 
     def once():
-        output = run(x)
-        loss = F.cross_entropy(output, labels) if rotation else nt_xent(output, 0.2, "cross-view")
+        x = batch()
+        with halved():
+            output = run(x)
+            loss = F.cross_entropy(output, labels) if rotation else nt_xent(output, 0.2, "cross-view")
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()
@@ -62,9 +95,60 @@ def infer():
 
     @torch.no_grad()
     def once():
-        run(x)
+        with halved():
+            run(x)
 
     return once, f"PyTorch {torch.__version__} {job['form']}"
+
+
+def nt_xent_alone():
+    z = (torch.randn(job["rows"], job["columns"]) + 0.5).requires_grad_()
+    loss = compiled(lambda z: nt_xent(z, 0.2, "cross-view"))
+
+    def once():
+        with halved():
+            value = loss(z)
+        torch.autograd.grad(value, z)
+
+    return once, f"PyTorch {torch.__version__} {job['form']}"
+
+
+def kde_products():
+    x, s = (F.normalize(torch.randn(job["rows"], job["columns"]) + 0.5) for _ in range(2))
+    density = compiled(lambda x, s: torch.logsumexp(20 * (x @ s.T), 1))
+
+    @torch.no_grad()
+    def once():
+        density(x, s)
+
+    return once, f"PyTorch {torch.__version__} {job['form']}"
+
+
+def ceilings():
+    """What the GPU reaches: TFLOP/s of a bf16 product of 8192^3, GB/s of a copy of 4 GiB (read and written)."""
+    size, count = (8192, 1 << 30) if on_gpu else (256, 1 << 20)
+    a, b = (torch.randn(size, size).bfloat16() for _ in range(2))
+    source, to = torch.rand(count), torch.empty(count)
+    wait = torch.cuda.synchronize if on_gpu else lambda: None
+
+    def best(work, repetitions=20):
+        times = []
+        for _ in range(repetitions):
+            wait()
+            start = time.perf_counter()
+            work()
+            wait()
+            times.append(time.perf_counter() - start)
+        return min(times)
+
+    return {
+        "bf16_tflops": 2 * size**3 / best(lambda: a @ b) / 1e12,
+        "copy_gbps": 8 * count / best(lambda: to.copy_(source)) / 1e9,
+        "device": torch.cuda.get_device_name() if on_gpu else "cpu",
+        "torch": torch.__version__,
+        "cuda": torch.version.cuda,
+        "cudnn": torch.backends.cudnn.version() if on_gpu else None,
+    }
 
 
 def conv():
@@ -136,13 +220,21 @@ def augment():
     return lambda: recipe(x), f"PyTorch {torch.__version__}"
 
 
-once, name = {"step": step, "infer": infer, "patches": patches, "conv": conv, "kde": kde, "ocsvm": ocsvm, "augment": augment}[
+if job["work"] == "ceilings":
+    answer(**ceilings())
+    sys.exit()
+once, name = {"nt_xent": nt_xent_alone, "kde_products": kde_products, "step": step, "infer": infer, "patches": patches, "conv": conv, "kde": kde, "ocsvm": ocsvm, "augment": augment}[
     job["work"]
 ]()
 answer(name=name)
 for line in sys.stdin:
+    if on_gpu:
+        torch.cuda.synchronize()
     start = time.perf_counter()
     for _ in range(int(line)):
         once()
+    if on_gpu:
+        torch.cuda.synchronize()
     seconds = time.perf_counter() - start
-    answer(seconds=seconds, peak_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
+    peak = torch.cuda.max_memory_allocated() if on_gpu else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    answer(seconds=seconds, peak_bytes=peak)

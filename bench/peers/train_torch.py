@@ -82,7 +82,7 @@ def jitter(x, strength=0.4):
         lambda x: (m := luma(x)) + amount(1).view(view) * (x - m),
         lambda x: turn_hue(x, amount(0)),
     ]
-    for index in torch.randperm(4):
+    for index in torch.randperm(4, device="cpu").tolist():
         x = operations[index](x)
     return x
 

@@ -26,6 +26,7 @@ uint64_t ck_cpu_workspace_batchnorm(const ck_operation *operation);
 uint64_t ck_cpu_workspace_rows(const ck_operation *operation);
 uint64_t ck_cpu_workspace_nt_xent(const ck_operation *operation);
 uint64_t ck_cpu_workspace_reduce(const ck_operation *operation);
+uint64_t ck_cpu_workspace_products(const ck_operation *operation);
 static inline uint64_t ck_cpu_workspace_none(const ck_operation *operation) {
     (void)operation;
     return 0;

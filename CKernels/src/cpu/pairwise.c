@@ -86,6 +86,18 @@ ck_status ck_log_sum_exp_products(const float *x, int64_t n, const float *s, int
     return run_tiles(&j, log_sum_exp_rows) ? CK_OK : ck_fail(CK_OUT_OF_MEMORY, "out of memory");
 }
 
+ck_status ck_cpu_log_sum_exp_products(ck_cpu_call call) {
+    const ck_products_params *p = &call.p->products;
+    double *lse = (double *)call.workspace;
+    ck_status status = ck_log_sum_exp_products(call.t[1], p->n, call.t[2], p->m, p->d, p->scale, lse);
+    for (int64_t i = 0; status == CK_OK && i < p->n; i++) ((float *)call.t[0])[i] = (float)lse[i];
+    return status;
+}
+
+uint64_t ck_cpu_workspace_products(const ck_operation *operation) {
+    return sizeof(double) * (uint64_t)operation->params.products.n;
+}
+
 static void softmax_mean_rows(void *context, int64_t index, int worker) {
     struct job *j = context;
     int64_t row = index * ROWS, rows = ck_min64(ROWS, j->n - row);

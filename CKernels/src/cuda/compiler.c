@@ -41,6 +41,9 @@ static const char source_softmax[] = {
 static const char source_nt_xent[] = {
 #embed "../../kernels/nt_xent.cu"
     , 0};
+static const char source_pairwise[] = {
+#embed "../../kernels/pairwise.cu"
+    , 0};
 static const char source_optimizer[] = {
 #embed "../../kernels/optimizer.cu"
     , 0};
@@ -49,6 +52,9 @@ static const char header_device[] = {
     , 0};
 static const char header_jitter[] = {
 #embed "../../kernels/jitter.cuh"
+    , 0};
+static const char header_log_sum[] = {
+#embed "../../kernels/log_sum.cuh"
     , 0};
 static const char header_params[] = {
 #embed "../../include/ck_params.h"
@@ -77,10 +83,10 @@ static const struct {
 #undef SOURCE
 };
 
-enum { HEADERS = 8 };
-static const char *const header_names[HEADERS] = {"ck_device.cuh", "jitter.cuh", "ck_params.h", "ck_portable.h",
+enum { HEADERS = 9 };
+static const char *const header_names[HEADERS] = {"ck_device.cuh", "jitter.cuh", "log_sum.cuh", "ck_params.h", "ck_portable.h",
                                                   "ck_random.h", "ck_color.h", "ck_dihedral.h", "ck_augment.h"};
-static const char *const header_texts[HEADERS] = {header_device, header_jitter, header_params, header_portable,
+static const char *const header_texts[HEADERS] = {header_device, header_jitter, header_log_sum, header_params, header_portable,
                                                   header_random, header_color, header_dihedral, header_augment};
 
 const struct ck_kernel_name ck_kernel_names[CK_KERNEL_COUNT] = {

@@ -99,6 +99,7 @@ uint64_t ck_cuda_workspace_batchnorm(const ck_operation *operation);
 uint64_t ck_cuda_workspace_rows(const ck_operation *operation);
 uint64_t ck_cuda_workspace_nt_xent(const ck_operation *operation);
 uint64_t ck_cuda_workspace_reduce(const ck_operation *operation);
+uint64_t ck_cuda_workspace_products(const ck_operation *operation);
 static inline uint64_t ck_cuda_workspace_none(const ck_operation *operation) {
     (void)operation;
     return 0;

@@ -70,7 +70,8 @@ extension OneClassModel {
             }
             let found = try detector.scores(
                 extractor.features(
-                    of: ImageBatch(side: side, pixels: pixels), windows: windows, program: program))
+                    of: ImageBatch(side: side, pixels: pixels), windows: windows, program: program),
+                on: program.device)
             for (place, score) in zip(places, found) { scores[place] = score }
         }
         return Self.localized(scores[...], grid, mapScale)
