@@ -20,6 +20,7 @@
     X(batchnorm, ck_batchnorm_moments) X(batchnorm, ck_batchnorm_statistics) X(batchnorm, ck_batchnorm_normalize)      \
     X(batchnorm, ck_batchnorm_normalize4) X(batchnorm, ck_batchnorm_gradient_sums)                                     \
     X(batchnorm, ck_batchnorm_gradient_statistics) X(batchnorm, ck_batchnorm_gradient)                                 \
+    X(batchnorm, ck_batchnorm_gradient4)                                                                               \
     X(batchnorm, ck_batchnorm_inference_scale) X(batchnorm, ck_batchnorm_inference_gradient)                           \
     X(elementwise, ck_relu_forward) X(elementwise, ck_relu_backward) X(elementwise, ck_add_tensors)                    \
     X(elementwise, ck_mean_squared_error_backward) X(elementwise, ck_squares) X(elementwise, ck_sum)                   \

@@ -11,6 +11,19 @@
 
 enum { STRICT = CK_MATH_STRICT, TF32 = CK_MATH_FAST, BF16 = CK_MATH_BF16 };
 
+// Divides numbers below 2^31 by multiplication (Granlund & Montgomery 1994): with 2^s >= 2^31 d and m = ceil(2^s / d), n / d is
+// n m / 2^s, rounded down.
+struct divider {
+    uint32_t factor;
+    int shift;
+    CK_MEMBER divider(int divisor) {
+        shift = 31;
+        while ((1u << (shift - 31)) < (uint32_t)divisor) shift++;
+        factor = (uint32_t)((((uint64_t)1 << shift) + (uint32_t)divisor - 1) / (uint32_t)divisor);
+    }
+    CK_MEMBER int operator()(int n) const { return (int)(((uint64_t)(uint32_t)n * factor) >> shift); }
+};
+
 // ---- Operands: a value at (line, place), where places lie next to each other in memory --------------------------------
 
 // Windows of an image tensor [n][h][w][c]: line = the window (n, row, column), place = (tap, channel). Window (row, column)
@@ -21,6 +34,13 @@ struct windows {
     int rows, columns, step, start_h, start_w;
     int tap_columns, sign;
     int lines, places;
+    divider by_columns, by_rows, by_c, by_tap_columns;
+
+    CK_MEMBER windows(const float *data, int h, int w, int c, int rows, int columns, int step, int start_h, int start_w,
+                      int tap_columns, int sign, int lines, int places)
+        : data(data), h(h), w(w), c(c), rows(rows), columns(columns), step(step), start_h(start_h), start_w(start_w),
+          tap_columns(tap_columns), sign(sign), lines(lines), places(places), by_columns(columns), by_rows(rows), by_c(c),
+          by_tap_columns(tap_columns) {}
 
     struct line_at {
         int64_t base;
@@ -30,19 +50,19 @@ struct windows {
         int row, column, offset;
     };
     CK_MEMBER line_at line(int i) const {
-        int column = i % columns, row = i / columns % rows, n = i / columns / rows;
+        int above = by_columns(i), n = by_rows(above);
         line_at at;
-        at.row = row * step + start_h;
-        at.column = column * step + start_w;
+        at.row = (above - n * rows) * step + start_h;
+        at.column = (i - above * columns) * step + start_w;
         at.base = (((int64_t)n * h + at.row) * w + at.column) * c;
         return at;
     }
     CK_MEMBER place_at place(int i) const {
-        int tap = i / c;
+        int tap = by_c(i), row = by_tap_columns(tap);
         place_at at;
-        at.row = tap / tap_columns * sign;
-        at.column = tap % tap_columns * sign;
-        at.offset = (at.row * w + at.column) * c + i % c;
+        at.row = row * sign;
+        at.column = (tap - row * tap_columns) * sign;
+        at.offset = (at.row * w + at.column) * c + i - tap * c;
         return at;
     }
     // NULL outside the image, where there are zeros.
@@ -69,11 +89,19 @@ struct turned_filters {
     const float *data;
     int k, r, s, c, first_r, first_s, step, tap_columns;
     int lines, places;
+    divider by_k, by_tap_columns;
     typedef int64_t line_at;
     typedef int place_at;
+
+    CK_MEMBER turned_filters(const float *data, int k, int r, int s, int c, int first_r, int first_s, int step, int tap_columns,
+                             int lines, int places)
+        : data(data), k(k), r(r), s(s), c(c), first_r(first_r), first_s(first_s), step(step), tap_columns(tap_columns),
+          lines(lines), places(places), by_k(k), by_tap_columns(tap_columns) {}
+
     CK_MEMBER line_at line(int i) const {
-        int tap = i / k, row = first_r + tap / tap_columns * step, column = first_s + tap % tap_columns * step;
-        return (((int64_t)(i % k) * r + row) * s + column) * c;
+        int tap = by_k(i), tap_row = by_tap_columns(tap);
+        int row = first_r + tap_row * step, column = first_s + (tap - tap_row * tap_columns) * step;
+        return (((int64_t)(i - tap * k) * r + row) * s + column) * c;
     }
     CK_MEMBER place_at place(int i) const { return i; }
     CK_MEMBER const float *at(line_at l, place_at p) const { return data + l + p; }
@@ -367,7 +395,7 @@ struct put_pixels {
 
 template <int MODE, int SIZE>
 CK_DEVICE void forward(float *y, const float *x, const float *w, int by_four, const ck_conv2d_params &p, unsigned char *shared) {
-    windows a = {x, p.h, p.w, p.c, p.p, p.q, p.stride, -p.pad, -p.pad, p.s, 1, p.n * p.p * p.q, p.r * p.s * p.c};
+    windows a(x, p.h, p.w, p.c, p.p, p.q, p.stride, -p.pad, -p.pad, p.s, 1, p.n * p.p * p.q, p.r * p.s * p.c);
     matrix b = {w, p.k, p.r * p.s * p.c};
     put_matrix put = {y, p.n * p.p * p.q, p.k};
     product<MODE, SIZE, true, true>(a, by_four, b, by_four, 0, a.places, shared, put);
@@ -385,9 +413,9 @@ CK_DEVICE void backward_data(float *dx, const float *dy, const float *w, int by_
     int taps_s = p.s > first_s ? (p.s - first_s + p.stride - 1) / p.stride : 0;
     int lines = p.n * rows * columns, length = taps_r * taps_s * p.k;
     if ((int)blockIdx.x * SIZE >= lines) return;  // the grid is made for the largest class
-    windows a = {dy, p.p, p.q, p.k, rows, columns, 1, (class_h + p.pad - first_r) / p.stride,
-                 (class_w + p.pad - first_s) / p.stride, taps_s > 0 ? taps_s : 1, -1, lines, length};
-    turned_filters b = {w, p.k, p.r, p.s, p.c, first_r, first_s, p.stride, taps_s > 0 ? taps_s : 1, length, p.c};
+    windows a(dy, p.p, p.q, p.k, rows, columns, 1, (class_h + p.pad - first_r) / p.stride,
+              (class_w + p.pad - first_s) / p.stride, taps_s > 0 ? taps_s : 1, -1, lines, length);
+    turned_filters b(w, p.k, p.r, p.s, p.c, first_r, first_s, p.stride, taps_s > 0 ? taps_s : 1, length, p.c);
     put_pixels put = {dx, p.h, p.w, p.c, rows, columns, p.stride, class_h, class_w, lines};
     product<MODE, SIZE, true, false>(a, by_four, b, by_four, 0, length, shared, put);
 }
@@ -399,7 +427,7 @@ CK_DEVICE void backward_weight(float *parts, const float *dy, const float *x, in
     int pixels = p.n * p.p * p.q, length = p.r * p.s * p.c, begin = blockIdx.z * share;
     int end = begin + share < pixels ? begin + share : pixels;
     matrix a = {dy, pixels, p.k};
-    windows b = {x, p.h, p.w, p.c, p.p, p.q, p.stride, -p.pad, -p.pad, p.s, 1, pixels, length};
+    windows b(x, p.h, p.w, p.c, p.p, p.q, p.stride, -p.pad, -p.pad, p.s, 1, pixels, length);
     put_matrix put = {parts + (int64_t)blockIdx.z * p.k * length, p.k, length};
     product<MODE, SIZE, false, false>(a, by_four, b, by_four, begin, end, shared, put);
 }

@@ -23,8 +23,9 @@ public struct Window: Sendable, Equatable {
 /// overlapping patches could still share exactly, the inside of the first stage, is under an eighth of a
 /// ResNet-18's work on 32 x 32.
 struct FeatureExtractor {
-    /// Windows to a run of the plan.
-    static let rows = 64
+    /// Windows to a run of the plan: a GPU is not filled by fewer; larger ones take the memory of more.
+    private static func rows(on device: Device, side: Int) -> Int { device.isGPU && side <= 64 ? 512 : 64 }
+    var rows: Int { indices.count }
     /// Images on the device at a time, when the windows are patches.
     private static let images = 16
 
@@ -39,7 +40,8 @@ struct FeatureExtractor {
     init(
         _ program: Program, encoder: ResNet, side: Int, patch: Int? = nil, head: ProjectionHead? = nil
     ) throws {
-        let name = head == nil ? "embed" : "classify", rows = Self.rows
+        let name = head == nil ? "embed" : "classify"
+        let rows = Self.rows(on: program.device, side: patch ?? side)
         (plan, (pixels, indices, corners, transforms, features, probabilities)) =
             try program.add(name, .inference) { plan in
                 let count = patch == nil ? rows : Self.images
@@ -70,7 +72,7 @@ struct FeatureExtractor {
     /// Class probabilities of every image under one symmetry of the square, [count, classes].
     func probabilities(of images: ImageBatch, transform: Int, program: Program) throws -> [Float] {
         guard let transforms, let probabilities else { preconditionFailure("the plan has no classifier") }
-        try program.write([Int32](repeating: Int32(transform), count: Self.rows), to: transforms)
+        try program.write([Int32](repeating: Int32(transform), count: rows), to: transforms)
         return try run(images, Window.all(of: images, grid: nil), program) {
             try program.read(probabilities, of: plan)
         }
@@ -91,9 +93,9 @@ struct FeatureExtractor {
             bytes += [UInt8](repeating: 0, count: (capacity - count) * images.imageBytes)
             try program.write(bytes, to: pixels)
             while next < windows.count, windows[next].image < first + count {
-                let chosen = windows[next..<min(next + Self.rows, windows.count)]
+                let chosen = windows[next..<min(next + rows, windows.count)]
                     .prefix { $0.image < first + count }
-                let padding = [Int32](repeating: 0, count: Self.rows - chosen.count)
+                let padding = [Int32](repeating: 0, count: rows - chosen.count)
                 try program.write(chosen.map { Int32($0.image - first) } + padding, to: indices)
                 if let corners {
                     let places = chosen.flatMap { [Int32($0.top), Int32($0.left)] }
@@ -101,7 +103,7 @@ struct FeatureExtractor {
                 }
                 try plan.run()
                 let values = try read()
-                result += values[0..<(values.count / Self.rows * chosen.count)]
+                result += values[0..<(values.count / rows * chosen.count)]
                 next += chosen.count
             }
         }

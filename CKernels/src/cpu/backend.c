@@ -48,6 +48,11 @@ static ck_status copy(void *state, void *to, const void *from, uint64_t bytes) {
     return CK_OK;
 }
 
+uint64_t ck_cpu_workspace_none(const ck_operation *operation) {
+    (void)operation;
+    return 0;
+}
+
 static const struct {
     ck_status (*run)(ck_cpu_call);
     uint64_t (*workspace)(const ck_operation *);

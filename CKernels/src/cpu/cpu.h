@@ -14,23 +14,12 @@ typedef struct ck_cpu_call {
     uint8_t *workspace;
 } ck_cpu_call;
 
-#define CK_DECLARE_CPU(name, tensors, workspace) ck_status ck_cpu_##name(ck_cpu_call call);
+// One function to an operation, and one to a kind of scratch memory, which says how many bytes an operation needs.
+#define CK_DECLARE_CPU(name, tensors, workspace)                                                                       \
+    ck_status ck_cpu_##name(ck_cpu_call call);                                                                         \
+    uint64_t ck_cpu_workspace_##workspace(const ck_operation *operation);
 CK_OPERATIONS(CK_DECLARE_CPU)
 #undef CK_DECLARE_CPU
-
-// Scratch bytes by kind of workspace.
-uint64_t ck_cpu_workspace_image(const ck_operation *operation);
-uint64_t ck_cpu_workspace_cutpaste(const ck_operation *operation);
-uint64_t ck_cpu_workspace_conv2d(const ck_operation *operation);
-uint64_t ck_cpu_workspace_batchnorm(const ck_operation *operation);
-uint64_t ck_cpu_workspace_rows(const ck_operation *operation);
-uint64_t ck_cpu_workspace_nt_xent(const ck_operation *operation);
-uint64_t ck_cpu_workspace_reduce(const ck_operation *operation);
-uint64_t ck_cpu_workspace_products(const ck_operation *operation);
-static inline uint64_t ck_cpu_workspace_none(const ck_operation *operation) {
-    (void)operation;
-    return 0;
-}
 
 // Compiles a loop for AVX-512, AVX2+FMA and the baseline, and picks at load time what the machine has.
 #if defined(__x86_64__) && defined(__linux__)

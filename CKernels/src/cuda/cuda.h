@@ -68,7 +68,7 @@ ck_status ck_cuda_launch(ck_cuda_state *cuda, ck_kernel kernel, ck_grid grid, in
 
 // Blocks of 256 threads for `count` elements: kernels go on in strides where that is not enough.
 static inline ck_grid ck_elements(int64_t count) {
-    return (ck_grid){ck_max64(1, ck_min64(ck_ceil_div(count, 256), 1 << 20)), 1, 1};
+    return (ck_grid){ck_max64(1, ck_min64(ck_ceil_div(count, 256), 4096)), 1, 1};
 }
 
 // c[m,n] = alpha a[m,k] b (+ c where accumulate) (+ bias[n]), where a is [k,m] and b is [n,k] when transposed: row-major.
@@ -87,23 +87,12 @@ typedef struct ck_product {
 } ck_product;
 ck_status ck_cuda_multiply(ck_cuda_state *cuda, const ck_product *product);
 
-#define CK_DECLARE_CUDA(name, tensors, workspace) ck_status ck_cuda_##name(ck_cuda_call call);
+// One function to an operation, and one to a kind of scratch memory, which says how many bytes an operation needs.
+#define CK_DECLARE_CUDA(name, tensors, workspace)                                                                       \
+    ck_status ck_cuda_##name(ck_cuda_call call);                                                                         \
+    uint64_t ck_cuda_workspace_##workspace(const ck_operation *operation);
 CK_OPERATIONS(CK_DECLARE_CUDA)
 #undef CK_DECLARE_CUDA
-
-// Scratch bytes by kind of workspace.
-uint64_t ck_cuda_workspace_image(const ck_operation *operation);
-uint64_t ck_cuda_workspace_cutpaste(const ck_operation *operation);
-uint64_t ck_cuda_workspace_conv2d(const ck_operation *operation);
-uint64_t ck_cuda_workspace_batchnorm(const ck_operation *operation);
-uint64_t ck_cuda_workspace_rows(const ck_operation *operation);
-uint64_t ck_cuda_workspace_nt_xent(const ck_operation *operation);
-uint64_t ck_cuda_workspace_reduce(const ck_operation *operation);
-uint64_t ck_cuda_workspace_products(const ck_operation *operation);
-static inline uint64_t ck_cuda_workspace_none(const ck_operation *operation) {
-    (void)operation;
-    return 0;
-}
 
 #define CK_TRY(call)                                                                                                   \
     do {                                                                                                               \

@@ -45,6 +45,12 @@ ck_status ck_cuda_batchnorm_backward(ck_cuda_call c) {
                      (void *)&c.t[4], (void *)&c.t[5], (void *)&c.t[6], (void *)&c.t[7], &share, &p));
     CK_TRY(CK_LAUNCH(c.cuda, ck_batchnorm_gradient_statistics, channels(&p), 64, (void *)&c.t[1], (void *)&c.t[2], &scale,
                      &mean_dy, &slope, &partial, (void *)&c.t[8], (void *)&c.t[9], &blocks, &p));
+    int by_four = p.channels % 4 == 0 && is_aligned(scale);
+    for (int i = 0; i < 8; i++) by_four = by_four && is_aligned(c.t[i]);  // absent ones are NULL
+    if (by_four)
+        return CK_LAUNCH(c.cuda, ck_batchnorm_gradient4, ck_elements(p.rows * p.channels / 4), 256, (void *)&c.t[0],
+                         (void *)&c.t[3], (void *)&c.t[4], (void *)&c.t[5], (void *)&c.t[6], (void *)&c.t[7], &scale, &mean_dy,
+                         &slope, &p);
     return CK_LAUNCH(c.cuda, ck_batchnorm_gradient, ck_elements(p.rows * p.channels), 256, (void *)&c.t[0], (void *)&c.t[3],
                      (void *)&c.t[4], (void *)&c.t[5], (void *)&c.t[6], (void *)&c.t[7], &scale, &mean_dy, &slope, &p);
 }

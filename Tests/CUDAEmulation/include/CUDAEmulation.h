@@ -19,6 +19,7 @@ typedef struct ck_emulation {
     int drop_barriers;    // a seeded bug: __syncthreads does nothing
     int drop_last_block;  // a seeded bug: each grid is a block short
     const char *faulty_kernel;  // fails when it runs; or NULL
+    int only_note;              // launches are noted, and nothing runs
 } ck_emulation;
 
 extern const ck_emulation ck_emulation_default;
@@ -32,6 +33,8 @@ typedef struct ck_emulation_counts {
 } ck_emulation_counts;
 ck_emulation_counts ck_emulation_count(void);
 void ck_emulation_reset_counts(void);
+// How often the calling thread has launched a kernel.
+int64_t ck_emulation_launches(const char *kernel);
 
 #ifdef __cplusplus
 }
