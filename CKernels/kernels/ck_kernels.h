@@ -3,19 +3,19 @@
 #ifndef CK_KERNELS_H
 #define CK_KERNELS_H
 
+#define CK_CONV2D_KERNELS(X, pass)                                                                                     \
+    X(conv2d, ck_conv2d_##pass##_strict_any)                                                                           \
+    X(conv2d, ck_conv2d_##pass##_strict_small) X(conv2d, ck_conv2d_##pass##_strict_large)                              \
+    X(conv2d, ck_conv2d_##pass##_tf32_any)                                                                             \
+    X(conv2d, ck_conv2d_##pass##_tf32_small) X(conv2d, ck_conv2d_##pass##_tf32_large)                                  \
+    X(conv2d, ck_conv2d_##pass##_bf16_any)                                                                             \
+    X(conv2d, ck_conv2d_##pass##_bf16_small) X(conv2d, ck_conv2d_##pass##_bf16_large)
+
 #define CK_KERNELS(X)                                                                                                  \
     X(augment, ck_gather) X(augment, ck_dihedral) X(augment, ck_random_crop) X(augment, ck_random_flip)                \
     X(augment, ck_color_jitter) X(augment, ck_random_gray) X(augment, ck_random_blur) X(augment, ck_gaussian_noise)    \
     X(cutpaste, ck_cutpaste)                                                                                           \
-    X(conv2d, ck_conv2d_forward_strict_64) X(conv2d, ck_conv2d_forward_strict_128)                                     \
-    X(conv2d, ck_conv2d_forward_tf32_64) X(conv2d, ck_conv2d_forward_tf32_128)                                         \
-    X(conv2d, ck_conv2d_forward_bf16_64) X(conv2d, ck_conv2d_forward_bf16_128)                                         \
-    X(conv2d, ck_conv2d_backward_data_strict_64) X(conv2d, ck_conv2d_backward_data_strict_128)                         \
-    X(conv2d, ck_conv2d_backward_data_tf32_64) X(conv2d, ck_conv2d_backward_data_tf32_128)                             \
-    X(conv2d, ck_conv2d_backward_data_bf16_64) X(conv2d, ck_conv2d_backward_data_bf16_128)                             \
-    X(conv2d, ck_conv2d_backward_weight_strict_64) X(conv2d, ck_conv2d_backward_weight_strict_128)                     \
-    X(conv2d, ck_conv2d_backward_weight_tf32_64) X(conv2d, ck_conv2d_backward_weight_tf32_128)                         \
-    X(conv2d, ck_conv2d_backward_weight_bf16_64) X(conv2d, ck_conv2d_backward_weight_bf16_128)                         \
+    CK_CONV2D_KERNELS(X, forward) CK_CONV2D_KERNELS(X, backward_data) CK_CONV2D_KERNELS(X, backward_weight)            \
     X(conv2d, ck_conv2d_add_parts)                                                                                     \
     X(batchnorm, ck_batchnorm_moments) X(batchnorm, ck_batchnorm_statistics) X(batchnorm, ck_batchnorm_normalize)      \
     X(batchnorm, ck_batchnorm_normalize4) X(batchnorm, ck_batchnorm_gradient_sums)                                     \

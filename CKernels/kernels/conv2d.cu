@@ -65,12 +65,11 @@ struct windows {
         at.offset = (at.row * w + at.column) * c + i - tap * c;
         return at;
     }
-    // NULL outside the image, where there are zeros.
-    CK_MEMBER const float *at(const line_at &l, const place_at &p) const {
-        int row = l.row + p.row, column = l.column + p.column;
-        if (row < 0 || row >= h || column < 0 || column >= w) return 0;
-        return data + l.base + p.offset;
+    // False outside the image, where there are zeros.
+    CK_MEMBER bool has(const line_at &l, const place_at &p) const {
+        return (unsigned)(l.row + p.row) < (unsigned)h && (unsigned)(l.column + p.column) < (unsigned)w;
     }
+    CK_MEMBER const float *at(const line_at &l, const place_at &p) const { return data + l.base + p.offset; }
 };
 
 // A matrix [lines][places].
@@ -81,6 +80,7 @@ struct matrix {
     typedef int place_at;
     CK_MEMBER line_at line(int i) const { return (int64_t)i * places; }
     CK_MEMBER place_at place(int i) const { return i; }
+    CK_MEMBER bool has(line_at, place_at) const { return true; }
     CK_MEMBER const float *at(line_at l, place_at p) const { return data + l + p; }
 };
 
@@ -104,6 +104,7 @@ struct turned_filters {
         return (((int64_t)(i - tap * k) * r + row) * s + column) * c;
     }
     CK_MEMBER place_at place(int i) const { return i; }
+    CK_MEMBER bool has(line_at, place_at) const { return true; }
     CK_MEMBER const float *at(line_at l, place_at p) const { return data + l + p; }
 };
 
@@ -121,68 +122,60 @@ template <int MODE, int SIZE> struct shape {
 
 // Moves slices of an operand from global memory through registers to shared memory, four places at a time. ALONG: places run
 // along k, and the tile is stored [SIZE][DEPTH + PAD]; otherwise places run along the rows of C (or columns), and the tile is
-// stored [DEPTH][SIZE + 2 PAD].
-template <class Source, bool ALONG, int MODE, int SIZE> struct loader {
+// stored [DEPTH][SIZE + 2 PAD]. FOUR: the four are there or not together, next to each other and aligned to 16 bytes.
+template <class Source, bool ALONG, bool FOUR, int MODE, int SIZE> struct loader {
     typedef shape<MODE, SIZE> S;
     static const int LINES = ALONG ? SIZE : S::DEPTH, PLACES = ALONG ? S::DEPTH : SIZE, GROUPS = PLACES / 4;
     static const int COUNT = LINES * GROUPS / S::THREADS, LEADING = PLACES + (ALONG || MODE == BF16 ? S::PAD : 2 * S::PAD);
+    static const int APART = S::THREADS / GROUPS;  // lines between a thread's
 
     const Source &source;
-    bool by_four;       // whole groups are there or not, and aligned
     int first, group, line0;
-    typename Source::line_at lines[COUNT];  // ALONG
-    typename Source::place_at places[4];    // otherwise
+    typename Source::line_at lines[COUNT];        // found once where ALONG
+    typename Source::place_at places[FOUR ? 1 : 4];  // found once otherwise
     float values[COUNT][4];
 
     // `begin` is the first row (or column) of C; tid the thread.
-    CK_MEMBER loader(const Source &s, int begin, int four, int tid) : source(s) {
-        by_four = four != 0;
+    CK_MEMBER loader(const Source &s, int begin, int tid) : source(s) {
         first = begin;
         group = tid % GROUPS;
         line0 = tid / GROUPS;
         if (ALONG) {
 #pragma unroll
-            for (int i = 0; i < COUNT; i++) {
-                int line = first + line0 + i * (S::THREADS / GROUPS);
-                lines[i] = source.line(line < source.lines ? line : 0);
-            }
+            for (int i = 0; i < COUNT; i++) lines[i] = source.line(within(first + line0 + i * APART, source.lines));
         } else {
-#pragma unroll
-            for (int i = 0; i < 4; i++) {
-                int place = first + 4 * group + i;
-                places[i] = source.place(place < source.places ? place : 0);
-            }
+            find_places(first, source.places);
         }
+    }
+
+    static CK_MEMBER int within(int i, int end) { return i < end ? i : 0; }
+
+    CK_MEMBER void find_places(int start, int end) {
+#pragma unroll
+        for (int i = 0; i < (FOUR ? 1 : 4); i++) places[i] = source.place(within(start + 4 * group + i, end));
     }
 
     // Reads the slice k ..< k + DEPTH, as far as `end`.
     CK_MEMBER void load(int k, int end) {
-        if (ALONG) {
-#pragma unroll
-            for (int i = 0; i < 4; i++) {
-                int place = k + 4 * group + i;
-                if (i == 0 || !by_four) places[i] = source.place(place < end ? place : 0);
-            }
-        }
+        if (ALONG) find_places(k, end);
+        int last_line = ALONG ? source.lines : end, last_place = ALONG ? end : source.places;
+        int place = (ALONG ? k : first) + 4 * group;
 #pragma unroll
         for (int i = 0; i < COUNT; i++) {
-            int step = line0 + i * (S::THREADS / GROUPS);
-            int line = ALONG ? first + step : k + step, place = (ALONG ? k : first) + 4 * group;
-            int last_line = ALONG ? source.lines : end, last_place = ALONG ? end : source.places;
-            values[i][0] = values[i][1] = values[i][2] = values[i][3] = 0;
-            if (line >= last_line) continue;
-            if (!ALONG) lines[i] = source.line(line);
-            if (by_four) {
-                const float *from = place < last_place ? source.at(lines[i], places[0]) : 0;
-                if (from) {
-                    float4 v = *(const float4 *)from;
-                    values[i][0] = v.x, values[i][1] = v.y, values[i][2] = v.z, values[i][3] = v.w;
-                }
+            int line = (ALONG ? first : k) + line0 + i * APART;
+            if (!ALONG) lines[i] = source.line(within(line, end));
+            if (FOUR) {
+                float4 v = {0, 0, 0, 0};
+                if (line < last_line && place < last_place && source.has(lines[i], places[0]))
+                    v = *(const float4 *)source.at(lines[i], places[0]);
+                values[i][0] = v.x, values[i][1] = v.y, values[i][2] = v.z, values[i][3] = v.w;
             } else {
 #pragma unroll
                 for (int e = 0; e < 4; e++) {
-                    const float *from = place + e < last_place ? source.at(lines[i], places[e]) : 0;
-                    if (from) values[i][e] = *from;
+                    float v = 0;
+                    if (line < last_line && place + e < last_place && source.has(lines[i], places[FOUR ? 0 : e]))
+                        v = *source.at(lines[i], places[FOUR ? 0 : e]);
+                    values[i][e] = v;
                 }
             }
         }
@@ -191,7 +184,7 @@ template <class Source, bool ALONG, int MODE, int SIZE> struct loader {
     CK_MEMBER void store(unsigned char *tile) const {
 #pragma unroll
         for (int i = 0; i < COUNT; i++) {
-            int at = (line0 + i * (S::THREADS / GROUPS)) * LEADING + 4 * group;
+            int at = (line0 + i * APART) * LEADING + 4 * group;
             if (MODE == BF16) {
                 uint2 packed;
                 packed.x = ck_pack_bf16(values[i][0], values[i][1]);
@@ -316,17 +309,17 @@ template <int SIZE> struct multiplier<STRICT, SIZE> {
 };
 
 // The block's tile of C over k in begin ..< end; `put` takes each element (row, column, value).
-template <int MODE, int SIZE, bool A_ALONG, bool B_ALONG, class SourceA, class SourceB, class Put>
-CK_DEVICE void product(const SourceA &source_a, int a_by_four, const SourceB &source_b, int b_by_four, int begin, int end,
-                       unsigned char *shared, const Put &put) {
+template <int MODE, int SIZE, bool FOUR, bool A_ALONG, bool B_ALONG, class SourceA, class SourceB, class Put>
+CK_DEVICE void product(const SourceA &source_a, const SourceB &source_b, int begin, int end, unsigned char *shared,
+                       const Put &put) {
     typedef shape<MODE, SIZE> S;
-    typedef loader<SourceA, A_ALONG, MODE, SIZE> A;
-    typedef loader<SourceB, B_ALONG, MODE, SIZE> B;
+    typedef loader<SourceA, A_ALONG, FOUR, MODE, SIZE> A;
+    typedef loader<SourceB, B_ALONG, FOUR, MODE, SIZE> B;
     int tid = threadIdx.x, lane = tid % 32, warp = tid / 32;
     int row = warp % S::WARPS_DOWN * S::WARP_ROWS, column = warp / S::WARPS_DOWN * S::WARP_COLUMNS;
     int first_row = blockIdx.x * SIZE, first_column = blockIdx.y * SIZE;
-    A a(source_a, first_row, a_by_four, tid);
-    B b(source_b, first_column, b_by_four, tid);
+    A a(source_a, first_row, tid);
+    B b(source_b, first_column, tid);
     float sums[S::WARP_ROWS / 16][4][4] = {};
     a.load(begin, end);
     b.load(begin, end);
@@ -393,19 +386,18 @@ struct put_pixels {
 
 // ---- Kernels ------------------------------------------------------------------------------------------------------------
 
-template <int MODE, int SIZE>
-CK_DEVICE void forward(float *y, const float *x, const float *w, int by_four, const ck_conv2d_params &p, unsigned char *shared) {
+template <int MODE, int SIZE, bool FOUR>
+CK_DEVICE void forward(float *y, const float *x, const float *w, const ck_conv2d_params &p, unsigned char *shared) {
     windows a(x, p.h, p.w, p.c, p.p, p.q, p.stride, -p.pad, -p.pad, p.s, 1, p.n * p.p * p.q, p.r * p.s * p.c);
     matrix b = {w, p.k, p.r * p.s * p.c};
     put_matrix put = {y, p.n * p.p * p.q, p.k};
-    product<MODE, SIZE, true, true>(a, by_four, b, by_four, 0, a.places, shared, put);
+    product<MODE, SIZE, FOUR, true, true>(a, b, 0, a.places, shared, put);
 }
 
 // One class of input pixels a block: blockIdx.z = (row % stride, column % stride). Only the taps that meet an output pixel count:
 // r = first_r, first_r + stride, ..., and the output row is (row + pad - r) / stride.
-template <int MODE, int SIZE>
-CK_DEVICE void backward_data(float *dx, const float *dy, const float *w, int by_four, const ck_conv2d_params &p,
-                             unsigned char *shared) {
+template <int MODE, int SIZE, bool FOUR>
+CK_DEVICE void backward_data(float *dx, const float *dy, const float *w, const ck_conv2d_params &p, unsigned char *shared) {
     int class_h = blockIdx.z / p.stride, class_w = blockIdx.z % p.stride;
     int rows = (p.h - class_h + p.stride - 1) / p.stride, columns = (p.w - class_w + p.stride - 1) / p.stride;
     int first_r = (class_h + p.pad) % p.stride, first_s = (class_w + p.pad) % p.stride;
@@ -417,44 +409,44 @@ CK_DEVICE void backward_data(float *dx, const float *dy, const float *w, int by_
               (class_w + p.pad - first_s) / p.stride, taps_s > 0 ? taps_s : 1, -1, lines, length);
     turned_filters b(w, p.k, p.r, p.s, p.c, first_r, first_s, p.stride, taps_s > 0 ? taps_s : 1, length, p.c);
     put_pixels put = {dx, p.h, p.w, p.c, rows, columns, p.stride, class_h, class_w, lines};
-    product<MODE, SIZE, true, false>(a, by_four, b, by_four, 0, length, shared, put);
+    product<MODE, SIZE, FOUR, true, false>(a, b, 0, length, shared, put);
 }
 
 // Part blockIdx.z of the output pixels, `share` of them, into its own copy of dw.
-template <int MODE, int SIZE>
-CK_DEVICE void backward_weight(float *parts, const float *dy, const float *x, int by_four, int share, const ck_conv2d_params &p,
+template <int MODE, int SIZE, bool FOUR>
+CK_DEVICE void backward_weight(float *parts, const float *dy, const float *x, int share, const ck_conv2d_params &p,
                                unsigned char *shared) {
     int pixels = p.n * p.p * p.q, length = p.r * p.s * p.c, begin = blockIdx.z * share;
     int end = begin + share < pixels ? begin + share : pixels;
     matrix a = {dy, pixels, p.k};
     windows b(x, p.h, p.w, p.c, p.p, p.q, p.stride, -p.pad, -p.pad, p.s, 1, pixels, length);
     put_matrix put = {parts + (int64_t)blockIdx.z * p.k * length, p.k, length};
-    product<MODE, SIZE, false, false>(a, by_four, b, by_four, begin, end, shared, put);
+    product<MODE, SIZE, FOUR, false, false>(a, b, begin, end, shared, put);
 }
 
-#define DEFINE(name, MODE, SIZE)                                                                                        \
+#define DEFINE(name, form, MODE, SIZE, FOUR)                                                                            \
     CK_KERNEL((shape<MODE, SIZE>::THREADS))                                                                             \
-    ck_conv2d_forward_##name##_##SIZE(float *y, const float *x, const float *w, int by_four, ck_conv2d_params p) {        \
+    ck_conv2d_forward_##name##_##form(float *y, const float *x, const float *w, ck_conv2d_params p) {                     \
         CK_SHARED_ALIGNED(unsigned char, shared, (4 * shape<MODE, SIZE>::TILE_BYTES));                                  \
-        forward<MODE, SIZE>(y, x, w, by_four, p, shared);                                                               \
+        forward<MODE, SIZE, FOUR>(y, x, w, p, shared);                                                                  \
     }                                                                                                                   \
     CK_KERNEL((shape<MODE, SIZE>::THREADS))                                                                             \
-    ck_conv2d_backward_data_##name##_##SIZE(float *dx, const float *dy, const float *w, int by_four, ck_conv2d_params p) { \
+    ck_conv2d_backward_data_##name##_##form(float *dx, const float *dy, const float *w, ck_conv2d_params p) {             \
         CK_SHARED_ALIGNED(unsigned char, shared, (4 * shape<MODE, SIZE>::TILE_BYTES));                                  \
-        backward_data<MODE, SIZE>(dx, dy, w, by_four, p, shared);                                                       \
+        backward_data<MODE, SIZE, FOUR>(dx, dy, w, p, shared);                                                          \
     }                                                                                                                   \
     CK_KERNEL((shape<MODE, SIZE>::THREADS))                                                                             \
-    ck_conv2d_backward_weight_##name##_##SIZE(float *parts, const float *dy, const float *x, int by_four, int share,      \
+    ck_conv2d_backward_weight_##name##_##form(float *parts, const float *dy, const float *x, int share,                   \
                                               ck_conv2d_params p) {                                                     \
         CK_SHARED_ALIGNED(unsigned char, shared, (4 * shape<MODE, SIZE>::TILE_BYTES));                                  \
-        backward_weight<MODE, SIZE>(parts, dy, x, by_four, share, p, shared);                                           \
+        backward_weight<MODE, SIZE, FOUR>(parts, dy, x, share, p, shared);                                              \
     }
-DEFINE(strict, STRICT, 64)
-DEFINE(strict, STRICT, 128)
-DEFINE(tf32, TF32, 64)
-DEFINE(tf32, TF32, 128)
-DEFINE(bf16, BF16, 64)
-DEFINE(bf16, BF16, 128)
+// Three forms: any shape; channels that are multiples of four; the same in large tiles.
+#define DEFINE_MODE(name, MODE)                                                                                        \
+    DEFINE(name, any, MODE, 64, false) DEFINE(name, small, MODE, 64, true) DEFINE(name, large, MODE, 128, true)
+DEFINE_MODE(strict, STRICT)
+DEFINE_MODE(tf32, TF32)
+DEFINE_MODE(bf16, BF16)
 
 // dw = the sum of the parts, in order.
 CK_KERNEL(256) ck_conv2d_add_parts(float *dw, const float *parts, int count, int64_t size) {
