@@ -13,7 +13,9 @@ public protocol OneClassClassifier: Sendable {
 }
 
 extension OneClassClassifier {
-    public func scores(_ features: FeatureMatrix, on device: Device) throws -> [Double] { try scores(features) }
+    public func scores(_ features: FeatureMatrix, on device: Device) throws -> [Double] {
+        try scores(features)
+    }
 }
 
 /// A fitted detector as named arrays and numbers, for a model file.

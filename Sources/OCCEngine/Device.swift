@@ -58,7 +58,8 @@ public final class Device: @unchecked Sendable {
     ///   - request: auto, cpu, cuda or cuda:N; nil for `OCC_DEVICE`, or auto where that is not set.
     ///   - threads: worker threads of the CPU, which does what a GPU does not.
     ///   - notice: called with one line when `auto` goes on without a GPU.
-    public static func choose(_ request: String?, threads: Int = 0, notice: (String) -> Void = { _ in }) throws
+    public static func choose(_ request: String?, threads: Int = 0, notice: (String) -> Void = { _ in })
+        throws
         -> Device
     {
         let cpu = try cpu(threads: threads)
@@ -79,7 +80,8 @@ public final class Device: @unchecked Sendable {
             return try cuda(ordinal)
         default:
             throw OCCError(
-                .usage, "there is no device '\(wanted)'", remedy: "There is: auto, cpu, cuda, cuda:0, cuda:1...")
+                .usage, "there is no device '\(wanted)'",
+                remedy: "There is: auto, cpu, cuda, cuda:0, cuda:1...")
         }
     }
 

@@ -126,7 +126,8 @@ enum ObjectiveCases {
     }
 
     /// Sizes below, at and beyond the tiles of the CPU, and more columns than one of the GPU's.
-    private static let products: [OperationCase] = [(1, 1, 3), (130, 700, 9), (3, 8200, 2), (2050, 2, 4)].map {
+    private static let products: [OperationCase] = [(1, 1, 3), (130, 700, 9), (3, 8200, 2), (2050, 2, 4)].map
+    {
         n, m, d in
         var random = TestRandom(UInt64(1100 + m))
         func unit(_ rows: Int) -> [Float] {
@@ -148,7 +149,8 @@ enum ObjectiveCases {
                 ]
             }
         ) { p in
-            p.products = ck_products_params(n: Int32(n), m: Int32(m), d: Int32(d), scale: Float(scale), math: 0)
+            p.products = ck_products_params(
+                n: Int32(n), m: Int32(m), d: Int32(d), scale: Float(scale), math: 0)
         }
     }
 

@@ -69,7 +69,8 @@ public final class OneClassModel {
 
     /// Features of every patch of every image, and a covariance for every location.
     private static func requireMemory(images: Int, _ grid: PatchGrid, columns: Int) throws {
-        let needed = grid.count * columns * (4 * images + 24 * columns), free = try Device.availableHostMemory()
+        let needed = grid.count * columns * (4 * images + 24 * columns),
+            free = try Device.availableHostMemory()
         guard needed <= free else {
             throw OCCError(
                 .deviceUnavailable,

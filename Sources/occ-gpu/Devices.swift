@@ -24,7 +24,8 @@ let devicesCommand = Command(
         }
     }
     let libraries = (0..<CK_LIBRARY_COUNT.rawValue).map { index -> [String: Any] in
-        let library = ck_cuda_library(rawValue: index), found = ck_cuda_library_found(driver, library)!.pointee
+        let library = ck_cuda_library(rawValue: index),
+            found = ck_cuda_library_found(driver, library)!.pointee
         return [
             "name": String(cString: ck_cuda_library_name(library)), "path": text(found.path),
             "version": "\(found.version / 1000).\(found.version % 1000 / 10)", "reason": text(found.reason),
@@ -42,7 +43,9 @@ let devicesCommand = Command(
     if let reason { print("no GPU: \(reason)") }
     for library in libraries {
         let missing = library["reason"] as! String
-        print("\(library["name"]!): \(missing.isEmpty ? "\(library["version"]!), \(library["path"]!)" : missing)")
+        print(
+            "\(library["name"]!): \(missing.isEmpty ? "\(library["version"]!), \(library["path"]!)" : missing)"
+        )
     }
 }
 

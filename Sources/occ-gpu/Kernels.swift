@@ -6,14 +6,18 @@ let kernelsCommand = Command(
     name: "kernels",
     summary: "Compiles the CUDA kernels ahead of time, on a machine with or without a GPU.",
     usage: "build --arch sm_80,sm_90 [--out FOLDER]",
-    examples: ["occ-gpu kernels build --arch sm_90", "occ-gpu kernels build --arch sm_80,sm_90 --out kernels"],
+    examples: [
+        "occ-gpu kernels build --arch sm_90", "occ-gpu kernels build --arch sm_80,sm_90 --out kernels",
+    ],
     options: [
         Option("arch", "LIST", "Architectures, such as sm_80,sm_90."),
         Option("out", "FOLDER", "Where to; by default the cache that runs look in (OCC_KERNEL_CACHE)."),
         Option("json", nil, "Print JSON."),
     ]
 ) { arguments in
-    guard arguments.positionals == ["build"] else { throw OCCError(.usage, "say: kernels build --arch sm_90") }
+    guard arguments.positionals == ["build"] else {
+        throw OCCError(.usage, "say: kernels build --arch sm_90")
+    }
     guard let list = arguments["arch"] else {
         throw OCCError(.usage, "for which architectures?", remedy: "Give --arch sm_80,sm_90.")
     }
@@ -33,7 +37,8 @@ let kernelsCommand = Command(
             }, Unmanaged.passUnretained(collected).toOpaque())
         guard status == .CK_OK else {
             throw OCCError(
-                status == .CK_DEVICE_UNAVAILABLE ? .deviceUnavailable : .failure, String(cString: ck_last_error()))
+                status == .CK_DEVICE_UNAVAILABLE ? .deviceUnavailable : .failure,
+                String(cString: ck_last_error()))
         }
     }
     let spilling = collected.rows.filter { $0.spilled > 0 }
@@ -54,7 +59,8 @@ let kernelsCommand = Command(
                 return String(repeating: " ", count: max(0, width - text.count)) + text
             }
             print(
-                "\(row.architecture)  \(column(row.registers, 10))\(column(row.spilled, 9))\(column(row.shared, 8))  \(row.kernel)")
+                "\(row.architecture)  \(column(row.registers, 10))\(column(row.spilled, 9))\(column(row.shared, 8))  \(row.kernel)"
+            )
         }
     }
     say("\(collected.rows.count) kernels compiled, \(spilling.count) spill registers")

@@ -3,7 +3,9 @@ import OneClass
 
 /// The options that make a `RunConfiguration`, shared by train, protocol and plan.
 enum RunOptions {
-    static let options: [Option] = [
+    static let options = configurationOptions + deviceOptions
+
+    private static let configurationOptions = [
         Option("config", "FILE", "Start from a config.json; other options override it."),
         Option("data", "PATH", "A data set's folder, or builtin:shapes (the default)."),
         Option("normal", "CLASS", "The normal class, by index or name."),
@@ -43,14 +45,16 @@ enum RunOptions {
         Option("nesterov", nil, "Nesterov's momentum."),
         Option("weight-decay", "L2", "(0.0003; 0.00003 for cutpaste)"),
         Option("seed", "N", "Of everything random (1)."),
-        Option("math", "MODE", "fast (the default), strict, which rounds less, or bf16, which rounds more on a GPU."),
+        Option(
+            "math", "MODE",
+            "fast (the default), strict, which rounds less, or bf16, which rounds more on a GPU."),
         Option("detector", "NAME", "kde (the default), gaussian, ocsvm-rbf, ocsvm-linear, svdd or knn."),
         Option("nu", "SHARE", "ocsvm and svdd (0.5)."),
         Option("gamma", "G", "RBF width; by default 10 / (D variance)."),
         Option("neighbours", "K", "knn (1)."),
         Option("shrinkage", "SHARE", "gaussian: of a sphere in the covariance; -1 for Ledoit and Wolf's."),
         Option("false-alarm-rate", "SHARE", "That the threshold promises (0.01)."),
-    ] + deviceOptions
+    ]
 
     static let deviceOptions = [
         Option("device", "NAME", "auto (the default: a GPU where there is one), cpu, cuda or cuda:N."),

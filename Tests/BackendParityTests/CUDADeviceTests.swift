@@ -16,7 +16,9 @@ import Testing
     private static func restore() { emulate { _ in } }
 
     /// Emulated drivers with settings of their own; they live as long as the process.
-    private static func driver(cache: String? = nil, synchronous: Bool = false) -> UnsafePointer<ck_cuda_driver> {
+    private static func driver(cache: String? = nil, synchronous: Bool = false) -> UnsafePointer<
+        ck_cuda_driver
+    > {
         let driver = UnsafeMutablePointer<ck_cuda_driver>.allocate(capacity: 1)
         driver.initialize(to: ck_emulated_driver().pointee)
         if let cache { driver.pointee.cache_folder = UnsafePointer(strdup(cache)) }
@@ -160,7 +162,9 @@ import Testing
         #expect(files.count == 1)
         // Damaged in every way that happens: each costs one compilation, and is mended by it.
         let path = "\(cache)/\(files[0])", whole = try readFile(path)
-        var damaged = [[], Array(whole.prefix(20)), Array(whole.dropLast()), whole + [0], Array(whole.dropFirst(8))]
+        var damaged = [
+            [], Array(whole.prefix(20)), Array(whole.dropLast()), whole + [0], Array(whole.dropFirst(8)),
+        ]
         for place in [0, 9, 45, whole.count - 1] {
             damaged.append(whole)
             damaged[damaged.count - 1][place] ^= 1

@@ -23,7 +23,9 @@ import Testing
 
     private static let dataset = Result { try ImageDataset.load("builtin:shapes") }
 
-    private static func losses(_ c: RunConfiguration, _ device: Device) throws -> (values: [Double], trainer: Trainer) {
+    private static func losses(_ c: RunConfiguration, _ device: Device) throws -> (
+        values: [Double], trainer: Trainer
+    ) {
         let trainer = try Trainer(
             configuration: c, images: try c.split(try dataset.get()).train, device: device)
         var losses: [Double] = []
@@ -101,7 +103,8 @@ import Testing
         let c = Self.configuration(.contrastive, .fast)
         ck_emulation_reset_counts()
         let (_, trainer) = try Self.losses(c, try Self.gpu())
-        #expect(ck_emulation_count().graph_launches == 4)  // the first of five steps runs operation by operation
+        // The first of five steps runs operation by operation.
+        #expect(ck_emulation_count().graph_launches == 4)
         let products = ck_emulation_count().products
         try trainer.advance()
         #expect(ck_emulation_count().graph_launches == 5)

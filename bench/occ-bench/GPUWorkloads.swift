@@ -40,7 +40,8 @@ struct GPUWorkloads {
     private func images() -> ImageBatch {
         var random = CounterRandom(seed: 1, stream: 0xBE7C)
         let count = tiny ? 64 : 4096
-        return ImageBatch(side: 32, pixels: (0..<count * 32 * 32 * 3).map { _ in UInt8(random.uniform() * 256) })
+        return ImageBatch(
+            side: 32, pixels: (0..<count * 32 * 32 * 3).map { _ in UInt8(random.uniform() * 256) })
     }
 
     private func step(_ method: RunConfiguration.MethodKind, items: Int) throws -> Comparison {
@@ -49,7 +50,8 @@ struct GPUWorkloads {
         let trainer = try Trainer(configuration: c, images: images(), device: device)
         let rows = trainer.imagesPerStep
         return Comparison(
-            name: name(method == .rotation ? "rotation step, \(items) x 4" : "contrastive step, \(items) pairs"),
+            name: name(
+                method == .rotation ? "rotation step, \(items) x 4" : "contrastive step, \(items) pairs"),
             items: Double(rows), unit: "images", body: { try trainer.advance() },
             peers: job("step", ["method": method.rawValue, "width": width, "rows": rows, "augmented": true]),
             wait: device.synchronize)

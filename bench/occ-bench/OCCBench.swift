@@ -36,7 +36,8 @@ private func measure(_ groups: [String], _ arguments: Arguments, quiet: Bool) th
         let workloads =
             group == "gpu"
             ? GPUWorkloads(
-                device: try .choose(arguments["device"] ?? "cuda", threads: threads), tiny: arguments.has("tiny")
+                device: try .choose(arguments["device"] ?? "cuda", threads: threads),
+                tiny: arguments.has("tiny")
             ).all
             : try Workloads.all(group, threads: threads)
         for (name, make) in workloads {

@@ -107,7 +107,8 @@ extension OneClassModel {
         let start = ContinuousClock.now
         _ = try localize(images)
         let whole = (ContinuousClock.now - start) / .seconds(1)
-        let windows = images.count * (grid?.count ?? 1), runs = (windows + extractor.rows - 1) / extractor.rows
+        let windows = images.count * (grid?.count ?? 1),
+            runs = (windows + extractor.rows - 1) / extractor.rows
         let network = try zip(extractor.plan.operations, extractor.plan.profile()).reduce(0.0) {
             $0 + ($1.0.name == "gather" ? 0 : $1.1)
         }
