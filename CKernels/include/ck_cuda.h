@@ -37,7 +37,6 @@ typedef struct ck_lt_heuristic {
     X(cuda, device_get, "cuDeviceGet", (ck_cu_device * device, int ordinal))                                           \
     X(cuda, device_name, "cuDeviceGetName", (char *name, int length, ck_cu_device device))                             \
     X(cuda, device_attribute, "cuDeviceGetAttribute", (int *value, int attribute, ck_cu_device device))                \
-    X(cuda, device_memory, "cuDeviceTotalMem_v2", (size_t *bytes, ck_cu_device device))                                \
     X(cuda, context_retain, "cuDevicePrimaryCtxRetain", (ck_cu_context * context, ck_cu_device device))                \
     X(cuda, context_release, "cuDevicePrimaryCtxRelease_v2", (ck_cu_device device))                                    \
     X(cuda, context_set, "cuCtxSetCurrent", (ck_cu_context context))                                                   \
@@ -130,8 +129,6 @@ ck_status ck_cuda_count(const ck_cuda_driver *driver, int *count);
 typedef struct ck_cuda_properties {
     char name[128];
     int major, minor;  // compute capability
-    int multiprocessors;
-    uint64_t memory;   // bytes in all
 } ck_cuda_properties;
 
 ck_status ck_cuda_describe(const ck_cuda_driver *driver, int ordinal, ck_cuda_properties *properties);

@@ -57,10 +57,9 @@ int device_name(char *name, int length, ck_cu_device) {
     return 0;
 }
 int device_attribute(int *value, int attribute, ck_cu_device) {
-    *value = attribute == 75 ? 9 : attribute == 76 ? 0 : 4;
+    *value = attribute == 75 ? 9 : 0;
     return 0;
 }
-int device_memory(size_t *bytes, ck_cu_device) { return *bytes = settings.memory, 0; }
 int context_retain(ck_cu_context *context, ck_cu_device device) {
     *context = (void *)(uintptr_t)(device + 1);
     failure = nullptr;

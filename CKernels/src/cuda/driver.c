@@ -121,7 +121,7 @@ ck_status ck_cuda_count(const ck_cuda_driver *driver, int *count) {
     return CK_OK;
 }
 
-enum { ATTRIBUTE_MULTIPROCESSORS = 16, ATTRIBUTE_MAJOR = 75, ATTRIBUTE_MINOR = 76 };  // CUdevice_attribute
+enum { ATTRIBUTE_MAJOR = 75, ATTRIBUTE_MINOR = 76 };  // CUdevice_attribute
 
 ck_status ck_cuda_describe(const ck_cuda_driver *driver, int ordinal, ck_cuda_properties *properties) {
     int count = 0;
@@ -130,14 +130,10 @@ ck_status ck_cuda_describe(const ck_cuda_driver *driver, int ordinal, ck_cuda_pr
     if (ordinal < 0 || ordinal >= count)
         return ck_fail(CK_DEVICE_UNAVAILABLE, "there is no GPU %d: there are %d, counted from 0", ordinal, count);
     ck_cu_device device = 0;
-    size_t memory = 0;
     memset(properties, 0, sizeof *properties);
     ck_cu_result result = driver->device_get(&device, ordinal);
     if (result == 0) result = driver->device_name(properties->name, sizeof properties->name, device);
     if (result == 0) result = driver->device_attribute(&properties->major, ATTRIBUTE_MAJOR, device);
     if (result == 0) result = driver->device_attribute(&properties->minor, ATTRIBUTE_MINOR, device);
-    if (result == 0) result = driver->device_attribute(&properties->multiprocessors, ATTRIBUTE_MULTIPROCESSORS, device);
-    if (result == 0) result = driver->device_memory(&memory, device);
-    properties->memory = memory;
     return ck_cuda_check(driver, result, "asking for the GPU's properties");
 }
