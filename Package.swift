@@ -16,7 +16,15 @@ let package = Package(
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
 
         // Every numeric operation, in C.
-        .target(name: "CKernels", dependencies: ["COpenBLAS"], path: "CKernels"),
+        .target(
+            name: "CKernels", dependencies: ["COpenBLAS"], path: "CKernels",
+            cSettings: [
+                .headerSearchPath("runtime"), .headerSearchPath("runtime/cpu"),
+                .headerSearchPath("runtime/cuda"),
+            ]),
+
+        // Prints OCCEngine/Operations.swift from the declarations in CKernels.
+        .executableTarget(name: "occ-generate", dependencies: ["CKernels"]),
 
         .target(name: "OCCEngine", dependencies: ["CKernels"]),
         .target(name: "OCCNetworks", dependencies: ["OCCEngine"]),
@@ -35,9 +43,13 @@ let package = Package(
         // The CUDA kernels, compiled for the host, on an emulated device.
         .target(
             name: "CUDAEmulation", dependencies: ["CKernels"], path: "Tests/CUDAEmulation",
-            cxxSettings: [.headerSearchPath("."), .headerSearchPath("../../CKernels/kernels")]),
+            cxxSettings: [
+                .headerSearchPath("."), .headerSearchPath("../../CKernels/operations"),
+                .headerSearchPath("../../CKernels/operations/augment"),
+                .headerSearchPath("../../CKernels/runtime/cuda"),
+            ]),
         .testTarget(name: "BackendParityTests", dependencies: ["TestSupport", "CUDAEmulation"]),
-        .testTarget(name: "OCCEngineTests", dependencies: ["OCCEngine", "TestSupport"]),
+        .testTarget(name: "OCCEngineTests", dependencies: ["OCCEngine", "OCCNetworks", "TestSupport"]),
         .testTarget(name: "OCCDataTests", dependencies: ["OCCData", "TestSupport"]),
         .testTarget(name: "OCCDetectorsTests", dependencies: ["OCCDetectors", "TestSupport"]),
         .testTarget(name: "OCCNetworksTests", dependencies: ["OCCNetworks", "TestSupport"]),

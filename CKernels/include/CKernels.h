@@ -90,9 +90,77 @@ void ck_arena_destroy(ck_arena arena);
 ck_status ck_arena_write(ck_arena arena, uint64_t offset, const void *source, uint64_t bytes);
 ck_status ck_arena_read(ck_arena arena, uint64_t offset, void *destination, uint64_t bytes);
 
+// The kinds of operation, one to each of ck_operations.h.
+typedef enum CK_CLOSED ck_kind {
+#define OPERATION(name, params, summary) CK_KIND_##name,
+#include "ck_operations.h"
+} ck_kind;
+
+#define OPERATION(name, params, summary) +1
+enum { CK_KIND_COUNT = 0
+#include "ck_operations.h"
+};
+
+// The types of an operand's elements; CK_step is the step-state block.
+typedef enum CK_CLOSED ck_element { CK_f32, CK_i32, CK_u8, CK_step } ck_element;
+
+typedef enum CK_CLOSED ck_direction { CK_OUT, CK_UPDATE, CK_IN } ck_direction;
+
+// What ck_operations.h declares of an operand.
+typedef struct ck_operand {
+    const char *name;
+    ck_direction direction;
+    ck_element element;
+    int32_t is_optional;
+    const char *extents;  // as they are written there
+} ck_operand;
+
+// What it declares of an operation.
+typedef struct ck_declaration {
+    const char *name, *params, *summary;
+    const ck_operand *operands;
+    int32_t operand_count;
+} ck_declaration;
+
+// The declaration of a kind; NULL for a value that is no kind.
+const ck_declaration *ck_declaration_of(ck_kind kind);
+
+enum { CK_MAX_TENSORS = 10, CK_MAX_RANK = 4 };
+
+// A tensor of an operation: where it is, and its shape, outermost extent first.
+typedef struct ck_tensor {
+    uint64_t offset;  // bytes into the arena; CK_NO_TENSOR for an optional operand that is absent
+    ck_element element;
+    int32_t rank;
+    int64_t shape[CK_MAX_RANK];
+} ck_tensor;
+#define CK_NO_TENSOR UINT64_MAX
+
+// One line of a plan; its tensors are in the order of its declaration.
+typedef struct ck_operation {
+    ck_kind kind;
+    ck_tensor tensors[CK_MAX_TENSORS];
+    ck_operation_params params;
+} ck_operation;
+
+// Why an operation does not fit its declaration.
+typedef struct ck_misfit {
+    int32_t operand;  // or -1: it is the parameters
+    int32_t rank;     // of what is expected
+    int64_t expected[CK_MAX_RANK];  // extents; -1 for any
+    const char *requirement;        // that the parameters do not meet
+} ck_misfit;
+
+// The extents that an operand has by the parameters: their number, and -1 for any.
+int32_t ck_operand_extents(ck_kind kind, const ck_operation_params *params, int32_t operand, int64_t extents[CK_MAX_RANK]);
+
+// Compares tensors and parameters with the declaration. CK_INVALID_ARGUMENT with the first misfit, which may be NULL.
+ck_status ck_operation_check(const ck_operation *operation, ck_misfit *misfit);
+
 // The scratch memory that the list needs on the device (with its present number of threads).
 ck_status ck_plan_workspace(ck_device device, const ck_operation *operations, int32_t count, uint64_t *bytes);
-// Checks every tensor against the arena, and binds the list to it. `workspace` is the scratch memory's offset.
+// Checks every operation against its declaration and every tensor against the arena, and binds the list to it. `workspace` is
+// the scratch memory's offset.
 ck_status ck_plan_create(ck_arena arena, const ck_operation *operations, int32_t count, uint64_t workspace,
                          uint64_t workspace_bytes, ck_plan *plan);
 void ck_plan_destroy(ck_plan plan);
@@ -101,9 +169,6 @@ void ck_plan_destroy(ck_plan plan);
 ck_status ck_plan_run(ck_plan plan, int32_t *failed);
 // Runs the list once and writes each operation's time.
 ck_status ck_plan_profile(ck_plan plan, double *seconds, int32_t *failed);
-
-const char *ck_kind_name(ck_kind kind);
-int32_t ck_kind_tensor_count(ck_kind kind);
 
 // ---- Detectors: pairwise products and factorisations, on host memory ----------------------------------------------
 //

@@ -36,6 +36,9 @@ public struct AugmentationRecipe: Sendable, Equatable, CustomStringConvertible {
         steps =
             text == "none"
             ? [] : try text.split(separator: "+", omittingEmptySubsequences: false).map(Self.parse)
+        guard steps.count <= RandomStream.recipeSteps else {
+            throw OCCError(.usage, "augmentation '\(text)': more than \(RandomStream.recipeSteps) operations")
+        }
     }
 
     private static func parse(_ part: Substring) throws -> Step {
@@ -89,78 +92,32 @@ public struct AugmentationRecipe: Sendable, Equatable, CustomStringConvertible {
 
     /// Appends the operations to a plan; images are [N,S,S,3] in 0...1. Each image draws its own numbers from
     /// the step-state's seed and step, and its row.
-    public func callAsFunction(_ images: Tensor, in plan: PlanBuilder) -> Tensor {
+    public func callAsFunction(_ images: Tensor, in plan: PlanBuilder) throws -> Tensor {
         var x = images
         for (index, step) in steps.enumerated() {
-            var params = imageParams(x, stream: UInt32(index + 1))
-            let kind: ck_kind
+            let y = plan.transient("augmented", x.shape), flop = 4 * x.count
+            var params = try imageParams(x, stream: RandomStream.recipe(step: index))
             switch step {
             case .crop(let minimum):
-                kind = .CK_KIND_random_crop
-                params.image.minimum = Float(minimum)
+                params.minimum = Float(minimum)
+                try plan.randomCrop("augment", y: y, x: x, params, flop: flop)
             case .flip:
-                kind = .CK_KIND_random_flip
-                params.image.probability = 0.5
+                params.probability = 0.5
+                try plan.randomFlip("augment", y: y, x: x, params, flop: flop)
             case .jitter(let brightness, let contrast, let saturation, let hue):
-                kind = .CK_KIND_color_jitter
-                params.image.brightness = Float(brightness)
-                params.image.contrast = Float(contrast)
-                params.image.saturation = Float(saturation)
-                params.image.hue = Float(hue)
+                (params.brightness, params.contrast) = (Float(brightness), Float(contrast))
+                (params.saturation, params.hue) = (Float(saturation), Float(hue))
+                try plan.colorJitter("augment", y: y, x: x, params, flop: flop)
             case .gray(let probability):
-                kind = .CK_KIND_random_gray
-                params.image.probability = Float(probability)
+                params.probability = Float(probability)
+                try plan.randomGray("augment", y: y, x: x, params, flop: flop)
             case .blur(let probability):
-                kind = .CK_KIND_random_blur
-                params.image.probability = Float(probability)
-                params.image.minimum = 0.1
-                params.image.maximum = 2
-                params.image.taps = min(63, Int32(x.shape[1] / 10 / 2 * 2 + 1))
+                (params.probability, params.minimum, params.maximum) = (Float(probability), 0.1, 2)
+                params.taps = min(63, Int32(x.shape[1] / 10 / 2 * 2 + 1))
+                try plan.randomBlur("augment", y: y, x: x, params, flop: flop)
             }
-            let y = plan.transient("augmented", x.shape)
-            plan.append(kind, "augment", [y, x, plan.stepState], params, flop: 4 * x.count)
             x = y
         }
         return x
     }
-}
-
-/// Images of a resident uint8 data set as floats in 0...1, or parts of them: data [*,S,S,3], indices int32 [N]
-/// -> [N,S,S,3]; with corners (row, column) int32 [N,2] and a side P -> [N,P,P,3].
-public func gather(
-    _ data: Tensor, indices: Tensor, corners: Tensor? = nil, side: Int? = nil, in plan: PlanBuilder
-) -> Tensor {
-    let height = side ?? data.shape[1], width = side ?? data.shape[2]
-    let y = plan.transient("images", [indices.shape[0], height, width, data.shape[3]])
-    var params = imageParams(y, stream: 0)
-    (params.image.stored_h, params.image.stored_w) = (Int32(data.shape[1]), Int32(data.shape[2]))
-    plan.append(
-        .CK_KIND_gather, "gather", [y, data, indices, corners], params, flop: y.count, output: y, from: [])
-    return y
-}
-
-/// Each image under its own symmetry of the square, 0...7 (see ck_dihedral.h); transforms int32 [N].
-public func dihedral(_ images: Tensor, transforms: Tensor, in plan: PlanBuilder) -> Tensor {
-    let y = plan.transient("turned", images.shape)
-    plan.append(.CK_KIND_dihedral, "dihedral", [y, images, transforms], imageParams(images, stream: 0))
-    return y
-}
-
-/// Adds normal noise of deviation `sigma`.
-public func gaussianNoise(_ images: Tensor, sigma: Double, in plan: PlanBuilder) -> Tensor {
-    let y = plan.transient("noisy", images.shape)
-    var params = imageParams(images, stream: 100)
-    params.image.maximum = Float(sigma)
-    plan.append(.CK_KIND_gaussian_noise, "noise", [y, images, plan.stepState], params, flop: 10 * y.count)
-    return y
-}
-
-private func imageParams(_ images: Tensor, stream: UInt32) -> ck_operation_params {
-    var params = ck_operation_params()
-    params.image.n = Int32(images.shape[0])
-    params.image.h = Int32(images.shape[1])
-    params.image.w = Int32(images.shape[2])
-    params.image.c = Int32(images.shape[3])
-    params.image.stream = stream
-    return params
 }

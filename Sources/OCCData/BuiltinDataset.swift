@@ -64,8 +64,8 @@ extension BuiltinPictures {
         let defects = [Int](repeating: Self.testDefect, count: Self.classes.count - 1)
         return ImageDataset(
             name: Self.name, kind: .normalAndAnomalous, classNames: Self.classes,
-            train: draw("train", [Self.trainCount], stream: 0x5AFE_0001),
-            test: draw("test", [Self.testGood] + defects, stream: 0x5AFE_0002))
+            train: draw("train", [Self.trainCount], stream: RandomStream.builtinTrain),
+            test: draw("test", [Self.testGood] + defects, stream: RandomStream.builtinTest))
     }
 }
 

@@ -46,7 +46,7 @@ public struct OneClassSplit: Sendable {
                 .usage, "\(dataset.name): which class is normal?", remedy: "Give --normal one of: \(list).")
         }
         normalClass = dataset.classNames[normalIndex]
-        var random = CounterRandom(seed: options.seed, stream: 0x5911_7000)
+        var random = CounterRandom(seed: options.seed, stream: RandomStream.split)
         func shuffled(_ indices: [Int]) -> [Int] { random.permutation(indices.count).map { indices[$0] } }
 
         let labels = dataset.train.labels

@@ -44,7 +44,8 @@ extension DatasetFolder {
         guard files.allSatisfy({ !$0.isEmpty }) else { return nil }
         var train: [(path: String, label: Int)] = [], test = train
         for (label, own) in files.enumerated() {
-            var random = CounterRandom(seed: 0, stream: 0xCA7D_0600, counter: UInt64(label) << 32)
+            var random = CounterRandom(
+                seed: 0, stream: RandomStream.catsAndDogs, counter: UInt64(label) << 32)
             let order = random.permutation(own.count), cut = own.count * 4 / 5
             train += order[..<cut].sorted().map { (own[$0], label) }
             test += order[cut...].sorted().map { (own[$0], label) }

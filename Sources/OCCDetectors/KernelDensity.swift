@@ -46,7 +46,7 @@ public struct KernelDensity: OneClassClassifier {
         let (plan, (queries, rows, sums)) = try program.add("kde", .inference) { plan in
             let queries = try plan.input("queries", [features.rows, support.columns], type: .float32)
             let rows = try plan.input("support", [support.rows, support.columns], type: .float32)
-            let sums = logSumExpProducts(queries, rows, scale: Float(2 * gamma), in: plan)
+            let sums = try logSumExpProducts(queries, rows, scale: Float(2 * gamma), in: plan)
             plan.keep(sums)
             return (queries, rows, sums)
         }

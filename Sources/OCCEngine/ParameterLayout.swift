@@ -1,5 +1,3 @@
-import CKernels
-
 /// How a parameter starts.
 public enum Initializer: Sendable, Equatable {
     case zeros, ones
@@ -31,8 +29,7 @@ public struct ParameterLayout: Sendable {
     let stepState: Tensor
 
     init() {
-        let words = MemoryLayout<ck_step_state>.size / 4
-        stepState = Tensor(name: "step", shape: [words], type: .int32, region: .state, position: 0)
+        stepState = Tensor(name: "step", shape: [1], type: .stepState, region: .state, position: 0)
         bytes[.state] = Region.aligned(stepState.bytes)
     }
 

@@ -1,22 +1,5 @@
 import CKernels
 
-/// One line of a plan.
-public struct PlannedOperation: Sendable {
-    public let kind: ck_kind
-    /// The layer it belongs to.
-    public let label: String
-    /// In the order of CK_OPERATIONS (ck_params.h).
-    public let tensors: [Tensor?]
-    let params: ck_operation_params
-    /// Floating-point operations (a multiply-add is two).
-    public let flop: Int
-
-    /// The operation's name, as in `CKernels`.
-    public var name: String { String(cString: ck_kind_name(kind)) }
-    /// Bytes of all its tensors.
-    public var bytes: Int { tensors.reduce(0) { $0 + ($1?.bytes ?? 0) } }
-}
-
 /// How exactly a plan computes. Parameters, statistics and sums are single precision in every mode.
 public enum MathMode: String, Codable, CaseIterable, Sendable {
     /// Every sum of products as it is defined; a relative error of some 3e-7 in a convolution.
@@ -41,8 +24,8 @@ public enum MathMode: String, Codable, CaseIterable, Sendable {
 
 /// Appends operations to a plan, and walks them backwards for the gradients.
 ///
-/// Layers call `append` with the closure that names the operation's backward operations; `differentiate`
-/// calls the closures in reverse. Nothing of this survives into the run: a plan is a plain list.
+/// Layers append operations by the functions of Operations.swift and say with `recordBackward` which operations give the
+/// gradients; `differentiate` asks them in reverse. Nothing of this survives into the run: a plan is a plain list.
 public final class PlanBuilder {
     /// What the plan is for.
     public enum Purpose: Sendable {
@@ -110,17 +93,25 @@ public final class PlanBuilder {
 
     // MARK: Operations
 
-    /// Appends an operation. `output` is the tensor whose gradient `backward` turns into those of `from`.
-    public func append(
-        _ kind: ck_kind, _ label: String, _ tensors: [Tensor?], _ params: ck_operation_params, flop: Int = 0,
-        output: Tensor? = nil, from: [Tensor] = [], backward run: ((ReversePass) throws -> Void)? = nil
+    /// Appends an operation, once its operands fit.
+    func append(
+        _ kind: ck_kind, _ layer: String, _ tensors: [Tensor?], _ params: ck_operation_params, flop: Int
+    ) throws {
+        let operation = PlannedOperation(
+            kind: kind, layer: layer, tensors: tensors, params: params, flop: flop)
+        try operation.requireFit()
+        operations.append(operation)
+    }
+
+    /// Says how the gradient of `output` becomes those of the tensors it was computed from.
+    ///
+    /// - Parameter run: appends the backward operations; called by `differentiate` where a gradient of `output` is known.
+    package func recordBackward(
+        of output: Tensor, from sources: [Tensor], _ run: @escaping (ReversePass) throws -> Void
     ) {
-        precondition(tensors.count == Int(ck_kind_tensor_count(kind)), "\(label): wrong number of tensors")
-        operations.append(
-            PlannedOperation(kind: kind, label: label, tensors: tensors, params: params, flop: flop))
-        guard let output, let run, from.contains(where: differentiable.contains) else { return }
+        guard sources.contains(where: differentiable.contains) else { return }
         differentiable.insert(output)
-        backward.append((from, output, run))
+        backward.append((sources, output, run))
     }
 
     /// Appends the backward operations of everything `tensor` was computed from.
@@ -152,23 +143,23 @@ public final class ReversePass {
 
     /// Appends a contribution to the gradient of `tensor`: `write` appends the operation that writes it.
     /// Contributions of several consumers are added. Does nothing where no gradient is wanted.
-    public func contribute(to tensor: Tensor, _ write: (Tensor) -> Void) {
+    package func contribute(to tensor: Tensor, _ write: (Tensor) throws -> Void) throws {
         guard builder.isDifferentiable(tensor) else { return }
         let contribution = builder.transient("d \(tensor.name)", tensor.shape)
-        write(contribution)
-        contribute(contribution, to: tensor)
+        try write(contribution)
+        try contribute(contribution, to: tensor)
     }
 
     /// Passes `gradient`, which a backward operation has written as it goes, on to `tensor`.
-    public func contribute(_ gradient: Tensor, to tensor: Tensor) {
+    package func contribute(_ gradient: Tensor, to tensor: Tensor) throws {
         guard let known = gradients[tensor] else {
             gradients[tensor] = gradient
             return
         }
         let sum = builder.transient("d \(tensor.name)", tensor.shape)
-        var params = ck_operation_params()
-        params.elementwise.count = Int64(tensor.count)
-        builder.append(.CK_KIND_add, "d \(tensor.name)", [sum, known, gradient], params, flop: tensor.count)
+        try builder.add(
+            sum.name, y: sum, a: known, b: gradient, ck_elementwise_params(count: Int64(tensor.count)),
+            flop: tensor.count)
         gradients[tensor] = sum
     }
 

@@ -70,23 +70,11 @@ public final class Program {
     private func bound(_ plan: Plan) -> [ck_operation] {
         let bases = Region.allCases.map { base(of: $0) }
         return plan.operations.map { operation in
-            var result = ck_operation()
-            result.kind = operation.kind
-            result.params = operation.params
-            withUnsafeMutableBytes(of: &result.tensors) { bytes in
-                let offsets = bytes.bindMemory(to: UInt64.self)
-                for index in offsets.indices {
-                    guard index < operation.tensors.count, let tensor = operation.tensors[index] else {
-                        offsets[index] = UInt64.max
-                        continue
-                    }
-                    let position =
-                        tensor.region == .transient
-                        ? plan.placement.offsets[tensor.position] : tensor.position
-                    offsets[index] = UInt64(bases[tensor.region.rawValue] + position)
-                }
+            operation.bound { tensor in
+                let position =
+                    tensor.region == .transient ? plan.placement.offsets[tensor.position] : tensor.position
+                return UInt64(bases[tensor.region.rawValue] + position)
             }
-            return result
         }
     }
 
@@ -215,7 +203,7 @@ public final class Plan {
 
     private func describe(_ index: Int32) -> String? {
         guard index >= 0 else { return nil }
-        return "\(operations[Int(index)].name) of \(operations[Int(index)].label)"
+        return "\(operations[Int(index)].name) of \(operations[Int(index)].layer)"
     }
 }
 

@@ -1,9 +1,29 @@
+import CKernels
+
 /// The type of a tensor's elements.
 public enum ElementType: Sendable {
     case float32, int32, uint8
+    /// The block that the host writes before each step: seed, step, learning rate.
+    case stepState
 
     /// Bytes to an element.
-    public var size: Int { self == .uint8 ? 1 : 4 }
+    public var size: Int {
+        switch self {
+        case .float32, .int32: 4
+        case .uint8: 1
+        case .stepState: MemoryLayout<ck_step_state>.size
+        }
+    }
+
+    /// What the declarations of operations call it.
+    var declared: ck_element {
+        switch self {
+        case .float32: .CK_f32
+        case .int32: .CK_i32
+        case .uint8: .CK_u8
+        case .stepState: .CK_step
+        }
+    }
 }
 
 /// The parts of the arena. All but `transient` persist, and are shared by every plan of a program.
@@ -29,4 +49,24 @@ public struct Tensor: Hashable, Sendable {
     public var count: Int { shape.reduce(1, *) }
     /// The number of bytes.
     public var bytes: Int { count * type.size }
+}
+
+extension ck_tensor {
+    /// A tensor of an operation at a place in the arena; nil is an operand that is absent.
+    init(_ tensor: Tensor?, at offset: UInt64) {
+        self.init()
+        guard let tensor else {
+            self.offset = UInt64.max
+            return
+        }
+        self.offset = offset
+        element = tensor.type.declared
+        rank = Int32(tensor.shape.count)
+        withUnsafeMutableBytes(of: &shape) { bytes in
+            let extents = bytes.bindMemory(to: Int64.self)
+            for (index, extent) in tensor.shape.prefix(extents.count).enumerated() {
+                extents[index] = Int64(extent)
+            }
+        }
+    }
 }

@@ -1,10 +1,10 @@
 import CKernels
 import OCCEngine
 
-/// Batch normalisation over all but the last dimension (Ioffe & Szegedy 2015), with what follows it in a
+/// Batch normalization over all but the last dimension (Ioffe & Szegedy 2015), with what follows it in a
 /// residual network folded in: y = relu(norm(x) * gamma + beta + residual).
 ///
-/// A training plan normalises by the batch and updates the running statistics; any other plan uses the
+/// A training plan normalizes by the batch and updates the running statistics; any other plan uses the
 /// running ones.
 public struct BatchNorm: Sendable {
     public let name: String
@@ -21,55 +21,52 @@ public struct BatchNorm: Sendable {
     }
 
     public func callAsFunction(_ x: Tensor, residual: Tensor? = nil, in plan: PlanBuilder) throws -> Tensor {
-        let channels = x.shape.last!
+        guard let channels = x.shape.last else {
+            throw PlanError(layer: name, operation: "batchnorm", problem: .rank(expected: 1, given: []))
+        }
         let gamma = try plan.parameter("\(name).weight", [channels], .ones)
         let beta = try plan.parameter("\(name).bias", [channels], .zeros)
         let runningMean = try plan.statistic("\(name).running_mean", [channels], .zeros)
         let runningVariance = try plan.statistic("\(name).running_var", [channels], .ones)
         let y = plan.transient(name, x.shape)
-        var params = ck_operation_params()
-        params.batchnorm = ck_batchnorm_params(
+        let params = ck_batchnorm_params(
             rows: Int64(x.count / channels), channels: Int32(channels), relu: relu ? 1 : 0, epsilon: epsilon,
             momentum: momentum)
         let sources = [x, gamma, beta] + (residual.map { [$0] } ?? [])
 
         guard plan.purpose == .training else {
-            plan.append(
-                .CK_KIND_batchnorm_inference, name,
-                [y, x, residual, gamma, beta, runningMean, runningVariance],
-                params, flop: 2 * x.count, output: y, from: sources
-            ) { [params] pass in
+            try plan.batchnormInference(
+                name, y: y, x: x, residual: residual, gamma: gamma, beta: beta, runningMean: runningMean,
+                runningVariance: runningVariance, params, flop: 2 * x.count)
+            plan.recordBackward(of: y, from: sources) { pass in
                 guard let dy = pass.gradient(of: y) else { return }
                 let dx = plan.transient("d \(x.name)", x.shape)
                 let dresidual = Self.gradient(of: residual, in: plan)
-                plan.append(
-                    .CK_KIND_batchnorm_inference_backward, name,
-                    [dx, dresidual, dy, y, gamma, runningVariance],
-                    params, flop: x.count)
-                if plan.isDifferentiable(x) { pass.contribute(dx, to: x) }
-                if let residual, let dresidual { pass.contribute(dresidual, to: residual) }
+                try plan.batchnormInferenceBackward(
+                    name, dx: dx, dresidual: dresidual, dy: dy, y: y, gamma: gamma,
+                    runningVariance: runningVariance, params, flop: x.count)
+                if plan.isDifferentiable(x) { try pass.contribute(dx, to: x) }
+                if let residual, let dresidual { try pass.contribute(dresidual, to: residual) }
             }
             return y
         }
 
         let mean = plan.transient("\(name) mean", [channels])
-        let deviation = plan.transient("\(name) 1/std", [channels])
-        plan.append(
-            .CK_KIND_batchnorm_forward, name,
-            [y, mean, deviation, runningMean, runningVariance, x, residual, gamma, beta], params,
-            flop: 7 * x.count,
-            output: y, from: sources
-        ) { [params] pass in
+        let inverseDeviation = plan.transient("\(name) 1/std", [channels])
+        try plan.batchnormForward(
+            name, y: y, mean: mean, inverseDeviation: inverseDeviation, runningMean: runningMean,
+            runningVariance: runningVariance, x: x, residual: residual, gamma: gamma, beta: beta, params,
+            flop: 7 * x.count)
+        plan.recordBackward(of: y, from: sources) { pass in
             guard let dy = pass.gradient(of: y) else { return }
             let dx = plan.transient("d \(x.name)", x.shape)
             let dresidual = Self.gradient(of: residual, in: plan)
-            let dgamma = pass.gradient(ofParameter: gamma)!, dbeta = pass.gradient(ofParameter: beta)!
-            plan.append(
-                .CK_KIND_batchnorm_backward, name,
-                [dx, dgamma, dbeta, dresidual, dy, x, y, mean, deviation, gamma],
-                params, flop: 10 * x.count)
-            if plan.isDifferentiable(x) { pass.contribute(dx, to: x) }
-            if let residual, let dresidual { pass.contribute(dresidual, to: residual) }
+            try plan.batchnormBackward(
+                name, dx: dx, dgamma: pass.gradient(ofParameter: gamma)!,
+                dbeta: pass.gradient(ofParameter: beta)!, dresidual: dresidual, dy: dy, x: x, y: y,
+                mean: mean, inverseDeviation: inverseDeviation, gamma: gamma, params, flop: 10 * x.count)
+            if plan.isDifferentiable(x) { try pass.contribute(dx, to: x) }
+            if let residual, let dresidual { try pass.contribute(dresidual, to: residual) }
         }
         return y
     }

@@ -22,30 +22,30 @@ public struct Optimizer: Codable, Sendable, Equatable {
     public init() {}
 
     /// Appends the update of every parameter to a training plan.
-    public func append(to plan: PlanBuilder) {
-        var params = ck_operation_params()
-        params.optimizer.momentum = Float(momentum)
-        params.optimizer.nesterov = nesterov ? 1 : 0
-        params.optimizer.weight_decay = Float(weightDecay)
-        params.optimizer.trust = Float(trust)
+    public func append(to plan: PlanBuilder) throws {
+        func params(_ count: Int, weightDecay: Double) -> ck_optimizer_params {
+            ck_optimizer_params(
+                count: Int64(count), momentum: Float(momentum), weight_decay: Float(weightDecay),
+                nesterov: nesterov ? 1 : 0, trust: Float(trust))
+        }
         guard kind == .lars else {
             let all = plan.allParameters
-            params.optimizer.count = Int64(all.values.count)
-            plan.append(
-                .CK_KIND_sgd, "all parameters", [all.values, all.velocities, all.gradients, plan.stepState],
-                params,
-                flop: 6 * all.values.count)
+            try plan.sgd(
+                "all parameters", w: all.values, velocity: all.velocities, dw: all.gradients,
+                params(all.values.count, weightDecay: weightDecay), flop: 6 * all.values.count)
             return
         }
         for parameter in plan.layout.parameters where !parameter.isStatistic {
-            let matrix = parameter.tensor.shape.count > 1
-            params.optimizer.count = Int64(parameter.tensor.count)
-            params.optimizer.weight_decay = matrix ? Float(weightDecay) : 0
-            let tensors = plan.trained(parameter)
-            plan.append(
-                matrix ? .CK_KIND_lars : .CK_KIND_sgd, parameter.name,
-                [tensors.values, tensors.velocities, tensors.gradients, plan.stepState], params,
-                flop: 10 * parameter.tensor.count)
+            let own = plan.trained(parameter), count = own.values.count
+            if parameter.tensor.shape.count > 1 {
+                try plan.lars(
+                    parameter.name, w: own.values, velocity: own.velocities, dw: own.gradients,
+                    params(count, weightDecay: weightDecay), flop: 10 * count)
+            } else {
+                try plan.sgd(
+                    parameter.name, w: own.values, velocity: own.velocities, dw: own.gradients,
+                    params(count, weightDecay: 0), flop: 10 * count)
+            }
         }
     }
 }

@@ -4,61 +4,55 @@ import OCCEngine
 /// Max pooling over kernel x kernel windows; [N,H,W,C] -> [N,P,Q,C].
 public func maxPool(
     _ x: Tensor, kernel: Int, stride: Int, padding: Int, in plan: PlanBuilder
-) -> Tensor {
-    precondition(kernel * kernel <= 256, "the place of the maximum is stored in a byte")
-    let p = (x.shape[1] + 2 * padding - kernel) / stride + 1,
-        q = (x.shape[2] + 2 * padding - kernel) / stride + 1
+) throws -> Tensor {
+    var params = try poolParams(x, "maxpool", "max_pool_forward")
+    let p = (x.shape[1] + 2 * padding - kernel) / stride + 1
+    let q = (x.shape[2] + 2 * padding - kernel) / stride + 1
+    (params.r, params.stride, params.pad) = (Int32(kernel), Int32(stride), Int32(padding))
+    (params.p, params.q) = (Int32(p), Int32(q))
     let y = plan.transient("maxpool", [x.shape[0], p, q, x.shape[3]])
     let argmax = plan.transient("maxpool places", y.shape, type: .uint8)
-    var params = poolParams(x)
-    (params.pool.r, params.pool.stride, params.pool.pad) = (Int32(kernel), Int32(stride), Int32(padding))
-    (params.pool.p, params.pool.q) = (Int32(p), Int32(q))
-    plan.append(
-        .CK_KIND_max_pool_forward, "maxpool", [y, argmax, x], params, flop: y.count * kernel * kernel,
-        output: y,
-        from: [x]
-    ) { [params] pass in
+    try plan.maxPoolForward("maxpool", y: y, argmax: argmax, x: x, params, flop: y.count * kernel * kernel)
+    plan.recordBackward(of: y, from: [x]) { [params] pass in
         guard let dy = pass.gradient(of: y) else { return }
-        pass.contribute(to: x) { dx in
-            plan.append(.CK_KIND_max_pool_backward, "maxpool", [dx, dy, argmax], params, flop: y.count)
+        try pass.contribute(to: x) { dx in
+            try plan.maxPoolBackward("maxpool", dx: dx, dy: dy, argmax: argmax, params, flop: y.count)
         }
     }
     return y
 }
 
 /// The mean over an image's pixels; [N,H,W,C] -> [N,C].
-public func globalAveragePool(_ x: Tensor, in plan: PlanBuilder) -> Tensor {
+public func globalAveragePool(_ x: Tensor, in plan: PlanBuilder) throws -> Tensor {
+    let params = try poolParams(x, "avgpool", "global_average_pool_forward")
     let y = plan.transient("avgpool", [x.shape[0], x.shape[3]])
-    let params = poolParams(x)
-    plan.append(
-        .CK_KIND_global_average_pool_forward, "avgpool", [y, x], params, flop: x.count, output: y, from: [x]
-    ) { pass in
+    try plan.globalAveragePoolForward("avgpool", y: y, x: x, params, flop: x.count)
+    plan.recordBackward(of: y, from: [x]) { pass in
         guard let dy = pass.gradient(of: y) else { return }
-        pass.contribute(to: x) { dx in
-            plan.append(.CK_KIND_global_average_pool_backward, "avgpool", [dx, dy], params, flop: x.count)
+        try pass.contribute(to: x) { dx in
+            try plan.globalAveragePoolBackward("avgpool", dx: dx, dy: dy, params, flop: x.count)
         }
     }
     return y
 }
 
 /// Each pixel repeated 2 x 2; [N,H,W,C] -> [N,2H,2W,C].
-public func upsample(_ x: Tensor, in plan: PlanBuilder) -> Tensor {
+public func upsample(_ x: Tensor, in plan: PlanBuilder) throws -> Tensor {
+    let params = try poolParams(x, "upsample", "upsample_forward")
     let y = plan.transient("upsample", [x.shape[0], 2 * x.shape[1], 2 * x.shape[2], x.shape[3]])
-    let params = poolParams(x)
-    plan.append(.CK_KIND_upsample_forward, "upsample", [y, x], params, output: y, from: [x]) { pass in
+    try plan.upsampleForward("upsample", y: y, x: x, params)
+    plan.recordBackward(of: y, from: [x]) { pass in
         guard let dy = pass.gradient(of: y) else { return }
-        pass.contribute(to: x) { dx in
-            plan.append(.CK_KIND_upsample_backward, "upsample", [dx, dy], params, flop: y.count)
+        try pass.contribute(to: x) { dx in
+            try plan.upsampleBackward("upsample", dx: dx, dy: dy, params, flop: y.count)
         }
     }
     return y
 }
 
-private func poolParams(_ x: Tensor) -> ck_operation_params {
-    var params = ck_operation_params()
-    params.pool.n = Int32(x.shape[0])
-    params.pool.h = Int32(x.shape[1])
-    params.pool.w = Int32(x.shape[2])
-    params.pool.c = Int32(x.shape[3])
-    return params
+/// The parameters of an operation on images [N,H,W,C].
+private func poolParams(_ x: Tensor, _ layer: String, _ operation: String) throws -> ck_pool_params {
+    let shape = try x.shape(dimensions: 4, of: layer, operation).map(Int32.init)
+    return ck_pool_params(
+        n: shape[0], h: shape[1], w: shape[2], c: shape[3], r: 0, stride: 0, pad: 0, p: 0, q: 0)
 }

@@ -45,7 +45,7 @@ public struct ResNet: Codable, Sendable, Equatable {
         var x = try Conv2D("conv1", channels: channels(64), kernel: large ? 7 : 3, stride: large ? 2 : 1)(
             images, in: plan)
         x = try BatchNorm("bn1", relu: true)(x, in: plan)
-        if large { x = maxPool(x, kernel: 3, stride: 2, padding: 1, in: plan) }
+        if large { x = try maxPool(x, kernel: 3, stride: 2, padding: 1, in: plan) }
         for (stage, count) in depth.blocks.enumerated() {
             for block in 0..<count {
                 let name = "layer\(stage + 1).\(block)", stride = stage > 0 && block == 0 ? 2 : 1
@@ -56,7 +56,7 @@ public struct ResNet: Codable, Sendable, Equatable {
                     : basicBlock(x, name, width: width, stride: stride, in: plan)
             }
         }
-        return Output(map: x, pooled: globalAveragePool(x, in: plan))
+        return Output(map: x, pooled: try globalAveragePool(x, in: plan))
     }
 
     private func basicBlock(

@@ -103,9 +103,7 @@ private func transposed(_ values: [Float], outer: Int, rows: Int, columns: Int) 
 extension Parameter {
     fileprivate func initialValues(seed: UInt64) -> [Float] {
         let shape = tensor.shape
-        // FNV-1a of the name picks the stream.
-        let stream = name.utf8.reduce(UInt32(2_166_136_261)) { ($0 ^ UInt32($1)) &* 16_777_619 }
-        var random = CounterRandom(seed: seed, stream: stream)
+        var random = CounterRandom(seed: seed, stream: RandomStream.parameter(name))
         switch initializer {
         case .zeros: return [Float](repeating: 0, count: tensor.count)
         case .ones: return [Float](repeating: 1, count: tensor.count)

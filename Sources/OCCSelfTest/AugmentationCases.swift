@@ -14,16 +14,16 @@ enum AugmentationCases {
         func make(_ kind: ck_kind, _ body: @escaping Body, _ set: (inout ck_image_params) -> Void)
             -> OperationCase
         {
-            var p = ck_image_params()
-            (p.n, p.h, p.w, p.c, p.stream) = (Int32(n), Int32(h), Int32(w), Int32(c), 5)
+            var p = images(n, h, w)
+            p.stream = 5
             set(&p)
             let image = p
             return OperationCase(
-                "\(n)x\(h)x\(w)", kind, [.output(count), .input(x), .step(step)], tolerance: 1e-10,
+                "\(n)x\(h)x\(w)", kind, ck_operation_params(image: image),
+                ["x": .input(x), "step": .step(step)], tolerance: 1e-10,
                 expected: { s in
-                    [0: AugmentationReference.each(s[1].doubles, image) { body($1, image, step, $0) }]
-                }
-            ) { $0.image = image }
+                    ["y": AugmentationReference.each(s["x"], image) { body($1, image, step, $0) }]
+                })
         }
         var result = [
             make(.CK_KIND_random_crop, AugmentationReference.crop) { $0.minimum = 0.5 },
@@ -40,19 +40,35 @@ enum AugmentationCases {
         guard h == w else { return result }
         result.append(
             OperationCase(
-                "\(n)x\(h)x\(w)", .CK_KIND_dihedral, [.output(count), .input(x), .indices(transforms)],
+                "\(n)x\(h)x\(w)", .CK_KIND_dihedral, ck_operation_params(image: images(n, h, w)),
+                ["x": .input(x), "transforms": .indices(transforms)],
                 expected: { s in
-                    let size = h * w * c, x = s[1].doubles
+                    let size = h * w * c, x = s["x"]
                     return [
-                        0: (0..<n).flatMap {
+                        "y": (0..<n).flatMap {
                             AugmentationReference.dihedral(
                                 Array(x[$0 * size..<($0 + 1) * size]), transform: Int(transforms[$0]),
                                 side: h, channels: c)
                         }
                     ]
-                }
-            ) { ($0.image.n, $0.image.h, $0.image.w, $0.image.c) = (Int32(n), Int32(h), Int32(w), Int32(c)) })
+                }))
         return result
+    }
+
+    /// The parameters of n images of h x w, three channels.
+    private static func images(_ n: Int, _ h: Int, _ w: Int) -> ck_image_params {
+        var p = ck_image_params()
+        (p.n, p.h, p.w, p.c) = (Int32(n), Int32(h), Int32(w), 3)
+        return p
+    }
+
+    /// The parameters of gathering n parts of h x w from stored images.
+    private static func parts(_ n: Int, _ h: Int, _ w: Int, ofHeight height: Int32, width: Int32)
+        -> ck_operation_params
+    {
+        var p = images(n, h, w)
+        (p.stored_h, p.stored_w) = (height, width)
+        return ck_operation_params(image: p)
     }
 
     private static var gather: OperationCase {
@@ -60,22 +76,23 @@ enum AugmentationCases {
             indices: [Int32] = [3, 0, 0, 2, 1, 3]
         let size = 5 * 3 * 3
         return OperationCase(
-            "6 of 4", .CK_KIND_gather, [.output(6 * size), .bytes(data), .indices(indices), .absent],
+            "6 of 4", .CK_KIND_gather, parts(6, 5, 3, ofHeight: 5, width: 3),
+            ["data": .bytes(data), "indices": .indices(indices)],
             expected: { _ in
-                [0: indices.flatMap { i in data[Int(i) * size..<Int(i + 1) * size].map { Double($0) / 255 } }]
-            }
-        ) {
-            ($0.image.n, $0.image.h, $0.image.w, $0.image.c) = (6, 5, 3, 3)
-            ($0.image.stored_h, $0.image.stored_w) = (5, 3)
-        }
+                [
+                    "y": indices.flatMap { i in
+                        data[Int(i) * size..<Int(i + 1) * size].map { Double($0) / 255 }
+                    }
+                ]
+            })
     }
 
     private static var gatherParts: OperationCase {
         let data = (0..<2 * 7 * 6 * 3).map { UInt8(truncatingIfNeeded: $0 * 41) }
         let indices: [Int32] = [1, 0, 1], corners: [Int32] = [0, 0, 3, 1, 4, 2], (h, w) = (3, 4)
         return OperationCase(
-            "parts of 7x6", .CK_KIND_gather,
-            [.output(3 * h * w * 3), .bytes(data), .indices(indices), .indices(corners)],
+            "parts of 7x6", .CK_KIND_gather, parts(3, h, w, ofHeight: 7, width: 6),
+            ["data": .bytes(data), "indices": .indices(indices), "corners": .indices(corners)],
             expected: { _ in
                 var result: [Double] = []
                 for n in 0..<3 {
@@ -87,12 +104,8 @@ enum AugmentationCases {
                         }
                     }
                 }
-                return [0: result]
-            }
-        ) {
-            ($0.image.n, $0.image.h, $0.image.w, $0.image.c) = (3, Int32(h), Int32(w), 3)
-            ($0.image.stored_h, $0.image.stored_w) = (7, 6)
-        }
+                return ["y": result]
+            })
     }
 
     /// Nothing, rectangles and scars, in images of several sizes; scars longer than the image too.
@@ -106,18 +119,17 @@ enum AugmentationCases {
                 area_maximum: 0.15, aspect: 0.3, scar_width_minimum: 2, scar_width_maximum: 7,
                 scar_length_minimum: 5, scar_length_maximum: 13, angle: 0.785)
             return OperationCase(
-                "\(n)x\(h)x\(w)", .CK_KIND_cutpaste,
-                [.output(x.count), .input(x), .indices(kinds), .step(step)], tolerance: 1e-10,
+                "\(n)x\(h)x\(w)", .CK_KIND_cutpaste, ck_operation_params(cutpaste: p),
+                ["x": .input(x), "kinds": .indices(kinds), "step": .step(step)], tolerance: 1e-10,
                 expected: { s in
-                    let size = h * w * 3, all = s[1].doubles
+                    let size = h * w * 3, all = s["x"]
                     return [
-                        0: (0..<n).flatMap {
+                        "y": (0..<n).flatMap {
                             AugmentationReference.cutPaste(
                                 Array(all[$0 * size..<($0 + 1) * size]), kind: Int(kinds[$0]), p, step, $0)
                         }
                     ]
-                }
-            ) { $0.cutpaste = p }
+                })
         }
     }
 }

@@ -60,21 +60,19 @@ package enum ConvolutionCases {
             var random = TestRandom(UInt64(100 + index))
             let x = random.normals(Int(p.n * p.h * p.w * p.c)), w = random.normals(Int(p.k * p.r * p.s * p.c))
             let dy = random.normals(Int(p.n * p.p * p.q * p.k))
+            let params = ck_operation_params(conv2d: p)
             return [
                 OperationCase(
-                    shape.name, .CK_KIND_conv2d_forward, [.output(dy.count), .input(x), .input(w)],
-                    expected: { [0: Reference.conv2d($0[1].doubles, $0[2].doubles, p)] }
-                ) { $0.conv2d = p },
+                    shape.name, .CK_KIND_conv2d_forward, params, ["x": .input(x), "w": .input(w)],
+                    expected: { ["y": Reference.conv2d($0["x"], $0["w"], p)] }),
                 OperationCase(
-                    shape.name, .CK_KIND_conv2d_backward_data, [.output(x.count), .input(dy), .input(w)],
-                    expected: { [0: Reference.conv2dBackwardData($0[1].doubles, $0[2].doubles, p)] }
-                ) { $0.conv2d = p },
+                    shape.name, .CK_KIND_conv2d_backward_data, params, ["dy": .input(dy), "w": .input(w)],
+                    expected: { ["dx": Reference.conv2dBackwardData($0["dy"], $0["w"], p)] }),
                 OperationCase(
-                    shape.name, .CK_KIND_conv2d_backward_weight, [.output(w.count), .input(dy), .input(x)],
+                    shape.name, .CK_KIND_conv2d_backward_weight, params, ["dy": .input(dy), "x": .input(x)],
                     // Sums over all pixels, in single precision, between Winograd's transforms.
                     tolerance: 1e-10,
-                    expected: { [0: Reference.conv2dBackwardWeight($0[1].doubles, $0[2].doubles, p)] }
-                ) { $0.conv2d = p },
+                    expected: { ["dw": Reference.conv2dBackwardWeight($0["dy"], $0["x"], p)] }),
             ]
         }
 

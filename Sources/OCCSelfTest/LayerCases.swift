@@ -9,33 +9,35 @@ enum LayerCases {
     private static let elementwise: [OperationCase] = [1, 15, 16_384, 40_001].flatMap { count in
         var random = TestRandom(UInt64(300 + count))
         let a = random.normals(count), b = random.normals(count)
-        func params(_ p: inout ck_operation_params) { p.elementwise.count = Int64(count) }
+        let params = ck_operation_params(elementwise: ck_elementwise_params(count: Int64(count)))
         return [
             OperationCase(
-                "\(count)", .CK_KIND_relu_forward, [.output(count), .input(a)],
-                expected: { [0: $0[1].doubles.map { max(0, $0) }] }, params),
+                "\(count)", .CK_KIND_relu_forward, params, ["x": .input(a)],
+                expected: { ["y": $0["x"].map { max(0, $0) }] }),
             OperationCase(
-                "\(count)", .CK_KIND_relu_backward,
-                [.output(count), .input(a), .input(b.map { max(0, $0) })],
-                expected: { s in [0: zip(s[1].doubles, s[2].doubles).map { $1 > 0 ? $0 : 0 }] }, params),
+                "\(count)", .CK_KIND_relu_backward, params,
+                ["dy": .input(a), "y": .input(b.map { max(0, $0) })],
+                expected: { s in ["dx": zip(s["dy"], s["y"]).map { $1 > 0 ? $0 : 0 }] }),
             OperationCase(
-                "\(count)", .CK_KIND_add, [.output(count), .input(a), .input(b)],
-                expected: { s in [0: zip(s[1].doubles, s[2].doubles).map { $0 + $1 }] }, params),
+                "\(count)", .CK_KIND_add, params, ["a": .input(a), "b": .input(b)],
+                expected: { s in ["y": zip(s["a"], s["b"]).map { $0 + $1 }] }),
             OperationCase(
-                "\(count)", .CK_KIND_mean_squared_error_forward, [.output(1), .input(a), .input(b)],
-                expected: { s in [0: [meanSquare(s[1].doubles, s[2].doubles)]] }, params),
+                "\(count)", .CK_KIND_mean_squared_error_forward, params,
+                ["x": .input(a), "target": .input(b)],
+                expected: { s in ["loss": [meanSquare(s["x"], s["target"])]] }),
             OperationCase(
-                "\(count)", .CK_KIND_mean_squared_error_backward, [.output(count), .input(a), .input(b)],
+                "\(count)", .CK_KIND_mean_squared_error_backward, params,
+                ["x": .input(a), "target": .input(b)],
                 expected: { s in
-                    let target = s[2].doubles
+                    let target = s["target"]
                     guard count < 100 else {
-                        return [0: zip(s[1].doubles, target).map { 2 * ($0 - $1) / Double(count) }]
+                        return ["dx": zip(s["x"], target).map { 2 * ($0 - $1) / Double(count) }]
                     }
-                    return [0: finiteDifferences(of: { meanSquare($0, target) }, at: s[1].doubles)]
-                }, params),
+                    return ["dx": finiteDifferences(of: { meanSquare($0, target) }, at: s["x"])]
+                }),
             OperationCase(
-                "\(count)", .CK_KIND_sum_of_squares, [.output(1), .input(a)],
-                expected: { [0: [dot($0[1].doubles, $0[1].doubles)]] }, params),
+                "\(count)", .CK_KIND_sum_of_squares, params, ["x": .input(a)],
+                expected: { ["y": [dot($0["x"], $0["x"])]] }),
         ]
     }
 
@@ -64,48 +66,48 @@ enum LayerCases {
         let x = order.map { Float($0) * 0.01 - 1 }
         let dy = random.normals(output), dmean = random.normals(s.n * s.c), dup = random.normals(4 * input)
         let argmax = Reference.maxPool(x.map(Double.init), pool).argmax.map { UInt8($0) }
-        func params(_ q: inout ck_operation_params) { q.pool = pool }
+        let params = ck_operation_params(pool: pool)
         let name = "\(s.n)x\(s.h)x\(s.w)x\(s.c) \(s.r)/\(s.stride)"
         return [
             OperationCase(
-                name, .CK_KIND_max_pool_forward, [.output(output), .byteOutput(output), .input(x)],
+                name, .CK_KIND_max_pool_forward, params, ["x": .input(x)],
                 expected: { s in
-                    let result = Reference.maxPool(s[2].doubles, pool)
-                    return [0: result.y, 1: result.argmax]
-                }, params),
+                    let result = Reference.maxPool(s["x"], pool)
+                    return ["y": result.y, "argmax": result.argmax]
+                }),
             OperationCase(
-                name, .CK_KIND_max_pool_backward, [.output(input), .input(dy), .bytes(argmax)],
+                name, .CK_KIND_max_pool_backward, params, ["dy": .input(dy), "argmax": .bytes(argmax)],
                 expected: { s in
-                    let dy = s[1].doubles
+                    let dy = s["dy"]
                     return [
-                        0: finiteDifferences(
+                        "dx": finiteDifferences(
                             of: { dot(Reference.maxPool($0, pool).y, dy) }, at: x.map(Double.init))
                     ]
-                }, params),
+                }),
             OperationCase(
-                name, .CK_KIND_global_average_pool_forward, [.output(s.n * s.c), .input(x)],
-                expected: { [0: Reference.globalAveragePool($0[1].doubles, pool)] }, params),
+                name, .CK_KIND_global_average_pool_forward, params, ["x": .input(x)],
+                expected: { ["y": Reference.globalAveragePool($0["x"], pool)] }),
             OperationCase(
-                name, .CK_KIND_global_average_pool_backward, [.output(input), .input(dmean)],
+                name, .CK_KIND_global_average_pool_backward, params, ["dy": .input(dmean)],
                 expected: { s in
-                    let dy = s[1].doubles
+                    let dy = s["dy"]
                     return [
-                        0: finiteDifferences(
+                        "dx": finiteDifferences(
                             of: { dot(Reference.globalAveragePool($0, pool), dy) }, at: x.map(Double.init))
                     ]
-                }, params),
+                }),
             OperationCase(
-                name, .CK_KIND_upsample_forward, [.output(4 * input), .input(x)],
-                expected: { [0: Reference.upsample($0[1].doubles, pool)] }, params),
+                name, .CK_KIND_upsample_forward, params, ["x": .input(x)],
+                expected: { ["y": Reference.upsample($0["x"], pool)] }),
             OperationCase(
-                name, .CK_KIND_upsample_backward, [.output(input), .input(dup)],
+                name, .CK_KIND_upsample_backward, params, ["dy": .input(dup)],
                 expected: { s in
-                    let dy = s[1].doubles
+                    let dy = s["dy"]
                     return [
-                        0: finiteDifferences(
+                        "dx": finiteDifferences(
                             of: { dot(Reference.upsample($0, pool), dy) }, at: x.map(Double.init))
                     ]
-                }, params),
+                }),
         ]
     }
 
@@ -117,10 +119,10 @@ enum LayerCases {
             var random = TestRandom(UInt64(500 + c))
             let x = random.normals(n * c), w = random.normals(k * c), b = random.normals(k),
                 dy = random.normals(n * k)
-            let bias: Slot = hasBias ? .input(b) : .absent
-            func params(_ p: inout ck_operation_params) {
-                p.dense = ck_dense_params(n: Int32(n), c: Int32(c), k: Int32(k), math: 0)
-            }
+            let params = ck_operation_params(
+                dense: ck_dense_params(n: Int32(n), c: Int32(c), k: Int32(k), math: 0))
+            let inputs: [String: Slot] = ["x": .input(x), "w": .input(w)]
+            let gradients: [String: Slot] = ["dy": .input(dy), "x": .input(x)]
             @Sendable func forward(_ x: [Double], _ w: [Double], _ b: [Double]?) -> [Double] {
                 Reference.dense(x, w, b, n: n, c: c, k: k)
             }
@@ -132,47 +134,46 @@ enum LayerCases {
             }
             return [
                 OperationCase(
-                    name, .CK_KIND_dense_forward, [.output(n * k), .input(x), .input(w), bias],
-                    expected: { s in [0: forward(s[1].doubles, s[2].doubles, hasBias ? s[3].doubles : nil)] },
-                    params),
+                    name, .CK_KIND_dense_forward, params,
+                    hasBias ? inputs.merging(["b": .input(b)]) { $1 } : inputs,
+                    expected: { s in ["y": forward(s["x"], s["w"], s.optional("b"))] }),
                 OperationCase(
-                    name, .CK_KIND_dense_backward_data, [.output(n * c), .input(dy), .input(w)],
+                    name, .CK_KIND_dense_backward_data, params, ["dy": .input(dy), "w": .input(w)],
                     expected: { s in
-                        let (dy, w) = (s[1].doubles, s[2].doubles)
+                        let (dy, w) = (s["dy"], s["w"])
                         guard n * c > 100 else {
                             return [
-                                0: finiteDifferences(
+                                "dx": finiteDifferences(
                                     of: { dot(forward($0, w, nil), dy) }, at: x.map(Double.init))
                             ]
                         }
-                        return [0: Reference.dense(dy, transposed(w, rows: k), nil, n: n, c: k, k: c)]
-                    }, params),
+                        return ["dx": Reference.dense(dy, transposed(w, rows: k), nil, n: n, c: k, k: c)]
+                    }),
                 OperationCase(
-                    name, .CK_KIND_dense_backward_weight,
-                    [.output(k * c), hasBias ? .output(k) : .absent, .input(dy), .input(x)],
+                    name, .CK_KIND_dense_backward_weight, params,
+                    hasBias ? gradients.merging(["db": .output]) { $1 } : gradients,
                     expected: { s in
-                        let (dy, x) = (s[2].doubles, s[3].doubles)
+                        let (dy, x) = (s["dy"], s["x"])
                         let dw =
                             n * c > 100
                             ? Reference.dense(
                                 transposed(dy, rows: n), transposed(x, rows: n), nil, n: k, c: n, k: c)
                             : finiteDifferences(of: { dot(forward(x, $0, nil), dy) }, at: w.map(Double.init))
                         let db = (0..<k).map { unit in (0..<n).reduce(0) { $0 + dy[$1 * k + unit] } }
-                        return hasBias ? [0: dw, 1: db] : [0: dw]
-                    }, params),
+                        return hasBias ? ["dw": dw, "db": db] : ["dw": dw]
+                    }),
             ]
         }
     }
 
-    // MARK: L2 normalisation, softmax
+    // MARK: L2 normalization, softmax
 
     private static let rows: [OperationCase] = [(1, 1), (3, 7), (130, 4), (5, 128)].flatMap { n, c in
         var random = TestRandom(UInt64(600 + n))
         let x = random.normals(n * c, scale: 3), dy = random.normals(n * c)
         let epsilon = 1e-12
-        func params(_ p: inout ck_operation_params) {
-            p.rows = ck_rows_params(n: Int32(n), c: Int32(c), epsilon: Float(epsilon))
-        }
+        let params = ck_operation_params(
+            rows: ck_rows_params(n: Int32(n), c: Int32(c), epsilon: Float(epsilon)))
         @Sendable func normalize(_ x: [Double]) -> [Double] {
             Reference.l2Normalize(x, columns: c, epsilon: epsilon)
         }
@@ -182,20 +183,20 @@ enum LayerCases {
         let y = normalize(x.map(Double.init)).map(Float.init)
         return [
             OperationCase(
-                "\(n)x\(c)", .CK_KIND_l2_normalize_forward, [.output(n * c), .output(n), .input(x)],
-                expected: { [0: normalize($0[2].doubles), 1: norms] }, params),
+                "\(n)x\(c)", .CK_KIND_l2_normalize_forward, params, ["x": .input(x)],
+                expected: { ["y": normalize($0["x"]), "norm": norms] }),
             // A single column has the gradient zero, which rounding misses.
             OperationCase(
-                "\(n)x\(c)", .CK_KIND_l2_normalize_backward,
-                [.output(n * c), .input(dy), .input(y), .input(norms.map(Float.init))],
+                "\(n)x\(c)", .CK_KIND_l2_normalize_backward, params,
+                ["dy": .input(dy), "y": .input(y), "norm": .input(norms.map(Float.init))],
                 expected: { s in
-                    let dy = s[1].doubles
-                    if c == 1 { return [0: [Double](repeating: 0, count: n)] }
-                    return [0: finiteDifferences(of: { dot(normalize($0), dy) }, at: x.map(Double.init))]
-                }, params),
+                    let dy = s["dy"]
+                    if c == 1 { return ["dx": [Double](repeating: 0, count: n)] }
+                    return ["dx": finiteDifferences(of: { dot(normalize($0), dy) }, at: x.map(Double.init))]
+                }),
             OperationCase(
-                "\(n)x\(c)", .CK_KIND_softmax, [.output(n * c), .input(x)],
-                expected: { [0: Reference.softmax($0[1].doubles, columns: c)] }, params),
+                "\(n)x\(c)", .CK_KIND_softmax, params, ["logits": .input(x)],
+                expected: { ["p": Reference.softmax($0["logits"], columns: c)] }),
         ]
     }
 }

@@ -1,6 +1,6 @@
 import CKernels
 
-/// Batch normalisation with and without ReLU and residual; gradients against finite differences of the
+/// Batch normalization with and without ReLU and residual; gradients against finite differences of the
 /// forward reference.
 enum NormalizationCases {
     private static let epsilon = 1e-5
@@ -27,32 +27,33 @@ enum NormalizationCases {
         let dy = random.normals(count)
         let runningMean = random.normals(channels),
             runningVariance = random.uniforms(channels).map { $0 + 0.5 }
-        let extra: Slot = hasResidual ? .input(residual) : .absent
         @Sendable func double(_ values: [Float]) -> [Double] { values.map(Double.init) }
-        @Sendable func optional(_ slot: Slot) -> [Double]? { slot.floats.isEmpty ? nil : slot.doubles }
-        func params(_ p: inout ck_operation_params) {
-            p.batchnorm = ck_batchnorm_params(
-                rows: Int64(rows), channels: Int32(channels), relu: relu ? 1 : 0, epsilon: Float(epsilon),
-                momentum: 0.1)
+        func operands(_ others: [String: Slot]) -> [String: Slot] {
+            hasResidual ? others.merging(["residual": .input(residual)]) { $1 } : others
         }
+        let params = ck_operation_params(
+            batchnorm: ck_batchnorm_params(
+                rows: Int64(rows), channels: Int32(channels), relu: relu ? 1 : 0, epsilon: Float(epsilon),
+                momentum: 0.1))
         let name = "\(rows)x\(channels)\(relu ? " relu" : "")\(hasResidual ? " residual" : "")"
         let (mean, variance) = Reference.moments(double(x), channels: channels)
         let deviation = variance.map { 1 / ($0 + epsilon).squareRoot() }
 
         var result = [
             OperationCase(
-                name, .CK_KIND_batchnorm_inference,
-                [
-                    .output(count), .input(x), extra, .input(gamma), .input(beta), .input(runningMean),
-                    .input(runningVariance),
-                ],
+                name, .CK_KIND_batchnorm_inference, params,
+                operands([
+                    "x": .input(x), "gamma": .input(gamma), "beta": .input(beta),
+                    "running_mean": .input(runningMean), "running_variance": .input(runningVariance),
+                ]),
                 expected: { s in
                     [
-                        0: Reference.normalize(
-                            s[1].doubles, mean: s[5].doubles, variance: s[6].doubles, gamma: s[3].doubles,
-                            beta: s[4].doubles, residual: optional(s[2]), epsilon: epsilon, relu: relu)
+                        "y": Reference.normalize(
+                            s["x"], mean: s["running_mean"], variance: s["running_variance"],
+                            gamma: s["gamma"], beta: s["beta"], residual: s.optional("residual"),
+                            epsilon: epsilon, relu: relu)
                     ]
-                }, params)
+                })
         ]
         // One row has no spread: its variance is zero, and its unbiased one undefined.
         guard rows > 1 else { return result }
@@ -62,61 +63,64 @@ enum NormalizationCases {
             epsilon: epsilon, relu: relu)
         result.append(
             OperationCase(
-                name, .CK_KIND_batchnorm_forward,
-                [
-                    .output(count), .output(channels), .output(channels), .updated(runningMean),
-                    .updated(runningVariance), .input(x), extra, .input(gamma), .input(beta),
-                ],
+                name, .CK_KIND_batchnorm_forward, params,
+                operands([
+                    "x": .input(x), "gamma": .input(gamma), "beta": .input(beta),
+                    "running_mean": .updated(runningMean), "running_variance": .updated(runningVariance),
+                ]),
                 tolerance: 1e-10,
                 expected: { s in
                     let unbiased = Double(rows) / Double(rows - 1)
                     return [
-                        0: y, 1: mean, 2: deviation,
-                        3: zip(s[3].doubles, mean).map { 0.9 * $0 + 0.1 * $1 },
-                        4: zip(s[4].doubles, variance).map { 0.9 * $0 + 0.1 * $1 * unbiased },
+                        "y": y, "mean": mean, "inverse_deviation": deviation,
+                        "running_mean": zip(s["running_mean"], mean).map { 0.9 * $0 + 0.1 * $1 },
+                        "running_variance": zip(s["running_variance"], variance).map {
+                            0.9 * $0 + 0.1 * $1 * unbiased
+                        },
                     ]
-                }, params))
+                }))
         let small = count <= 600
-        let dresidual: Slot = hasResidual ? .output(count) : .absent
+        let gradients: [String: Slot] = hasResidual ? ["dresidual": .output] : [:]
         result.append(
             OperationCase(
-                name, .CK_KIND_batchnorm_backward,
-                [
-                    .output(count), .output(channels), .output(channels), dresidual, .input(dy), .input(x),
-                    .input(y.map(Float.init)), .input(mean.map(Float.init)),
-                    .input(deviation.map(Float.init)),
-                    .input(gamma),
-                ],
+                name, .CK_KIND_batchnorm_backward, params,
+                gradients.merging([
+                    "dy": .input(dy), "x": .input(x), "y": .input(y.map(Float.init)),
+                    "mean": .input(mean.map(Float.init)),
+                    "inverse_deviation": .input(deviation.map(Float.init)), "gamma": .input(gamma),
+                ]) { $1 },
                 tolerance: 1e-9,
                 expected: { s in
-                    let dy = s[4].doubles, x = s[5].doubles, gamma = s[9].doubles, shift = double(beta)
+                    let dy = s["dy"], x = s["x"], gamma = s["gamma"], shift = double(beta)
                     let added = hasResidual ? double(residual) : nil
                     let g =
                         small
                         ? gradientByDifferences(x, gamma, shift, added, relu: relu, dy)
                         : gradientByFormula(x, gamma, y, relu: relu, dy)
-                    var expected = [0: g.dx, 1: g.dgamma, 2: g.dbeta]
-                    if hasResidual { expected[3] = dy.indices.map { !relu || y[$0] > 0 ? dy[$0] : 0 } }
+                    var expected = ["dx": g.dx, "dgamma": g.dgamma, "dbeta": g.dbeta]
+                    if hasResidual {
+                        expected["dresidual"] = dy.indices.map { !relu || y[$0] > 0 ? dy[$0] : 0 }
+                    }
                     return expected
-                }, params))
+                }))
         result.append(
             OperationCase(
-                name, .CK_KIND_batchnorm_inference_backward,
-                [
-                    .output(count), dresidual, .input(dy), .input(y.map(Float.init)), .input(gamma),
-                    .input(runningVariance),
-                ],
+                name, .CK_KIND_batchnorm_inference_backward, params,
+                gradients.merging([
+                    "dy": .input(dy), "y": .input(y.map(Float.init)), "gamma": .input(gamma),
+                    "running_variance": .input(runningVariance),
+                ]) { $1 },
                 expected: { s in
                     let g = dy.indices.map { !relu || y[$0] > 0 ? Double(dy[$0]) : 0 }
-                    let variance = s[5].doubles, gamma = s[4].doubles
+                    let variance = s["running_variance"], gamma = s["gamma"]
                     var expected = [
-                        0: g.indices.map { i in
+                        "dx": g.indices.map { i in
                             g[i] * gamma[i % channels] / (variance[i % channels] + epsilon).squareRoot()
                         }
                     ]
-                    if hasResidual { expected[1] = g }
+                    if hasResidual { expected["dresidual"] = g }
                     return expected
-                }, params))
+                }))
         return result
     }
 

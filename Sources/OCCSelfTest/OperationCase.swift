@@ -1,100 +1,147 @@
 import CKernels
 import OCCEngine
 
-/// One tensor of an operation under test.
+/// What an operand of an operation under test holds.
 public enum Slot: Sendable {
-    /// Written by the operation; starts as NaN.
-    case output(Int)
+    /// An optional operand that is to be written. Every other output is written anyway.
+    case output
     /// Read and written.
     case updated([Float])
     case input([Float])
     case indices([Int32])
     case bytes([UInt8])
-    /// Bytes written by the operation.
-    case byteOutput(Int)
     case step(ck_step_state)
-    case absent
 
-    public var floats: [Float] {
+    var doubles: [Double] {
         switch self {
-        case .updated(let values), .input(let values): values
+        case .updated(let values), .input(let values): values.map(Double.init)
         default: []
-        }
-    }
-    public var doubles: [Double] { floats.map(Double.init) }
-
-    var isWritten: Bool {
-        switch self {
-        case .output, .updated, .byteOutput: true
-        default: false
-        }
-    }
-
-    var initialBytes: [UInt8] {
-        func raw<T>(_ values: [T]) -> [UInt8] { values.withUnsafeBytes { Array($0) } }
-        switch self {
-        case .output(let count): return raw([Float](repeating: .nan, count: count))
-        case .updated(let values), .input(let values): return raw(values)
-        case .indices(let values): return raw(values)
-        case .bytes(let values): return values
-        case .byteOutput(let count): return [UInt8](repeating: 0xEE, count: count)
-        case .step(let state): return withUnsafeBytes(of: state) { Array($0) }
-        case .absent: return []
         }
     }
 }
 
-/// An operation on given tensors, and what the slow double-precision reference makes of them.
+/// An operation on given operands, and what the slow double-precision reference makes of them. Operands go by the names
+/// of their declaration (ck_operations.h).
 public struct OperationCase: Sendable, CustomStringConvertible {
+    /// What the operands hold, by name.
+    public struct Operands: Sendable {
+        let slots: [String: Slot]
+
+        /// The values of a float operand; empty for one that is absent.
+        public subscript(name: String) -> [Double] { slots[name]?.doubles ?? [] }
+        /// The values of an optional operand.
+        public func optional(_ name: String) -> [Double]? { slots[name]?.doubles }
+    }
+
     public let name: String
     public let kind: ck_kind
     public let params: ck_operation_params
-    public let slots: [Slot]
+    let operands: Operands
     /// Largest normalised mean square error of any output: sum (a - b)^2 / sum b^2.
     public let tolerance: Double
-    /// Expected values by slot.
-    public let expected: @Sendable ([Slot]) -> [Int: [Double]]
+    /// Expected values by operand.
+    public let expected: @Sendable (Operands) -> [String: [Double]]
 
+    /// - Parameter operands: those that are read, and the optional ones that are to be written.
     public init(
-        _ name: String, _ kind: ck_kind, _ slots: [Slot], tolerance: Double = 1e-11,
-        expected: @escaping @Sendable ([Slot]) -> [Int: [Double]],
-        _ set: (inout ck_operation_params) -> Void
+        _ name: String, _ kind: ck_kind, _ params: ck_operation_params, _ operands: [String: Slot],
+        tolerance: Double = 1e-11, expected: @escaping @Sendable (Operands) -> [String: [Double]]
     ) {
-        var params = ck_operation_params()
-        set(&params)
         self.name = name
         self.kind = kind
         self.params = params
-        self.slots = slots
+        self.operands = Operands(slots: operands)
         self.tolerance = tolerance
         self.expected = expected
+        let known = Set(declared.map(\.name))
+        precondition(operands.keys.allSatisfy(known.contains), "\(self) has no operand of some name given")
     }
 
-    public var description: String { "\(String(cString: ck_kind_name(kind))) \(name)" }
+    public var description: String { "\(operationName) \(name)" }
+
+    /// The operation's name in its declaration.
+    public var operationName: String { String(cString: ck_declaration_of(kind).pointee.name) }
 
     /// Whether it is made of sums of products, which the math mode changes.
-    public var multiplies: Bool {
-        switch kind {
-        case .CK_KIND_conv2d_forward, .CK_KIND_conv2d_backward_data, .CK_KIND_conv2d_backward_weight,
-            .CK_KIND_dense_forward, .CK_KIND_dense_backward_data, .CK_KIND_dense_backward_weight,
-            .CK_KIND_nt_xent_forward, .CK_KIND_nt_xent_backward, .CK_KIND_log_sum_exp_products:
-            true
-        default: false
-        }
-    }
+    public var multiplies: Bool { ["conv2d", "dense", "nt_xent", "products"].contains(paramsName) }
+
+    private var paramsName: String { String(cString: ck_declaration_of(kind).pointee.params) }
 
     /// The same operation in another math mode.
     public func inMode(_ math: MathMode) -> OperationCase {
-        OperationCase(name, kind, slots, tolerance: tolerance, expected: expected) { p in
-            p = params
-            switch kind {
-            case .CK_KIND_dense_forward, .CK_KIND_dense_backward_data, .CK_KIND_dense_backward_weight:
-                p.dense.math = math.kernelValue
-            case .CK_KIND_nt_xent_forward, .CK_KIND_nt_xent_backward: p.nt_xent.math = math.kernelValue
-            case .CK_KIND_log_sum_exp_products: p.products.math = math.kernelValue
-            default: if multiplies { p.conv2d.math = math.kernelValue }
+        var params = params
+        switch paramsName {
+        case "conv2d": params.conv2d.math = math.kernelValue
+        case "dense": params.dense.math = math.kernelValue
+        case "nt_xent": params.nt_xent.math = math.kernelValue
+        case "products": params.products.math = math.kernelValue
+        default: break
+        }
+        return OperationCase(
+            name, kind, params, operands.slots, tolerance: tolerance, expected: expected)
+    }
+
+    // MARK: Operands as bytes
+
+    /// An operand as it is declared, with its extents by the parameters (-1: any).
+    private struct Declared {
+        let name: String
+        let direction: ck_direction
+        let element: ck_element
+        let isOptional: Bool
+        let extents: [Int]
+    }
+
+    private var declared: [Declared] {
+        let declaration = ck_declaration_of(kind).pointee
+        return (0..<Int(declaration.operand_count)).map { index in
+            let operand = declaration.operands[index]
+            var extents = [Int64](repeating: 0, count: Int(CK_MAX_RANK)), params = params
+            let rank = ck_operand_extents(kind, &params, Int32(index), &extents)
+            return Declared(
+                name: String(cString: operand.name), direction: operand.direction, element: operand.element,
+                isOptional: operand.is_optional != 0, extents: extents.prefix(Int(rank)).map(Int.init))
+        }
+    }
+
+    /// An operand that is there: its bytes at the start, and its shape.
+    private struct Placed {
+        let name: String
+        let bytes: [UInt8]
+        let tensor: ck_tensor
+        let isWritten: Bool
+    }
+
+    private func placed(_ operand: Declared) -> Placed? {
+        func raw<T>(_ values: [T]) -> [UInt8] { values.withUnsafeBytes { Array($0) } }
+        let slot = operands.slots[operand.name], count = operand.extents.reduce(1, *)
+        let bytes: [UInt8]
+        switch slot {
+        case .updated(let values), .input(let values): bytes = raw(values)
+        case .indices(let values): bytes = raw(values)
+        case .bytes(let values): bytes = values
+        case .step(let state): bytes = withUnsafeBytes(of: state) { Array($0) }
+        case .output, nil:
+            guard slot != nil || !operand.isOptional else { return nil }
+            precondition(operand.direction == .CK_OUT, "\(self): \(operand.name) is not given")
+            // What is not written shows.
+            bytes =
+                operand.element == .CK_u8
+                ? [UInt8](repeating: 0xEE, count: count) : raw([Float](repeating: .nan, count: count))
+        }
+        var tensor = ck_tensor()
+        tensor.element = operand.element
+        tensor.rank = Int32(operand.extents.count)
+        let size = [.CK_u8: 1, .CK_step: MemoryLayout<ck_step_state>.size][operand.element] ?? 4
+        let others = operand.extents.filter { $0 >= 0 }.reduce(1, *)
+        withUnsafeMutableBytes(of: &tensor.shape) { shape in
+            let shape = shape.bindMemory(to: Int64.self)
+            for (index, extent) in operand.extents.enumerated() {
+                shape[index] = Int64(extent >= 0 ? extent : bytes.count / size / others)
             }
         }
+        return Placed(
+            name: operand.name, bytes: bytes, tensor: tensor, isWritten: operand.direction != .CK_IN)
     }
 
     /// What rounding the factors of products adds to an output's normalised mean square error. A factor is off by 2^-12 or
@@ -110,44 +157,38 @@ public struct OperationCase: Sendable, CustomStringConvertible {
 
     /// What a run on a device gave.
     public struct Outcome {
-        /// The values of every tensor that the operation wrote.
-        public var outputs: [Int: [Double]] = [:]
-        /// Writes outside of the outputs, found by guard bands around every tensor.
+        /// The values of every operand that the operation wrote.
+        public var outputs: [String: [Double]] = [:]
+        /// Writes outside of the outputs, found by guard bands around every operand.
         public var problems: [String] = []
         /// Of a run after the first, where they were timed.
         public var seconds = Double.infinity
     }
 
     /// Whether it may run again on its own results.
-    var isRepeatable: Bool {
-        !slots.contains { if case .updated = $0 { true } else { false } }
-    }
+    var isRepeatable: Bool { !declared.contains { $0.direction == .CK_UPDATE } }
 
-    /// Runs the operation with guard bands around every tensor: once, then, where that changes nothing, twice more, so
+    /// Runs the operation with guard bands around every operand: once, then, where that changes nothing, twice more, so
     /// that a backend's graphs are made and replayed.
     ///
     /// - Parameter timed: runs three times more, whatever that does to the values, and keeps the shortest time.
     public func run(on device: ck_device, timed: Bool = false) throws -> Outcome {
-        let guardBytes = 256
-        var image: [UInt8] = [], offsets: [Int] = []
-        for slot in slots {
-            image += [UInt8](repeating: 0xA5, count: guardBytes)
-            offsets.append(image.count)
-            image += slot.initialBytes
-            image += [UInt8](repeating: 0xA5, count: (64 - image.count % 64) % 64)
-        }
-        image += [UInt8](repeating: 0xA5, count: guardBytes)
-        var operation = ck_operation()
+        let guardBytes = 256, operands = declared.map(placed)
+        var image: [UInt8] = [], operation = ck_operation(), offsets: [Int] = []
         operation.kind = kind
         operation.params = params
         withUnsafeMutableBytes(of: &operation.tensors) { raw in
-            let tensors = raw.bindMemory(to: UInt64.self)
-            for index in tensors.indices {
-                let isPresent = index < slots.count && !slots[index].initialBytes.isEmpty
-                tensors[index] = isPresent ? UInt64(offsets[index]) : UInt64.max
+            let tensors = raw.bindMemory(to: ck_tensor.self)
+            for (index, operand) in operands.enumerated() {
+                image += [UInt8](repeating: 0xA5, count: guardBytes)
+                offsets.append(image.count)
+                tensors[index] = operand?.tensor ?? ck_tensor()
+                tensors[index].offset = operand == nil ? UInt64.max : UInt64(image.count)
+                image += operand?.bytes ?? []
+                image += [UInt8](repeating: 0xA5, count: (64 - image.count % 64) % 64)
             }
         }
-        precondition(slots.count == Int(ck_kind_tensor_count(kind)), "\(self): \(slots.count) tensors")
+        image += [UInt8](repeating: 0xA5, count: guardBytes)
         var workspace: UInt64 = 0
         try check(ck_plan_workspace(device, &operation, 1, &workspace))
         // The scratch memory starts as NaN, so that reading it before writing shows.
@@ -168,22 +209,19 @@ public struct OperationCase: Sendable, CustomStringConvertible {
 
         var outcome = Outcome()
         var expectedBytes = image
-        for (index, slot) in slots.enumerated() where slot.isWritten {
-            let range = offsets[index]..<offsets[index] + slot.initialBytes.count
+        for (operand, offset) in zip(operands, offsets) {
+            guard let operand, operand.isWritten else { continue }
+            let range = offset..<offset + operand.bytes.count
             expectedBytes.replaceSubrange(range, with: after[range])
-            if case .byteOutput = slot {
-                outcome.outputs[index] = after[range].map(Double.init)
-            } else {
-                outcome.outputs[index] = Array(after[range]).withUnsafeBytes {
-                    $0.bindMemory(to: Float.self).map(Double.init)
-                }
-            }
+            outcome.outputs[operand.name] =
+                operand.tensor.element == .CK_u8
+                ? after[range].map(Double.init)
+                : Array(after[range]).withUnsafeBytes { $0.bindMemory(to: Float.self).map(Double.init) }
         }
         if !expectedBytes.elementsEqual(after.prefix(image.count)) {
             let place = expectedBytes.indices.first { expectedBytes[$0] != after[$0] }!
-            let slot = offsets.lastIndex { $0 <= place }
-            outcome.problems.append(
-                "wrote outside of its outputs, near tensor \(slot.map(String.init) ?? "none")")
+            let near = offsets.lastIndex { $0 <= place }.flatMap { operands[$0]?.name } ?? "the first"
+            outcome.problems.append("wrote outside of its outputs, near \(near)")
         }
         if !after.suffix(guardBytes).allSatisfy({ $0 == 0xA5 }) {
             outcome.problems.append("wrote beyond its workspace")
@@ -206,9 +244,9 @@ public struct OperationCase: Sendable, CustomStringConvertible {
     public func failures(on device: ck_device, rounding: Double = 0) throws -> [String] {
         let outcome = try run(on: device)
         return outcome.problems
-            + expected(slots).sorted { $0.key < $1.key }.compactMap { index, expected in
-                difference(outcome.outputs[index]!, expected, tolerance: tolerance + rounding).map {
-                    "tensor \(index): \($0)"
+            + expected(operands).sorted { $0.key < $1.key }.compactMap { name, expected in
+                difference(outcome.outputs[name] ?? [], expected, tolerance: tolerance + rounding).map {
+                    "\(name): \($0)"
                 }
             }
     }

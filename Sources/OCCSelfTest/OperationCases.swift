@@ -20,13 +20,15 @@ public enum OperationCases {
             let x = random.uniforms(Int(n * side * side * c)), w = random.normals(Int(k * r * r * c))
             let dy = random.normals(Int(n * out * out * k))
             let name = "\(n)x\(side)x\(side)x\(c)->\(k) \(r)x\(r)/\(stride)"
-            let slots: [(ck_kind, [Slot])] = [
-                (.CK_KIND_conv2d_forward, [.output(dy.count), .input(x), .input(w)]),
-                (.CK_KIND_conv2d_backward_data, [.output(x.count), .input(dy), .input(w)]),
-                (.CK_KIND_conv2d_backward_weight, [.output(w.count), .input(dy), .input(x)]),
+            let operands: [(ck_kind, [String: Slot])] = [
+                (.CK_KIND_conv2d_forward, ["x": .input(x), "w": .input(w)]),
+                (.CK_KIND_conv2d_backward_data, ["dy": .input(dy), "w": .input(w)]),
+                (.CK_KIND_conv2d_backward_weight, ["dy": .input(dy), "x": .input(x)]),
             ]
-            return slots.map { kind, slots in
-                OperationCase(name, kind, slots, tolerance: 1e-9, expected: { _ in [:] }) { $0.conv2d = p }
+            return operands.map { kind, operands in
+                OperationCase(
+                    name, kind, ck_operation_params(conv2d: p), operands, tolerance: 1e-9,
+                    expected: { _ in [:] })
             }
         }
         return [

@@ -28,7 +28,7 @@ public enum SelfTest {
         for kind in (0..<UInt32(CK_KIND_COUNT)).compactMap(ck_kind.init(rawValue:)) {
             let some = cases.filter { $0.kind == kind }, large = timed.filter { $0.kind == kind }
             for math in modes where math == .strict || (some + large).contains(where: \.multiplies) {
-                var row = Row(operation: String(cString: ck_kind_name(kind)), math: math)
+                var row = Row(operation: String(cString: ck_declaration_of(kind).pointee.name), math: math)
                 for (index, operation) in (some + large).enumerated() {
                     compare(
                         operation, math, device, reference, timed: index >= some.count || large.isEmpty, &row)
@@ -52,10 +52,10 @@ public enum SelfTest {
             row.failures += got.problems.map { "\(operation.name): \($0)" }
             if timed { (row.seconds, row.referenceSeconds) = (got.seconds, expected.seconds) }
             let tolerance = 4 * operation.tolerance + OperationCase.roundingTolerance(math)
-            for (index, values) in expected.outputs {
-                let other = got.outputs[index]!
+            for (name, values) in expected.outputs {
+                let other = got.outputs[name] ?? []
                 if let failure = difference(other, values, tolerance: tolerance) {
-                    row.failures.append("\(operation.name), tensor \(index): \(failure)")
+                    row.failures.append("\(operation.name), \(name): \(failure)")
                 }
                 let power = dot(values, values)
                 guard power > 0, other.allSatisfy(\.isFinite) else { continue }

@@ -16,8 +16,6 @@ package struct BatchSampler {
         self.seed = seed
     }
 
-    private static let stream: UInt32 = 0xBA7C_0000
-
     package mutating func indices(step: Int) -> [Int] {
         let perEpoch = items / batch
         guard perEpoch > 0 else {
@@ -34,7 +32,7 @@ package struct BatchSampler {
     private mutating func prepare(epoch next: Int) {
         guard next != epoch else { return }
         // The epoch is the high half of the counter: epochs never share draws.
-        var random = CounterRandom(seed: seed, stream: Self.stream, counter: UInt64(next) << 32)
+        var random = CounterRandom(seed: seed, stream: RandomStream.batches, counter: UInt64(next) << 32)
         order = random.permutation(items)
         epoch = next
     }

@@ -48,15 +48,15 @@ struct FeatureExtractor {
                 let pixels = try plan.input("batch", [count, side, side, 3], type: .uint8)
                 let indices = try plan.input("batch rows", [rows], type: .int32)
                 let corners = try patch.map { _ in try plan.input("batch corners", [rows, 2], type: .int32) }
-                var images = gather(pixels, indices: indices, corners: corners, side: patch, in: plan)
+                var images = try gather(pixels, indices: indices, corners: corners, side: patch, in: plan)
                 var transforms: Tensor?
                 if head != nil {
                     transforms = try plan.input("batch transforms", [rows], type: .int32)
-                    images = dihedral(images, transforms: transforms!, in: plan)
+                    images = try dihedral(images, transforms: transforms!, in: plan)
                 }
                 let features = try encoder(images, in: plan).pooled
                 plan.keep(features)
-                let probabilities = try head.map { softmax(try $0(features, in: plan), in: plan) }
+                let probabilities = try head.map { try softmax(try $0(features, in: plan), in: plan) }
                 if let probabilities { plan.keep(probabilities) }
                 return (pixels, indices, corners, transforms, features, probabilities)
             }

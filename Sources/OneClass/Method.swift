@@ -67,11 +67,11 @@ public struct RotationPrediction: Method {
     public func view(item: Int, copy: Int) -> View { View(image: item, transform: 2 * copy, label: copy) }
 
     public func build(_ inputs: MethodInputs, encoder: ResNet, in plan: PlanBuilder) throws -> MethodOutputs {
-        let x = dihedral(recipe(inputs.images, in: plan), transforms: inputs.transforms, in: plan)
+        let x = try dihedral(try recipe(inputs.images, in: plan), transforms: inputs.transforms, in: plan)
         let features = try encoder(x, in: plan).pooled
         let logits = try head(features, in: plan)
         return MethodOutputs(
-            loss: softmaxCrossEntropy(logits, labels: inputs.labels, in: plan), features: features)
+            loss: try softmaxCrossEntropy(logits, labels: inputs.labels, in: plan), features: features)
     }
 }
 
@@ -96,11 +96,11 @@ public struct Contrastive: Method {
     public func build(_ inputs: MethodInputs, encoder: ResNet, in plan: PlanBuilder) throws -> MethodOutputs {
         let union =
             transforms == [0]
-            ? inputs.images : dihedral(inputs.images, transforms: inputs.transforms, in: plan)
-        let features = try encoder(recipe(union, in: plan), in: plan).pooled
-        let z = l2Normalize(try head(features, in: plan), in: plan)
+            ? inputs.images : try dihedral(inputs.images, transforms: inputs.transforms, in: plan)
+        let features = try encoder(try recipe(union, in: plan), in: plan).pooled
+        let z = try l2Normalize(try head(features, in: plan), in: plan)
         return MethodOutputs(
-            loss: ntXent(z, temperature: Float(temperature), form: form, in: plan), features: features)
+            loss: try ntXent(z, temperature: Float(temperature), form: form, in: plan), features: features)
     }
 }
 
@@ -119,11 +119,11 @@ public struct CutPastePrediction: Method {
     }
 
     public func build(_ inputs: MethodInputs, encoder: ResNet, in plan: PlanBuilder) throws -> MethodOutputs {
-        let x = CutPaste()(recipe(inputs.images, in: plan), kinds: inputs.transforms, in: plan)
+        let x = try CutPaste()(try recipe(inputs.images, in: plan), kinds: inputs.transforms, in: plan)
         let features = try encoder(x, in: plan).pooled
         let logits = try head(features, in: plan)
         return MethodOutputs(
-            loss: softmaxCrossEntropy(logits, labels: inputs.labels, in: plan), features: features)
+            loss: try softmaxCrossEntropy(logits, labels: inputs.labels, in: plan), features: features)
     }
 }
 
@@ -139,16 +139,16 @@ public struct Denoising: Method {
     public func view(item: Int, copy: Int) -> View { View(image: item, transform: 0, label: 0) }
 
     public func build(_ inputs: MethodInputs, encoder: ResNet, in plan: PlanBuilder) throws -> MethodOutputs {
-        let clean = recipe(inputs.images, in: plan)
-        let output = try encoder(gaussianNoise(clean, sigma: sigma, in: plan), in: plan)
+        let clean = try recipe(inputs.images, in: plan)
+        let output = try encoder(try gaussianNoise(clean, sigma: sigma, in: plan), in: plan)
         var x = output.map, stage = 0
         while x.shape[1] < clean.shape[1] {
-            x = upsample(x, in: plan)
+            x = try upsample(x, in: plan)
             x = try Conv2D("decoder.\(stage).conv", channels: max(8, x.shape[3] / 2), kernel: 3)(x, in: plan)
             x = try BatchNorm("decoder.\(stage).bn", relu: true)(x, in: plan)
             stage += 1
         }
         x = try Conv2D("decoder.output", channels: clean.shape[3], kernel: 3)(x, in: plan)
-        return MethodOutputs(loss: meanSquaredError(x, target: clean, in: plan), features: output.pooled)
+        return MethodOutputs(loss: try meanSquaredError(x, target: clean, in: plan), features: output.pooled)
     }
 }

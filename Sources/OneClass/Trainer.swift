@@ -73,15 +73,15 @@ public final class Trainer {
             let transforms = try plan.input("transforms", [rows], type: .int32)
             let labels = try plan.input("labels", [rows], type: .int32)
             let corners = try grid.map { _ in try plan.input("corners", [rows, 2], type: .int32) }
-            let views = gather(data, indices: indices, corners: corners, side: grid?.patch, in: plan)
+            let views = try gather(data, indices: indices, corners: corners, side: grid?.patch, in: plan)
             let inputs = MethodInputs(images: views, transforms: transforms, labels: labels)
             let outputs = try method.build(inputs, encoder: encoder, in: plan)
             plan.keep(outputs.loss)
             plan.keep(outputs.features)
             try plan.differentiate(outputs.loss)
-            let norm = sumOfSquares(plan.allParameters.gradients, in: plan)
+            let norm = try sumOfSquares(plan.allParameters.gradients, in: plan)
             plan.keep(norm)
-            configuration.optimizer.append(to: plan)
+            try configuration.optimizer.append(to: plan)
             return (outputs, indices, transforms, labels, norm, data, corners)
         }
         plan = built.plan
@@ -157,7 +157,7 @@ public final class Trainer {
         var result = [Int32](repeating: 0, count: 2 * batch * method.copies)
         for index in 0..<batch {
             var random = CounterRandom(
-                seed: configuration.seed, stream: 0xC04E_0000,
+                seed: configuration.seed, stream: RandomStream.corners,
                 counter: UInt64(step) << 32 | UInt64(index) << 1)
             let corner = (0..<2).map { _ in Int32(random.uniform() * Double(cornerRange)) }
             for copy in 0..<method.copies {

@@ -28,7 +28,7 @@ let planCommand = Command(
     if arguments.has("json") {
         let operations = trainer.plan.operations.enumerated().map { index, operation -> [String: Any] in
             var fields: [String: Any] = [
-                "operation": operation.name, "label": operation.label, "flop": operation.flop,
+                "operation": operation.name, "label": operation.layer, "flop": operation.flop,
                 "bytes": operation.bytes,
                 "shapes": operation.tensors.map { $0?.shape as Any? ?? NSNull() },
             ]
@@ -51,7 +51,7 @@ let planCommand = Command(
     for (index, operation) in trainer.plan.operations.enumerated() {
         let shape = operation.tensors[0]!.shape.map(String.init).joined(separator: "x")
         var line =
-            column(operation.name, 32) + column(operation.label, 24) + column(shape, 18)
+            column(operation.name, 32) + column(operation.layer, 24) + column(shape, 18)
             + column(formatBytes(operation.bytes), 10)
             + column(String(format: "%.1f MFLOP", Double(operation.flop) / 1e6), 15)
         if let seconds {

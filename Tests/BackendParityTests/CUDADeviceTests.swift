@@ -64,7 +64,7 @@ import Testing
             .CK_KIND_conv2d_backward_weight, .CK_KIND_batchnorm_forward, .CK_KIND_nt_xent_forward,
             .CK_KIND_cutpaste, .CK_KIND_lars
         ).enumerated().filter({ $0.offset % 4 == 0 }).map(\.element) {
-            var results: [[Int: [Double]]] = []
+            var results: [[String: [Double]]] = []
             for seed in 1...2 {
                 Self.emulate { $0.seed = UInt64(seed) * 1000 }
                 let device = try Device.cuda(0, driver: ck_emulated_driver())
@@ -103,9 +103,7 @@ import Testing
             let program = Program(device: device)
             let (plan, output) = try program.add("test", .inference) { builder in
                 let x = try builder.input("x", [4], type: .float32), y = builder.transient("y", [4])
-                var params = ck_operation_params()
-                params.elementwise.count = 4
-                builder.append(.CK_KIND_relu_forward, "first", [y, x], params)
+                try builder.reluForward("first", y: y, x: x, ck_elementwise_params(count: 4))
                 builder.keep(y)
                 return y
             }

@@ -2,47 +2,83 @@
 #define CK_EMULATED_DEVICE
 #include "ck_device.cuh"
 #include "ck_augment.h"
-#include "ck_kernels.h"
 #include "jitter.cuh"
 #include "kernels.h"
 #include "log_sum.cuh"
 #include <tuple>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
 namespace augment {
-#include "augment.cu"
+#include "augment/augment.cu"
 }
 namespace cutpaste {
-#include "cutpaste.cu"
+#include "cutpaste/cutpaste.cu"
 }
 namespace conv2d {
-#include "conv2d.cu"
+#include "conv2d/conv2d.cu"
 }
 namespace batchnorm {
-#include "batchnorm.cu"
+#include "batchnorm/batchnorm.cu"
 }
 namespace elementwise {
-#include "elementwise.cu"
+#include "elementwise/elementwise.cu"
 }
 namespace pool {
-#include "pool.cu"
+#include "pool/pool.cu"
 }
 namespace dense {
-#include "dense.cu"
+#include "dense/dense.cu"
 }
 namespace softmax {
-#include "softmax.cu"
+#include "softmax/softmax.cu"
 }
 namespace nt_xent {
-#include "nt_xent.cu"
+#include "nt_xent/nt_xent.cu"
 }
-namespace pairwise {
-#include "pairwise.cu"
+namespace kde {
+#include "kde/kde.cu"
 }
-namespace optimizer {
-#include "optimizer.cu"
+namespace sgd {
+#include "sgd/sgd.cu"
 }
+namespace lars {
+#include "lars/lars.cu"
+}
+
+// ---- Each kernel's parameters are those that ck_kernels.h and ck_operations.h list ---------------------------------
+
+namespace {
+
+template <class...> struct types;
+template <class> struct parameters;
+template <class... Arguments> struct parameters<void (*)(Arguments...)> {
+    using list = types<void, Arguments...>;
+};
+template <class Kernel, class Listed> constexpr bool takes = std::is_same<typename parameters<Kernel>::list, Listed>::value;
+
+typedef float element_f32;
+typedef int32_t element_i32;
+typedef uint8_t element_u8;
+typedef ck_step_state element_step;
+
+#define OPERATION(name, params, summary) typedef types<void
+#define OUT(name, type, ...) , element_##type *
+#define IN(name, type, ...) , const element_##type *
+#define KERNEL_FOR(name, params, source, threads, grid) , ck_##params##_params
+#define END(name) > name##_operands;
+#include "ck_operations.h"
+#define KERNEL_FOR(name, params, source, threads, grid)                                                                \
+    static_assert(takes<decltype(&::source::ck_##name), name##_operands>, #name ": other parameters than it is listed with");
+#include "ck_operations.h"
+
+#define KERNEL(source, name, threads) static_assert(takes<decltype(&::source::name), types<void
+#define ARGUMENT(type, name) , type
+#define KERNEL_END(name) >>, #name ": other parameters than it is listed with");
+#include "ck_kernels.h"
+
+}  // namespace
 
 namespace emulation {
 namespace {
@@ -59,9 +95,9 @@ template <class... Arguments> kernel entry(const char *source, const char *name,
 
 const std::vector<kernel> &all() {
     static const std::vector<kernel> kernels = {
-#define ENTRY(source, name) entry(#source, #name, &::source::name),
-        CK_KERNELS(ENTRY)
-#undef ENTRY
+#define OPERATION_KERNEL(source, name, threads) entry(#source, #name, &::source::name),
+#define KERNEL OPERATION_KERNEL
+#include "ck_kernels.h"
     };
     return kernels;
 }

@@ -4,11 +4,9 @@ import TestSupport
 import Testing
 
 @Suite struct PlanTests {
-    private func add(_ a: Tensor, _ b: Tensor, _ name: String, in plan: PlanBuilder) -> Tensor {
+    private func add(_ a: Tensor, _ b: Tensor, _ name: String, in plan: PlanBuilder) throws -> Tensor {
         let y = plan.transient(name, a.shape)
-        var params = ck_operation_params()
-        params.elementwise.count = Int64(a.count)
-        plan.append(.CK_KIND_add, name, [y, a, b], params)
+        try plan.add(name, y: y, a: a, b: b, ck_elementwise_params(count: Int64(a.count)))
         return y
     }
 
@@ -25,7 +23,7 @@ import Testing
                 let (a, b) = (
                     random.integers(1, below: tensors.count)[0], random.integers(1, below: tensors.count)[0]
                 )
-                tensors.append(add(tensors[a], tensors[b], "t\(index)", in: plan))
+                tensors.append(try add(tensors[a], tensors[b], "t\(index)", in: plan))
                 // Large sums wrap nothing: halving keeps them exact enough to compare for equality.
                 values.append(zip(values[a], values[b]).map { $0 + $1 })
             }
@@ -49,7 +47,7 @@ import Testing
         let program = Program(device: try .cpu())
         let (plan, _) = try program.add("chain", .inference) { plan in
             var x = try plan.input("x", [1024], type: .float32)
-            for index in 0..<10 { x = add(x, x, "t\(index)", in: plan) }
+            for index in 0..<10 { x = try add(x, x, "t\(index)", in: plan) }
             plan.keep(x)
         }
         #expect(plan.transientBytes == 2 * 4096)
@@ -73,10 +71,9 @@ import Testing
             let labels = try plan.input("labels", [2], type: .int32)
             let logits = try plan.input("logits", [2, 3], type: .float32)
             let loss = plan.transient("loss", [1]), p = plan.transient("p", [2, 3])
-            var params = ck_operation_params()
-            params.rows = ck_rows_params(n: 2, c: 3, epsilon: 0)
-            plan.append(
-                .CK_KIND_softmax_cross_entropy_forward, "objective", [loss, p, logits, labels], params)
+            try plan.softmaxCrossEntropyForward(
+                "objective", loss: loss, p: p, logits: logits, labels: labels,
+                ck_rows_params(n: 2, c: 3, epsilon: 0))
             return (labels, logits)
         }
         try program.load()

@@ -48,14 +48,14 @@ import Testing
             let output = try head(try encoder(images, in: plan).pooled, in: plan)
             let loss: Tensor
             if c.objective == "cross-entropy" {
-                loss = softmaxCrossEntropy(output, labels: labels, in: plan)
+                loss = try softmaxCrossEntropy(output, labels: labels, in: plan)
             } else {
                 let form = try #require(ContrastiveForm(rawValue: c.objective))
-                loss = ntXent(l2Normalize(output, in: plan), temperature: 0.2, form: form, in: plan)
+                loss = try ntXent(try l2Normalize(output, in: plan), temperature: 0.2, form: form, in: plan)
             }
             plan.keep(loss)
             try plan.differentiate(loss)
-            Optimizer().append(to: plan)
+            try Optimizer().append(to: plan)
             return (images, labels, loss)
         }
         let (explain, (features, seed, gradient)) = try program.add("explain", .inputGradient) { plan in

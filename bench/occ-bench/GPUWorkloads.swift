@@ -88,7 +88,8 @@ struct GPUWorkloads {
         let (plan, z) = try program.add("nt-xent", .inputGradient) { plan in
             let z = try plan.input("z", [count, 128], type: .float32)
             plan.watch(z)
-            let loss = OneClass.ntXent(l2Normalize(z, in: plan), temperature: 0.2, form: .crossView, in: plan)
+            let loss = try OneClass.ntXent(
+                try l2Normalize(z, in: plan), temperature: 0.2, form: .crossView, in: plan)
             plan.keep(loss)
             if let gradient = try plan.differentiate(loss).gradient(of: z) { plan.keep(gradient) }
             return z
@@ -108,7 +109,7 @@ struct GPUWorkloads {
         let (plan, (x, s)) = try program.add("kde", .inference) { plan in
             let x = try plan.input("x", [rows, columns], type: .float32)
             let s = try plan.input("s", [rows, columns], type: .float32)
-            plan.keep(logSumExpProducts(x, s, scale: 20, in: plan))
+            plan.keep(try logSumExpProducts(x, s, scale: 20, in: plan))
             return (x, s)
         }
         try program.load()

@@ -103,7 +103,7 @@ enum Workloads {
             let seed = try plan.input("dy", y.shape, type: .float32)
             if let gradient = try plan.differentiate(y, seed: seed).gradient(of: x) { plan.keep(gradient) }
             // An update makes the plan a training one, with room for gradients.
-            Optimizer().append(to: plan)
+            try Optimizer().append(to: plan)
         }
         try program.load()
         try program.initializeParameters(seed: 1)
@@ -194,7 +194,7 @@ enum Workloads {
         let (plan, (data, indices)) = try program.add("augment", .inference) { plan in
             let data = try plan.input("data", [split.train.count, 32, 32, 3], type: .uint8)
             let indices = try plan.input("indices", [256], type: .int32)
-            plan.keep(AugmentationRecipe.standard(gather(data, indices: indices, in: plan), in: plan))
+            plan.keep(try AugmentationRecipe.standard(try gather(data, indices: indices, in: plan), in: plan))
             return (data, indices)
         }
         try program.load()

@@ -1,0 +1,445 @@
+// The operations of a plan, each declared once: what it reads and writes, by name, and what it needs.
+//
+// The file has no include guard: whoever includes it first defines the words below as it needs them (those it leaves out mean
+// nothing), and they are undefined again at the end. From this list come the struct of operands that a backend's function
+// gets (`t->mean`), the tables of both backends, the labels of Swift's functions (Sources/OCCEngine/Operations.swift), the
+// names in the parity cases, and what is checked when a plan is made.
+//
+//   OPERATION(name, params, summary)   begins an operation; its parameters are a ck_<params>_params, below called p
+//     OUT(name, type, extents...)      an operand that is written: f32, i32, u8, or step (the step-state block)
+//     UPDATE(name, type, extents...)   one that is read and written
+//     IN(name, type, extents...)       one that is read
+//     OPTIONAL_OUT, OPTIONAL_IN        the same, but may be absent
+//     REQUIRE(condition, text)         what else must hold; `t` tells of each operand whether it is there
+//     WORKSPACE(name, params)          it needs scratch memory: each backend says how much in ..._workspace_<name>
+//     KERNEL_FOR(name, params, source, threads, grid)   on a GPU it is one kernel, ck_<name>(operands..., p), in <source>.cu
+//     LAUNCHER(name, params)           on a GPU it has a launcher of its own, ck_cuda_<name>
+//   END(name)
+//
+// Operands are listed outputs first. An extent is an expression of p, or ANY. A tensor fits when its last extents are those
+// declared and its first ones come to the first declared one's count: [N,H,W,C] fits (rows, channels).
+//
+// N images, H x W pixels, C channels in, K channels out, R x S filter, P x Q pixels out; NHWC and KRSC.
+
+#ifndef OPERATION
+#define OPERATION(name, params, summary)
+#endif
+#ifndef OUT
+#define OUT(name, type, ...)
+#endif
+#ifndef UPDATE
+#define UPDATE OUT
+#endif
+#ifndef OPTIONAL_OUT
+#define OPTIONAL_OUT OUT
+#endif
+#ifndef IN
+#define IN(name, type, ...)
+#endif
+#ifndef OPTIONAL_IN
+#define OPTIONAL_IN IN
+#endif
+#ifndef REQUIRE
+#define REQUIRE(condition, text)
+#endif
+#ifndef WORKSPACE
+#define WORKSPACE(name, params)
+#endif
+#ifndef KERNEL_FOR
+#define KERNEL_FOR(name, params, source, threads, grid)
+#endif
+#ifndef LAUNCHER
+#define LAUNCHER(name, params)
+#endif
+#ifndef END
+#define END(name)
+#endif
+#define IMAGE_ELEMENTS ((int64_t)p->n * p->h * p->w * p->c)
+#define IMAGE_PIXELS ((int64_t)p->n * p->h * p->w)
+
+// ---- Images -------------------------------------------------------------------------------------------------------
+
+OPERATION(gather, image, "The part of image `index` whose first pixel is at `corner` (row, column), divided by 255")
+    OUT(y, f32, p->n, p->h, p->w, p->c)
+    IN(data, u8, ANY, p->stored_h, p->stored_w, p->c)
+    IN(indices, i32, p->n)
+    OPTIONAL_IN(corners, i32, p->n, 2)
+    REQUIRE(t->corners || (p->stored_h == p->h && p->stored_w == p->w), "parts of images need corners")
+    REQUIRE(p->h <= p->stored_h && p->w <= p->stored_w, "a part is no larger than the image")
+    KERNEL_FOR(gather, image, augment, 256, ck_elements(IMAGE_ELEMENTS))
+END(gather)
+
+OPERATION(dihedral, image, "Each image under one of the eight symmetries of the square (ck_dihedral.h)")
+    OUT(y, f32, p->n, p->h, p->w, p->c)
+    IN(x, f32, p->n, p->h, p->w, p->c)
+    IN(transforms, i32, p->n)
+    REQUIRE(p->h == p->w, "the symmetries of the square need square images")
+    KERNEL_FOR(dihedral, image, augment, 256, ck_elements(IMAGE_ELEMENTS))
+END(dihedral)
+
+OPERATION(random_crop, image, "A square crop of random side and place, resized back (bilinear)")
+    OUT(y, f32, p->n, p->h, p->w, p->c)
+    IN(x, f32, p->n, p->h, p->w, p->c)
+    IN(step, step, 1)
+    REQUIRE(p->minimum > 0 && p->minimum <= 1, "the smallest side is a share of the image above 0, at most 1")
+    KERNEL_FOR(random_crop, image, augment, 256, ck_elements(IMAGE_PIXELS))
+END(random_crop)
+
+OPERATION(random_flip, image, "The image, or with p's probability its mirror image (left and right)")
+    OUT(y, f32, p->n, p->h, p->w, p->c)
+    IN(x, f32, p->n, p->h, p->w, p->c)
+    IN(step, step, 1)
+    KERNEL_FOR(random_flip, image, augment, 256, ck_elements(IMAGE_ELEMENTS))
+END(random_flip)
+
+OPERATION(color_jitter, image, "Brightness, contrast, saturation and hue changed, in a random order")
+    OUT(y, f32, p->n, p->h, p->w, p->c)
+    IN(x, f32, p->n, p->h, p->w, p->c)
+    IN(step, step, 1)
+    REQUIRE(p->c == 3, "color operations need 3 channels")
+    KERNEL_FOR(color_jitter, image, augment, 256, ck_blocks(p->n))
+END(color_jitter)
+
+OPERATION(random_gray, image, "The image, or with p's probability three equal channels of its luma")
+    OUT(y, f32, p->n, p->h, p->w, p->c)
+    IN(x, f32, p->n, p->h, p->w, p->c)
+    IN(step, step, 1)
+    REQUIRE(p->c == 3, "color operations need 3 channels")
+    KERNEL_FOR(random_gray, image, augment, 256, ck_elements(IMAGE_PIXELS))
+END(random_gray)
+
+OPERATION(random_blur, image, "Gaussian blur, separable, edges clamped")
+    OUT(y, f32, p->n, p->h, p->w, p->c)
+    IN(x, f32, p->n, p->h, p->w, p->c)
+    IN(step, step, 1)
+    REQUIRE(p->taps >= 1 && p->taps <= CK_MAX_BLUR_TAPS && p->taps % 2 == 1, "a blur has an odd number of taps, 63 at most")
+    WORKSPACE(random_blur, image)
+    LAUNCHER(random_blur, image)
+END(random_blur)
+
+OPERATION(cutpaste, cutpaste, "CutPaste: a part of the image pasted into it (kinds: CK_PASTE_...)")
+    OUT(y, f32, p->n, p->h, p->w, p->c)
+    IN(x, f32, p->n, p->h, p->w, p->c)
+    IN(kinds, i32, p->n)
+    IN(step, step, 1)
+    REQUIRE(p->c == 3, "color operations need 3 channels")
+    WORKSPACE(cutpaste, cutpaste)
+    LAUNCHER(cutpaste, cutpaste)
+END(cutpaste)
+
+OPERATION(gaussian_noise, image, "The image with normal noise of deviation p's maximum added")
+    OUT(y, f32, p->n, p->h, p->w, p->c)
+    IN(x, f32, p->n, p->h, p->w, p->c)
+    IN(step, step, 1)
+    REQUIRE((int64_t)p->h * p->w * p->c <= 4 * ((1 << 20) - 1), "an image of at most 4,194,300 values has noise of its own for each")
+    KERNEL_FOR(gaussian_noise, image, augment, 256, ck_elements(p->n * ck_ceil_div((int64_t)p->h * p->w * p->c, 4)))
+END(gaussian_noise)
+
+// ---- Convolution and dense layers -----------------------------------------------------------------------------------
+
+#define REQUIRE_CONVOLUTION                                                                                                \
+    REQUIRE(p->stride >= 1 && p->pad >= 0, "the stride is at least 1 and the padding at least 0")                          \
+    REQUIRE(p->h + 2 * p->pad >= p->r && p->w + 2 * p->pad >= p->s, "the filter is no larger than the padded image")       \
+    REQUIRE(p->p == (p->h + 2 * p->pad - p->r) / p->stride + 1 && p->q == (p->w + 2 * p->pad - p->s) / p->stride + 1,      \
+            "P and Q follow from the image, the filter, the stride and the padding")
+
+OPERATION(conv2d_forward, conv2d, "The convolution of x with the filters w, zeros around the image")
+    OUT(y, f32, p->n, p->p, p->q, p->k)
+    IN(x, f32, p->n, p->h, p->w, p->c)
+    IN(w, f32, p->k, p->r, p->s, p->c)
+    REQUIRE_CONVOLUTION
+    WORKSPACE(conv2d_forward, conv2d)
+    LAUNCHER(conv2d_forward, conv2d)
+END(conv2d_forward)
+
+OPERATION(conv2d_backward_data, conv2d, "A convolution's gradient by its input")
+    OUT(dx, f32, p->n, p->h, p->w, p->c)
+    IN(dy, f32, p->n, p->p, p->q, p->k)
+    IN(w, f32, p->k, p->r, p->s, p->c)
+    REQUIRE_CONVOLUTION
+    WORKSPACE(conv2d_backward_data, conv2d)
+    LAUNCHER(conv2d_backward_data, conv2d)
+END(conv2d_backward_data)
+
+OPERATION(conv2d_backward_weight, conv2d, "A convolution's gradient by its filters")
+    OUT(dw, f32, p->k, p->r, p->s, p->c)
+    IN(dy, f32, p->n, p->p, p->q, p->k)
+    IN(x, f32, p->n, p->h, p->w, p->c)
+    REQUIRE_CONVOLUTION
+    WORKSPACE(conv2d_backward_weight, conv2d)
+    LAUNCHER(conv2d_backward_weight, conv2d)
+END(conv2d_backward_weight)
+
+OPERATION(dense_forward, dense, "x w^T + b")
+    OUT(y, f32, p->n, p->k)
+    IN(x, f32, p->n, p->c)
+    IN(w, f32, p->k, p->c)
+    OPTIONAL_IN(b, f32, p->k)
+    LAUNCHER(dense_forward, dense)
+END(dense_forward)
+
+OPERATION(dense_backward_data, dense, "A dense layer's gradient by its input")
+    OUT(dx, f32, p->n, p->c)
+    IN(dy, f32, p->n, p->k)
+    IN(w, f32, p->k, p->c)
+    LAUNCHER(dense_backward_data, dense)
+END(dense_backward_data)
+
+OPERATION(dense_backward_weight, dense, "A dense layer's gradients by its weights and biases")
+    OUT(dw, f32, p->k, p->c)
+    OPTIONAL_OUT(db, f32, p->k)
+    IN(dy, f32, p->n, p->k)
+    IN(x, f32, p->n, p->c)
+    LAUNCHER(dense_backward_weight, dense)
+END(dense_backward_weight)
+
+// ---- Batch normalization --------------------------------------------------------------------------------------------
+
+OPERATION(batchnorm_forward, batchnorm, "relu?((x - mean) * inverse_deviation * gamma + beta + residual), by the batch's statistics")
+    OUT(y, f32, p->rows, p->channels)
+    OUT(mean, f32, p->channels)
+    OUT(inverse_deviation, f32, p->channels)
+    UPDATE(running_mean, f32, p->channels)
+    UPDATE(running_variance, f32, p->channels)
+    IN(x, f32, p->rows, p->channels)
+    OPTIONAL_IN(residual, f32, p->rows, p->channels)
+    IN(gamma, f32, p->channels)
+    IN(beta, f32, p->channels)
+    WORKSPACE(batchnorm_forward, batchnorm)
+    LAUNCHER(batchnorm_forward, batchnorm)
+END(batchnorm_forward)
+
+OPERATION(batchnorm_backward, batchnorm, "The gradients of batchnorm_forward")
+    OUT(dx, f32, p->rows, p->channels)
+    OUT(dgamma, f32, p->channels)
+    OUT(dbeta, f32, p->channels)
+    OPTIONAL_OUT(dresidual, f32, p->rows, p->channels)
+    IN(dy, f32, p->rows, p->channels)
+    IN(x, f32, p->rows, p->channels)
+    IN(y, f32, p->rows, p->channels)
+    IN(mean, f32, p->channels)
+    IN(inverse_deviation, f32, p->channels)
+    IN(gamma, f32, p->channels)
+    WORKSPACE(batchnorm_backward, batchnorm)
+    LAUNCHER(batchnorm_backward, batchnorm)
+END(batchnorm_backward)
+
+OPERATION(batchnorm_inference, batchnorm, "The same by the running statistics")
+    OUT(y, f32, p->rows, p->channels)
+    IN(x, f32, p->rows, p->channels)
+    OPTIONAL_IN(residual, f32, p->rows, p->channels)
+    IN(gamma, f32, p->channels)
+    IN(beta, f32, p->channels)
+    IN(running_mean, f32, p->channels)
+    IN(running_variance, f32, p->channels)
+    WORKSPACE(batchnorm_inference, batchnorm)
+    LAUNCHER(batchnorm_inference, batchnorm)
+END(batchnorm_inference)
+
+OPERATION(batchnorm_inference_backward, batchnorm, "The gradients of batchnorm_inference by its inputs")
+    OUT(dx, f32, p->rows, p->channels)
+    OPTIONAL_OUT(dresidual, f32, p->rows, p->channels)
+    IN(dy, f32, p->rows, p->channels)
+    IN(y, f32, p->rows, p->channels)
+    IN(gamma, f32, p->channels)
+    IN(running_variance, f32, p->channels)
+    WORKSPACE(batchnorm_inference_backward, batchnorm)
+    LAUNCHER(batchnorm_inference_backward, batchnorm)
+END(batchnorm_inference_backward)
+
+// ---- Elementwise ----------------------------------------------------------------------------------------------------
+
+OPERATION(relu_forward, elementwise, "max(0, x)")
+    OUT(y, f32, p->count)
+    IN(x, f32, p->count)
+    KERNEL_FOR(relu_forward, elementwise, elementwise, 256, ck_elements(p->count))
+END(relu_forward)
+
+OPERATION(relu_backward, elementwise, "dy where y > 0, else 0")
+    OUT(dx, f32, p->count)
+    IN(dy, f32, p->count)
+    IN(y, f32, p->count)
+    KERNEL_FOR(relu_backward, elementwise, elementwise, 256, ck_elements(p->count))
+END(relu_backward)
+
+OPERATION(add, elementwise, "a + b")
+    OUT(y, f32, p->count)
+    IN(a, f32, p->count)
+    IN(b, f32, p->count)
+    KERNEL_FOR(add, elementwise, elementwise, 256, ck_elements(p->count))
+END(add)
+
+OPERATION(mean_squared_error_forward, elementwise, "The mean of (x - target)^2 over all elements")
+    OUT(loss, f32, 1)
+    IN(x, f32, p->count)
+    IN(target, f32, p->count)
+    WORKSPACE(mean_squared_error_forward, elementwise)
+    LAUNCHER(mean_squared_error_forward, elementwise)
+END(mean_squared_error_forward)
+
+OPERATION(mean_squared_error_backward, elementwise, "The mean squared error's gradient by x")
+    OUT(dx, f32, p->count)
+    IN(x, f32, p->count)
+    IN(target, f32, p->count)
+    KERNEL_FOR(mean_squared_error_backward, elementwise, elementwise, 256, ck_elements(p->count))
+END(mean_squared_error_backward)
+
+OPERATION(sum_of_squares, elementwise, "The sum of x^2 over all elements")
+    OUT(y, f32, 1)
+    IN(x, f32, p->count)
+    WORKSPACE(sum_of_squares, elementwise)
+    LAUNCHER(sum_of_squares, elementwise)
+END(sum_of_squares)
+
+// ---- Pooling and upsampling -------------------------------------------------------------------------------------------
+
+#define REQUIRE_POOLING                                                                                                    \
+    REQUIRE(p->r >= 1 && p->r <= 16, "a window has a side of 1 to 16: its places are counted in a byte")                   \
+    REQUIRE(p->stride >= 1 && p->pad >= 0 && p->pad < p->r, "the stride is at least 1, and the padding less than a window")  \
+    REQUIRE(p->p == (p->h + 2 * p->pad - p->r) / p->stride + 1 && p->q == (p->w + 2 * p->pad - p->r) / p->stride + 1,      \
+            "P and Q follow from the image, the window, the stride and the padding")
+
+OPERATION(max_pool_forward, pool, "The largest value of each window of R x R, and its place in the window")
+    OUT(y, f32, p->n, p->p, p->q, p->c)
+    OUT(argmax, u8, p->n, p->p, p->q, p->c)
+    IN(x, f32, p->n, p->h, p->w, p->c)
+    REQUIRE_POOLING
+    KERNEL_FOR(max_pool_forward, pool, pool, 256, ck_elements((int64_t)p->n * p->p * p->q * p->c))
+END(max_pool_forward)
+
+OPERATION(max_pool_backward, pool, "Max pooling's gradient")
+    OUT(dx, f32, p->n, p->h, p->w, p->c)
+    IN(dy, f32, p->n, p->p, p->q, p->c)
+    IN(argmax, u8, p->n, p->p, p->q, p->c)
+    REQUIRE_POOLING
+    KERNEL_FOR(max_pool_backward, pool, pool, 256, ck_elements(IMAGE_ELEMENTS))
+END(max_pool_backward)
+
+OPERATION(global_average_pool_forward, pool, "The mean of each channel over an image's pixels")
+    OUT(y, f32, p->n, p->c)
+    IN(x, f32, p->n, p->h, p->w, p->c)
+    KERNEL_FOR(global_average_pool_forward, pool, pool, 256, ck_elements((int64_t)p->n * p->c))
+END(global_average_pool_forward)
+
+OPERATION(global_average_pool_backward, pool, "Global average pooling's gradient")
+    OUT(dx, f32, p->n, p->h, p->w, p->c)
+    IN(dy, f32, p->n, p->c)
+    KERNEL_FOR(global_average_pool_backward, pool, pool, 256, ck_elements(IMAGE_ELEMENTS))
+END(global_average_pool_backward)
+
+OPERATION(upsample_forward, pool, "Each pixel repeated 2 x 2")
+    OUT(y, f32, p->n, 2 * p->h, 2 * p->w, p->c)
+    IN(x, f32, p->n, p->h, p->w, p->c)
+    KERNEL_FOR(upsample_forward, pool, pool, 256, ck_elements(4 * IMAGE_ELEMENTS))
+END(upsample_forward)
+
+OPERATION(upsample_backward, pool, "Upsampling's gradient")
+    OUT(dx, f32, p->n, p->h, p->w, p->c)
+    IN(dy, f32, p->n, 2 * p->h, 2 * p->w, p->c)
+    KERNEL_FOR(upsample_backward, pool, pool, 256, ck_elements(IMAGE_ELEMENTS))
+END(upsample_backward)
+
+// ---- Rows: N of C ---------------------------------------------------------------------------------------------------
+
+OPERATION(l2_normalize_forward, rows, "Each row divided by its norm, which is at least epsilon")
+    OUT(y, f32, p->n, p->c)
+    OUT(norm, f32, p->n)
+    IN(x, f32, p->n, p->c)
+    KERNEL_FOR(l2_normalize_forward, rows, softmax, 128, ck_blocks(p->n))
+END(l2_normalize_forward)
+
+OPERATION(l2_normalize_backward, rows, "L2 normalization's gradient")
+    OUT(dx, f32, p->n, p->c)
+    IN(dy, f32, p->n, p->c)
+    IN(y, f32, p->n, p->c)
+    IN(norm, f32, p->n)
+    KERNEL_FOR(l2_normalize_backward, rows, softmax, 128, ck_blocks(p->n))
+END(l2_normalize_backward)
+
+OPERATION(softmax, rows, "Class probabilities")
+    OUT(p, f32, p->n, p->c)
+    IN(logits, f32, p->n, p->c)
+    KERNEL_FOR(softmax, rows, softmax, 128, ck_blocks(p->n))
+END(softmax)
+
+OPERATION(softmax_cross_entropy_forward, rows, "The mean cross-entropy of rows of logits and their labels")
+    OUT(loss, f32, 1)
+    OUT(p, f32, p->n, p->c)
+    IN(logits, f32, p->n, p->c)
+    IN(labels, i32, p->n)
+    WORKSPACE(softmax_cross_entropy_forward, rows)
+    LAUNCHER(softmax_cross_entropy_forward, rows)
+END(softmax_cross_entropy_forward)
+
+OPERATION(softmax_cross_entropy_backward, rows, "The cross-entropy's gradient by the logits")
+    OUT(dlogits, f32, p->n, p->c)
+    IN(p, f32, p->n, p->c)
+    IN(labels, i32, p->n)
+    KERNEL_FOR(softmax_cross_entropy_backward, rows, softmax, 256, ck_elements((int64_t)p->n * p->c))
+END(softmax_cross_entropy_backward)
+
+// ---- Products of rows -------------------------------------------------------------------------------------------------
+
+#define ANCHORS (p->symmetric ? 2 * (int64_t)p->b : (int64_t)p->b)
+
+OPERATION(nt_xent_forward, nt_xent, "NT-Xent of 2B embeddings; rows i and i + B are two views of one image")
+    OUT(loss, f32, 1)
+    OUT(lse, f32, ANCHORS)
+    IN(z, f32, 2 * (int64_t)p->b, p->d)
+    REQUIRE(p->temperature > 0, "the temperature is above 0")
+    WORKSPACE(nt_xent_forward, nt_xent)
+    LAUNCHER(nt_xent_forward, nt_xent)
+END(nt_xent_forward)
+
+OPERATION(nt_xent_backward, nt_xent, "NT-Xent's gradient by the embeddings")
+    OUT(dz, f32, 2 * (int64_t)p->b, p->d)
+    IN(z, f32, 2 * (int64_t)p->b, p->d)
+    IN(lse, f32, ANCHORS)
+    REQUIRE(p->temperature > 0, "the temperature is above 0")
+    WORKSPACE(nt_xent_backward, nt_xent)
+    LAUNCHER(nt_xent_backward, nt_xent)
+END(nt_xent_backward)
+
+OPERATION(log_sum_exp_products, products, "log sum_j exp(scale * x_i . s_j); the N x M products exist only as tiles")
+    OUT(lse, f32, p->n)
+    IN(x, f32, p->n, p->d)
+    IN(s, f32, p->m, p->d)
+    WORKSPACE(log_sum_exp_products, products)
+    LAUNCHER(log_sum_exp_products, products)
+END(log_sum_exp_products)
+
+// ---- Optimizers -----------------------------------------------------------------------------------------------------
+
+OPERATION(sgd, optimizer, "Stochastic gradient descent with momentum and an L2 penalty, of many parameters at once")
+    UPDATE(w, f32, p->count)
+    UPDATE(velocity, f32, p->count)
+    IN(dw, f32, p->count)
+    IN(step, step, 1)
+    KERNEL_FOR(sgd, optimizer, sgd, 256, ck_elements(p->count))
+END(sgd)
+
+OPERATION(lars, optimizer, "Layer-wise adaptive rate scaling, of one parameter (You et al. 2017)")
+    UPDATE(w, f32, p->count)
+    UPDATE(velocity, f32, p->count)
+    IN(dw, f32, p->count)
+    IN(step, step, 1)
+    WORKSPACE(lars, optimizer)
+    LAUNCHER(lars, optimizer)
+END(lars)
+
+#undef ANCHORS
+#undef IMAGE_ELEMENTS
+#undef IMAGE_PIXELS
+#undef REQUIRE_CONVOLUTION
+#undef REQUIRE_POOLING
+#undef OPERATION
+#undef OUT
+#undef UPDATE
+#undef OPTIONAL_OUT
+#undef IN
+#undef OPTIONAL_IN
+#undef REQUIRE
+#undef WORKSPACE
+#undef KERNEL_FOR
+#undef LAUNCHER
+#undef END

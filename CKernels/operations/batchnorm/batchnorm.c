@@ -1,0 +1,239 @@
+// Batch normalisation over rows x channels (Ioffe & Szegedy 2015), with the residual add and the ReLU that follow it in a
+// residual network folded in: y = relu((x - mean) / sqrt(var + eps) * gamma + beta + residual).
+// Sums run over fixed blocks of rows whose partial results are combined in order, in double precision.
+#include "cpu.h"
+
+typedef ck_batchnorm_params batchnorm;
+
+static int64_t block_rows(const batchnorm *p) { return ck_max64(8, CK_BLOCK / p->channels); }
+static int64_t block_count(const batchnorm *p) { return ck_ceil_div(p->rows, block_rows(p)); }
+
+struct job {
+    const batchnorm *p;
+    float *y, *dx, *dresidual;
+    const float *x, *dy, *residual;
+    const float *relu_of;          // the forward result: where it is 0, the ReLU stopped the gradient
+    float *partial;                // [blocks][2][C]
+    const float *scale, *shift;    // [C]
+    const float *mean;             // [C]
+    const float *mean_dy, *slope;  // [C]
+};
+
+// sum[c] = sum over rows of x; squares[c] = sum of (x - block mean)^2.
+CK_SIMD static void block_moments(float *restrict sum, float *restrict squares, const float *restrict x, int64_t rows,
+                                  int64_t channels) {
+    for (int64_t c = 0; c < channels; c++) sum[c] = 0;
+    for (int64_t i = 0; i < rows; i++)
+        for (int64_t c = 0; c < channels; c++) sum[c] += x[i * channels + c];
+    float share = 1.0f / (float)rows;
+    for (int64_t c = 0; c < channels; c++) squares[c] = 0;
+    for (int64_t i = 0; i < rows; i++)
+        for (int64_t c = 0; c < channels; c++) {
+            float d = x[i * channels + c] - sum[c] * share;
+            squares[c] += d * d;
+        }
+}
+
+static void moments(void *context, int64_t index, int worker) {
+    (void)worker;
+    struct job *j = context;
+    int64_t channels = j->p->channels, first = index * block_rows(j->p);
+    int64_t rows = ck_min64(block_rows(j->p), j->p->rows - first);
+    float *partial = j->partial + index * 2 * channels;
+    block_moments(partial, partial + channels, j->x + first * channels, rows, channels);
+}
+
+CK_SIMD static void normalize_rows(float *restrict y, const float *restrict x, const float *restrict residual,
+                                   const float *restrict scale, const float *restrict shift, int64_t rows,
+                                   int64_t channels, int relu) {
+    for (int64_t i = 0; i < rows; i++, y += channels, x += channels) {
+        if (residual) {
+            const float *r = residual + i * channels;
+            for (int64_t c = 0; c < channels; c++) y[c] = x[c] * scale[c] + shift[c] + r[c];
+        } else {
+            for (int64_t c = 0; c < channels; c++) y[c] = x[c] * scale[c] + shift[c];
+        }
+        if (relu)
+            for (int64_t c = 0; c < channels; c++) y[c] = y[c] > 0 ? y[c] : 0;
+    }
+}
+
+static void normalize(void *context, int64_t index, int worker) {
+    (void)worker;
+    struct job *j = context;
+    int64_t channels = j->p->channels, first = index * block_rows(j->p);
+    int64_t rows = ck_min64(block_rows(j->p), j->p->rows - first), at = first * channels;
+    normalize_rows(j->y + at, j->x + at, j->residual ? j->residual + at : NULL, j->scale, j->shift, rows, channels,
+                   j->p->relu);
+}
+
+ck_status ck_cpu_batchnorm_forward(const ck_batchnorm_forward_operands *t, const batchnorm *p, void *workspace) {
+    int64_t channels = p->channels, blocks = block_count(p), size = block_rows(p);
+    float *scale = workspace, *shift = scale + channels;
+    struct job j = {.p = p, .y = t->y, .x = t->x, .residual = t->residual, .partial = shift + channels};
+    j.scale = scale;
+    j.shift = shift;
+    ck_parallel_for(blocks, moments, &j);
+    for (int64_t c = 0; c < channels; c++) {
+        // Chan's combination of the blocks' means and squared deviations.
+        double total = 0, m2 = 0, average = 0;
+        for (int64_t b = 0; b < blocks; b++) {
+            double count = (double)ck_min64(size, p->rows - b * size), all = total + count;
+            double sum = j.partial[b * 2 * channels + c], squares = j.partial[(b * 2 + 1) * channels + c];
+            double delta = sum / count - average;
+            average += delta * count / all;
+            m2 += squares + delta * delta * total * count / all;
+            total = all;
+        }
+        double variance = m2 / total, inverse = 1.0 / sqrt(variance + (double)p->epsilon);
+        t->mean[c] = (float)average;
+        t->inverse_deviation[c] = (float)inverse;
+        scale[c] = (float)(inverse * t->gamma[c]);
+        shift[c] = (float)(t->beta[c] - average * inverse * t->gamma[c]);
+        double unbiased = total > 1 ? m2 / (total - 1) : variance;
+        t->running_mean[c] += p->momentum * ((float)average - t->running_mean[c]);
+        t->running_variance[c] += p->momentum * ((float)unbiased - t->running_variance[c]);
+    }
+    ck_parallel_for(blocks, normalize, &j);
+    return CK_OK;
+}
+
+// ---- Backward ---------------------------------------------------------------------------------------------------
+
+// dy behind the ReLU is dy where y > 0; s1[c] = sum dy, s2[c] = sum dy * (x - mean) * inverse_deviation.
+// `inverse_deviation` is left to the caller, once a channel.
+CK_SIMD static void block_gradient_sums(float *restrict s1, float *restrict s2, const float *restrict dy,
+                                        const float *restrict y, const float *restrict x, const float *restrict mean,
+                                        int64_t rows, int64_t channels, int relu) {
+    for (int64_t c = 0; c < channels; c++) s1[c] = s2[c] = 0;
+    for (int64_t i = 0; i < rows; i++, dy += channels, y += channels, x += channels) {
+        if (relu)
+            for (int64_t c = 0; c < channels; c++) {
+                float g = y[c] > 0 ? dy[c] : 0;
+                s1[c] += g;
+                s2[c] += g * (x[c] - mean[c]);
+            }
+        else
+            for (int64_t c = 0; c < channels; c++) {
+                s1[c] += dy[c];
+                s2[c] += dy[c] * (x[c] - mean[c]);
+            }
+    }
+}
+
+static void gradient_sums(void *context, int64_t index, int worker) {
+    (void)worker;
+    struct job *j = context;
+    int64_t channels = j->p->channels, first = index * block_rows(j->p), at = first * channels;
+    int64_t rows = ck_min64(block_rows(j->p), j->p->rows - first);
+    float *partial = j->partial + index * 2 * channels;
+    block_gradient_sums(partial, partial + channels, j->dy + at, j->relu_of + at, j->x + at, j->mean, rows, channels,
+                        j->p->relu);
+}
+
+// dx = gamma * inverse_deviation * (dy - mean(dy) - xhat * mean(dy * xhat)), with xhat = (x - mean) * inverse_deviation; `slope` is
+// inverse_deviation * mean(dy * xhat).
+CK_SIMD static void gradient_rows(float *restrict dx, float *restrict dresidual, const float *restrict dy,
+                                  const float *restrict y, const float *restrict x, const float *restrict mean,
+                                  const float *restrict scale, const float *restrict mean_dy,
+                                  const float *restrict slope, int64_t rows, int64_t channels, int relu) {
+    for (int64_t i = 0; i < rows; i++, dx += channels, dy += channels, y += channels, x += channels) {
+        if (dresidual) {
+            float *to = dresidual + i * channels;
+            for (int64_t c = 0; c < channels; c++) to[c] = !relu || y[c] > 0 ? dy[c] : 0;
+        }
+        if (relu)
+            for (int64_t c = 0; c < channels; c++)
+                dx[c] = scale[c] * ((y[c] > 0 ? dy[c] : 0) - mean_dy[c] - (x[c] - mean[c]) * slope[c]);
+        else
+            for (int64_t c = 0; c < channels; c++) dx[c] = scale[c] * (dy[c] - mean_dy[c] - (x[c] - mean[c]) * slope[c]);
+    }
+}
+
+static void gradient(void *context, int64_t index, int worker) {
+    (void)worker;
+    struct job *j = context;
+    int64_t channels = j->p->channels, first = index * block_rows(j->p), at = first * channels;
+    int64_t rows = ck_min64(block_rows(j->p), j->p->rows - first);
+    gradient_rows(j->dx + at, j->dresidual ? j->dresidual + at : NULL, j->dy + at, j->relu_of + at, j->x + at, j->mean,
+                  j->scale, j->mean_dy, j->slope, rows, channels, j->p->relu);
+}
+
+ck_status ck_cpu_batchnorm_backward(const ck_batchnorm_backward_operands *t, const batchnorm *p, void *workspace) {
+    int64_t channels = p->channels, blocks = block_count(p);
+    float *scale = workspace, *mean_dy = scale + channels, *slope = mean_dy + channels;
+    struct job j = {.p = p, .dx = t->dx, .dresidual = t->dresidual, .dy = t->dy, .x = t->x, .relu_of = t->y, .mean = t->mean};
+    j.scale = scale;
+    j.mean_dy = mean_dy;
+    j.slope = slope;
+    j.partial = slope + channels;
+    ck_parallel_for(blocks, gradient_sums, &j);
+    for (int64_t c = 0; c < channels; c++) {
+        double s1 = 0, s2 = 0;
+        for (int64_t b = 0; b < blocks; b++) {
+            s1 += j.partial[b * 2 * channels + c];
+            s2 += j.partial[(b * 2 + 1) * channels + c];
+        }
+        s2 *= t->inverse_deviation[c];
+        t->dbeta[c] = (float)s1;
+        t->dgamma[c] = (float)s2;
+        scale[c] = t->gamma[c] * t->inverse_deviation[c];
+        mean_dy[c] = (float)(s1 / (double)p->rows);
+        slope[c] = (float)(t->inverse_deviation[c] * s2 / (double)p->rows);
+    }
+    ck_parallel_for(blocks, gradient, &j);
+    return CK_OK;
+}
+
+// ---- Inference --------------------------------------------------------------------------------------------------
+
+ck_status ck_cpu_batchnorm_inference(const ck_batchnorm_inference_operands *t, const batchnorm *p, void *workspace) {
+    float *scale = workspace, *shift = scale + p->channels;
+    for (int64_t c = 0; c < p->channels; c++) {
+        double inverse = 1.0 / sqrt((double)t->running_variance[c] + (double)p->epsilon);
+        scale[c] = (float)(t->gamma[c] * inverse);
+        shift[c] = (float)(t->beta[c] - t->running_mean[c] * t->gamma[c] * inverse);
+    }
+    struct job j = {.p = p, .y = t->y, .x = t->x, .residual = t->residual, .scale = scale, .shift = shift};
+    ck_parallel_for(block_count(p), normalize, &j);
+    return CK_OK;
+}
+
+CK_SIMD static void inference_gradient_rows(float *restrict dx, float *restrict dresidual, const float *restrict dy,
+                                            const float *restrict y, const float *restrict scale, int64_t rows,
+                                            int64_t channels, int relu) {
+    for (int64_t i = 0; i < rows; i++)
+        for (int64_t c = 0; c < channels; c++) {
+            int64_t at = i * channels + c;
+            float g = !relu || y[at] > 0 ? dy[at] : 0;
+            if (dresidual) dresidual[at] = g;
+            dx[at] = scale[c] * g;
+        }
+}
+
+static void inference_gradient(void *context, int64_t index, int worker) {
+    (void)worker;
+    struct job *j = context;
+    int64_t channels = j->p->channels, first = index * block_rows(j->p), at = first * channels;
+    int64_t rows = ck_min64(block_rows(j->p), j->p->rows - first);
+    inference_gradient_rows(j->dx + at, j->dresidual ? j->dresidual + at : NULL, j->dy + at, j->relu_of + at, j->scale, rows,
+                            channels, j->p->relu);
+}
+
+ck_status ck_cpu_batchnorm_inference_backward(const ck_batchnorm_inference_backward_operands *t, const batchnorm *p,
+                                              void *workspace) {
+    float *scale = workspace;
+    for (int64_t c = 0; c < p->channels; c++)
+        scale[c] = (float)(t->gamma[c] / sqrt((double)t->running_variance[c] + (double)p->epsilon));
+    struct job j = {.p = p, .dx = t->dx, .dresidual = t->dresidual, .dy = t->dy, .relu_of = t->y, .scale = scale};
+    ck_parallel_for(block_count(p), inference_gradient, &j);
+    return CK_OK;
+}
+
+// Per channel: at most three factors, and two sums of each block.
+static uint64_t scratch(const batchnorm *p) { return sizeof(float) * (uint64_t)(p->channels * (3 + 2 * block_count(p))); }
+
+uint64_t ck_cpu_workspace_batchnorm_forward(const batchnorm *p) { return scratch(p); }
+uint64_t ck_cpu_workspace_batchnorm_backward(const batchnorm *p) { return scratch(p); }
+uint64_t ck_cpu_workspace_batchnorm_inference(const batchnorm *p) { return scratch(p); }
+uint64_t ck_cpu_workspace_batchnorm_inference_backward(const batchnorm *p) { return scratch(p); }

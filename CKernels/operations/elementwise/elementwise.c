@@ -1,0 +1,138 @@
+// ReLU, add, mean squared error and sums: one pass over contiguous floats in fixed blocks.
+#include "cpu.h"
+
+struct job {
+    int64_t count;
+    float *result;
+    const float *a, *b;
+    double *partial;
+    float factor;
+};
+
+#define BLOCK_TASK(name)                                                                                               \
+    static void name##_task(void *context, int64_t index, int worker) {                                                \
+        (void)worker;                                                                                                  \
+        struct job *j = context;                                                                                       \
+        int64_t first = index * CK_BLOCK;                                                                              \
+        name(j, index, first, ck_min64(CK_BLOCK, j->count - first));                                                   \
+    }
+
+CK_SIMD static void add_floats(float *restrict y, const float *restrict a, const float *restrict b, int64_t count) {
+    for (int64_t i = 0; i < count; i++) y[i] = a[i] + b[i];
+}
+
+CK_SIMD static void relu_floats(float *restrict y, const float *restrict x, int64_t count) {
+    for (int64_t i = 0; i < count; i++) y[i] = x[i] > 0 ? x[i] : 0;
+}
+
+CK_SIMD static void relu_gradient(float *restrict dx, const float *restrict dy, const float *restrict y, int64_t count) {
+    for (int64_t i = 0; i < count; i++) dx[i] = y[i] > 0 ? dy[i] : 0;
+}
+
+CK_SIMD static void scaled_difference(float *restrict y, const float *restrict a, const float *restrict b, float factor,
+                                      int64_t count) {
+    for (int64_t i = 0; i < count; i++) y[i] = factor * (a[i] - b[i]);
+}
+
+// Sixteen running sums, so that the loop vectorises without changing its order from machine to machine.
+#define DEFINE_SQUARES(name, parameters, term)                                                                         \
+    CK_SIMD static double name parameters {                                                                            \
+        double sum[16] = {0}, total = 0;                                                                               \
+        int64_t first = 0;                                                                                             \
+        for (; first + 16 <= count; first += 16)                                                                       \
+            for (int64_t l = 0; l < 16; l++) {                                                                         \
+                int64_t i = first + l;                                                                                 \
+                double d = term;                                                                                       \
+                sum[l] += d * d;                                                                                       \
+            }                                                                                                          \
+        for (int64_t i = first; i < count; i++) {                                                                      \
+            double d = term;                                                                                           \
+            sum[i % 16] += d * d;                                                                                      \
+        }                                                                                                              \
+        for (int64_t l = 0; l < 16; l++) total += sum[l];                                                              \
+        return total;                                                                                                  \
+    }
+DEFINE_SQUARES(squares, (const float *restrict a, int64_t count), (double)a[i])
+DEFINE_SQUARES(squared_differences, (const float *restrict a, const float *restrict b, int64_t count),
+               (double)a[i] - (double)b[i])
+
+static void add_block(struct job *j, int64_t index, int64_t first, int64_t count) {
+    (void)index;
+    add_floats(j->result + first, j->a + first, j->b + first, count);
+}
+static void relu_block(struct job *j, int64_t index, int64_t first, int64_t count) {
+    (void)index;
+    relu_floats(j->result + first, j->a + first, count);
+}
+static void relu_gradient_block(struct job *j, int64_t index, int64_t first, int64_t count) {
+    (void)index;
+    relu_gradient(j->result + first, j->a + first, j->b + first, count);
+}
+static void difference_block(struct job *j, int64_t index, int64_t first, int64_t count) {
+    (void)index;
+    scaled_difference(j->result + first, j->a + first, j->b + first, j->factor, count);
+}
+static void squares_block(struct job *j, int64_t index, int64_t first, int64_t count) {
+    j->partial[index] = j->b ? squared_differences(j->a + first, j->b + first, count) : squares(j->a + first, count);
+}
+
+BLOCK_TASK(add_block)
+BLOCK_TASK(relu_block)
+BLOCK_TASK(relu_gradient_block)
+BLOCK_TASK(difference_block)
+BLOCK_TASK(squares_block)
+
+double ck_cpu_sum_of_squared_differences(const float *a, const float *b, int64_t count, double *partial) {
+    struct job j = {.count = count, .a = a, .b = b, .partial = partial};
+    ck_parallel_for(ck_block_count(count), squares_block_task, &j);
+    double sum = 0;
+    for (int64_t i = 0; i < ck_block_count(count); i++) sum += partial[i];
+    return sum;
+}
+
+CK_SIMD void ck_cpu_add_parts(float *restrict sum, const float *restrict parts, int64_t stride, int64_t count,
+                              int64_t from, int64_t until) {
+    for (int64_t i = from; i < until; i++) sum[i] = parts[i];
+    for (int64_t part = 1; part < count; part++)
+        for (int64_t i = from; i < until; i++) sum[i] += parts[part * stride + i];
+}
+
+ck_status ck_cpu_add(const ck_add_operands *t, const ck_elementwise_params *p, void *) {
+    struct job j = {.count = p->count, .result = t->y, .a = t->a, .b = t->b};
+    ck_parallel_for(ck_block_count(j.count), add_block_task, &j);
+    return CK_OK;
+}
+
+ck_status ck_cpu_relu_forward(const ck_relu_forward_operands *t, const ck_elementwise_params *p, void *) {
+    struct job j = {.count = p->count, .result = t->y, .a = t->x};
+    ck_parallel_for(ck_block_count(j.count), relu_block_task, &j);
+    return CK_OK;
+}
+
+ck_status ck_cpu_relu_backward(const ck_relu_backward_operands *t, const ck_elementwise_params *p, void *) {
+    struct job j = {.count = p->count, .result = t->dx, .a = t->dy, .b = t->y};
+    ck_parallel_for(ck_block_count(j.count), relu_gradient_block_task, &j);
+    return CK_OK;
+}
+
+ck_status ck_cpu_mean_squared_error_forward(const ck_mean_squared_error_forward_operands *t, const ck_elementwise_params *p,
+                                            void *workspace) {
+    double sum = ck_cpu_sum_of_squared_differences(t->x, t->target, p->count, workspace);
+    *t->loss = (float)(sum / (double)p->count);
+    return CK_OK;
+}
+
+ck_status ck_cpu_mean_squared_error_backward(const ck_mean_squared_error_backward_operands *t, const ck_elementwise_params *p,
+                                             void *) {
+    struct job j = {.count = p->count, .result = t->dx, .a = t->x, .b = t->target, .factor = 2.0f / (float)p->count};
+    ck_parallel_for(ck_block_count(j.count), difference_block_task, &j);
+    return CK_OK;
+}
+
+ck_status ck_cpu_sum_of_squares(const ck_sum_of_squares_operands *t, const ck_elementwise_params *p, void *workspace) {
+    *t->y = (float)ck_cpu_sum_of_squared_differences(t->x, NULL, p->count, workspace);
+    return CK_OK;
+}
+
+uint64_t ck_cpu_workspace_mean_squared_error_forward(const ck_elementwise_params *p) { return ck_cpu_partial_bytes(p->count); }
+uint64_t ck_cpu_workspace_sum_of_squares(const ck_elementwise_params *p) { return ck_cpu_partial_bytes(p->count); }

@@ -1,0 +1,276 @@
+// Every CUDA kernel, once. The launchers, the list that `occ-gpu kernels build` compiles, and the tests' emulation are made
+// from it; the emulation also compares each kernel's parameters with what stands here.
+//
+// Like ck_operations.h the file has no include guard, and its includer defines the words:
+//
+//   OPERATION_KERNEL(source, name, threads)   an operation's own kernel, from KERNEL_FOR in ck_operations.h
+//   KERNEL(source, name, threads)             another one: in <source>.cu, launched in blocks of so many threads
+//     ARGUMENT(type, name)                    one of its parameters, in order
+//   KERNEL_END(name)
+
+#ifndef OPERATION_KERNEL
+#define OPERATION_KERNEL(source, name, threads)
+#endif
+#ifndef KERNEL
+#define KERNEL(source, name, threads)
+#endif
+#ifndef ARGUMENT
+#define ARGUMENT(type, name)
+#endif
+#ifndef KERNEL_END
+#define KERNEL_END(name)
+#endif
+
+// The sources, each a module: <source>.cu, embedded in sources.c.
+#define CK_KERNEL_SOURCES(X)                                                                                           \
+    X(augment) X(cutpaste) X(conv2d) X(batchnorm) X(elementwise) X(pool) X(dense) X(softmax) X(nt_xent) X(kde) X(sgd) X(lars)
+
+#define KERNEL_FOR(name, params, source, threads, grid) OPERATION_KERNEL(source, ck_##name, threads)
+#include "ck_operations.h"
+
+KERNEL(augment, ck_random_blur, 256)
+    ARGUMENT(float *, y)
+    ARGUMENT(const float *, x)
+    ARGUMENT(const ck_step_state *, step)
+    ARGUMENT(float *, middle)
+    ARGUMENT(ck_image_params, p)
+KERNEL_END(ck_random_blur)
+
+KERNEL(cutpaste, ck_cutpaste, 256)
+    ARGUMENT(float *, y)
+    ARGUMENT(const float *, x)
+    ARGUMENT(const int32_t *, kinds)
+    ARGUMENT(const ck_step_state *, step)
+    ARGUMENT(float *, parts)
+    ARGUMENT(ck_cutpaste_params, p)
+KERNEL_END(ck_cutpaste)
+
+// ---- Convolution: each pass in three modes and three forms (launch.c says which is taken when) ----------------------
+
+#define CONV2D_KERNEL(pass, mode, form, threads, result, first, second, ...)                                           \
+    KERNEL(conv2d, ck_conv2d_##pass##_##mode##_##form, threads)                                                        \
+        ARGUMENT(float *, result)                                                                                      \
+        ARGUMENT(const float *, first)                                                                                 \
+        ARGUMENT(const float *, second)                                                                                \
+        __VA_ARGS__                                                                                                    \
+        ARGUMENT(ck_conv2d_params, p)                                                                                  \
+    KERNEL_END(ck_conv2d_##pass##_##mode##_##form)
+#define CONV2D_MODE(pass, mode, ...)                                                                                   \
+    CONV2D_KERNEL(pass, mode, any, 128, __VA_ARGS__)                                                                   \
+    CONV2D_KERNEL(pass, mode, small, 128, __VA_ARGS__)                                                                 \
+    CONV2D_KERNEL(pass, mode, large, 256, __VA_ARGS__)
+#define CONV2D_PASS(pass, ...)                                                                                         \
+    CONV2D_MODE(pass, strict, __VA_ARGS__) CONV2D_MODE(pass, tf32, __VA_ARGS__) CONV2D_MODE(pass, bf16, __VA_ARGS__)
+
+CONV2D_PASS(forward, y, x, w, )
+CONV2D_PASS(backward_data, dx, dy, w, )
+CONV2D_PASS(backward_weight, parts, dy, x, ARGUMENT(int32_t, share))
+
+#undef CONV2D_PASS
+#undef CONV2D_MODE
+#undef CONV2D_KERNEL
+
+KERNEL(conv2d, ck_conv2d_add_parts, 256)
+    ARGUMENT(float *, dw)
+    ARGUMENT(const float *, parts)
+    ARGUMENT(int32_t, count)
+    ARGUMENT(int64_t, size)
+KERNEL_END(ck_conv2d_add_parts)
+
+// ---- Batch normalization --------------------------------------------------------------------------------------------
+
+KERNEL(batchnorm, ck_batchnorm_moments, 256)
+    ARGUMENT(float *, partial)
+    ARGUMENT(const float *, x)
+    ARGUMENT(int64_t, share)
+    ARGUMENT(ck_batchnorm_params, p)
+KERNEL_END(ck_batchnorm_moments)
+
+KERNEL(batchnorm, ck_batchnorm_statistics, 64)
+    ARGUMENT(float *, mean)
+    ARGUMENT(float *, inverse_deviation)
+    ARGUMENT(float *, running_mean)
+    ARGUMENT(float *, running_variance)
+    ARGUMENT(float *, scale)
+    ARGUMENT(float *, shift)
+    ARGUMENT(const float *, partial)
+    ARGUMENT(const float *, x)
+    ARGUMENT(const float *, gamma)
+    ARGUMENT(const float *, beta)
+    ARGUMENT(int64_t, blocks)
+    ARGUMENT(int64_t, share)
+    ARGUMENT(ck_batchnorm_params, p)
+KERNEL_END(ck_batchnorm_statistics)
+
+#define NORMALIZE_KERNEL(name, element)                                                                                \
+    KERNEL(batchnorm, name, 256)                                                                                       \
+        ARGUMENT(element *, y)                                                                                         \
+        ARGUMENT(const element *, x)                                                                                   \
+        ARGUMENT(const element *, residual)                                                                            \
+        ARGUMENT(const element *, scale)                                                                               \
+        ARGUMENT(const element *, shift)                                                                               \
+        ARGUMENT(ck_batchnorm_params, p)                                                                               \
+    KERNEL_END(name)
+NORMALIZE_KERNEL(ck_batchnorm_normalize, float)
+NORMALIZE_KERNEL(ck_batchnorm_normalize4, float4)
+#undef NORMALIZE_KERNEL
+
+KERNEL(batchnorm, ck_batchnorm_gradient_sums, 256)
+    ARGUMENT(float *, partial)
+    ARGUMENT(const float *, dy)
+    ARGUMENT(const float *, x)
+    ARGUMENT(const float *, y)
+    ARGUMENT(const float *, mean)
+    ARGUMENT(int64_t, share)
+    ARGUMENT(ck_batchnorm_params, p)
+KERNEL_END(ck_batchnorm_gradient_sums)
+
+KERNEL(batchnorm, ck_batchnorm_gradient_statistics, 64)
+    ARGUMENT(float *, dgamma)
+    ARGUMENT(float *, dbeta)
+    ARGUMENT(float *, scale)
+    ARGUMENT(float *, mean_dy)
+    ARGUMENT(float *, slope)
+    ARGUMENT(const float *, partial)
+    ARGUMENT(const float *, inverse_deviation)
+    ARGUMENT(const float *, gamma)
+    ARGUMENT(int64_t, blocks)
+    ARGUMENT(ck_batchnorm_params, p)
+KERNEL_END(ck_batchnorm_gradient_statistics)
+
+#define GRADIENT_KERNEL(name, element)                                                                                 \
+    KERNEL(batchnorm, name, 256)                                                                                       \
+        ARGUMENT(element *, dx)                                                                                        \
+        ARGUMENT(element *, dresidual)                                                                                 \
+        ARGUMENT(const element *, dy)                                                                                  \
+        ARGUMENT(const element *, x)                                                                                   \
+        ARGUMENT(const element *, y)                                                                                   \
+        ARGUMENT(const element *, mean)                                                                                \
+        ARGUMENT(const element *, scale)                                                                               \
+        ARGUMENT(const element *, mean_dy)                                                                             \
+        ARGUMENT(const element *, slope)                                                                               \
+        ARGUMENT(ck_batchnorm_params, p)                                                                               \
+    KERNEL_END(name)
+GRADIENT_KERNEL(ck_batchnorm_gradient, float)
+GRADIENT_KERNEL(ck_batchnorm_gradient4, float4)
+#undef GRADIENT_KERNEL
+
+KERNEL(batchnorm, ck_batchnorm_inference_scale, 64)
+    ARGUMENT(float *, scale)
+    ARGUMENT(float *, shift)
+    ARGUMENT(const float *, gamma)
+    ARGUMENT(const float *, beta)
+    ARGUMENT(const float *, mean)
+    ARGUMENT(const float *, variance)
+    ARGUMENT(ck_batchnorm_params, p)
+KERNEL_END(ck_batchnorm_inference_scale)
+
+KERNEL(batchnorm, ck_batchnorm_inference_gradient, 256)
+    ARGUMENT(float *, dx)
+    ARGUMENT(float *, dresidual)
+    ARGUMENT(const float *, dy)
+    ARGUMENT(const float *, y)
+    ARGUMENT(const float *, scale)
+    ARGUMENT(ck_batchnorm_params, p)
+KERNEL_END(ck_batchnorm_inference_gradient)
+
+// ---- Sums -----------------------------------------------------------------------------------------------------------
+
+KERNEL(elementwise, ck_squares, 256)
+    ARGUMENT(double *, partial)
+    ARGUMENT(const float *, a)
+    ARGUMENT(const float *, b)
+    ARGUMENT(int64_t, count)
+    ARGUMENT(int64_t, share)
+KERNEL_END(ck_squares)
+
+KERNEL(elementwise, ck_sum, 256)
+    ARGUMENT(float *, y)
+    ARGUMENT(const double *, partial)
+    ARGUMENT(int64_t, count)
+    ARGUMENT(double, factor)
+KERNEL_END(ck_sum)
+
+KERNEL(dense, ck_dense_bias_gradient, 256)
+    ARGUMENT(float *, db)
+    ARGUMENT(const float *, dy)
+    ARGUMENT(ck_dense_params, p)
+KERNEL_END(ck_dense_bias_gradient)
+
+KERNEL(softmax, ck_softmax_cross_entropy_forward, 128)
+    ARGUMENT(double *, partial)
+    ARGUMENT(float *, probabilities)
+    ARGUMENT(const float *, logits)
+    ARGUMENT(const int32_t *, labels)
+    ARGUMENT(ck_rows_params, p)
+KERNEL_END(ck_softmax_cross_entropy_forward)
+
+// ---- Tiles of products ------------------------------------------------------------------------------------------------
+
+KERNEL(nt_xent, ck_nt_xent_tile_forward, 128)
+    ARGUMENT(float *, largest)
+    ARGUMENT(double *, sums)
+    ARGUMENT(float *, positive)
+    ARGUMENT(const float *, tile)
+    ARGUMENT(int32_t, first)
+    ARGUMENT(int32_t, column)
+    ARGUMENT(int32_t, columns)
+    ARGUMENT(int64_t, leading)
+    ARGUMENT(int32_t, is_first)
+    ARGUMENT(ck_nt_xent_params, p)
+KERNEL_END(ck_nt_xent_tile_forward)
+
+KERNEL(nt_xent, ck_nt_xent_finish, 256)
+    ARGUMENT(float *, lse)
+    ARGUMENT(double *, partial)
+    ARGUMENT(const float *, largest)
+    ARGUMENT(const double *, sums)
+    ARGUMENT(const float *, positive)
+    ARGUMENT(int64_t, anchors)
+KERNEL_END(ck_nt_xent_finish)
+
+KERNEL(nt_xent, ck_nt_xent_tile_backward, 256)
+    ARGUMENT(float *, tile)
+    ARGUMENT(const float *, lse)
+    ARGUMENT(int32_t, first)
+    ARGUMENT(int32_t, rows)
+    ARGUMENT(int32_t, column)
+    ARGUMENT(int32_t, columns)
+    ARGUMENT(int64_t, leading)
+    ARGUMENT(ck_nt_xent_params, p)
+KERNEL_END(ck_nt_xent_tile_backward)
+
+KERNEL(kde, ck_products_tile, 128)
+    ARGUMENT(float *, largest)
+    ARGUMENT(double *, sums)
+    ARGUMENT(const float *, tile)
+    ARGUMENT(int32_t, first)
+    ARGUMENT(int32_t, columns)
+    ARGUMENT(int64_t, leading)
+    ARGUMENT(int32_t, is_first)
+    ARGUMENT(float, scale)
+KERNEL_END(ck_products_tile)
+
+KERNEL(kde, ck_products_finish, 256)
+    ARGUMENT(float *, lse)
+    ARGUMENT(const float *, largest)
+    ARGUMENT(const double *, sums)
+    ARGUMENT(int64_t, count)
+KERNEL_END(ck_products_finish)
+
+// ---- Optimizers -------------------------------------------------------------------------------------------------------
+
+KERNEL(lars, ck_lars, 256)
+    ARGUMENT(float *, w)
+    ARGUMENT(float *, velocity)
+    ARGUMENT(const float *, dw)
+    ARGUMENT(const ck_step_state *, step)
+    ARGUMENT(const double *, partial)
+    ARGUMENT(int64_t, blocks)
+    ARGUMENT(ck_optimizer_params, p)
+KERNEL_END(ck_lars)
+
+#undef OPERATION_KERNEL
+#undef KERNEL
+#undef ARGUMENT
+#undef KERNEL_END

@@ -1,0 +1,25 @@
+// The operands of each operation as a struct, made from ck_operations.h: what a backend's function gets.
+#ifndef CK_OPERANDS_H
+#define CK_OPERANDS_H
+
+#include "internal.h"
+
+typedef float ck_element_f32;
+typedef int32_t ck_element_i32;
+typedef uint8_t ck_element_u8;
+typedef ck_step_state ck_element_step;
+
+#define OPERATION(name, params, summary) typedef struct ck_##name##_operands {
+#define OUT(name, type, ...) ck_element_##type *name;
+#define IN(name, type, ...) const ck_element_##type *name;
+#define END(name) } ck_##name##_operands;
+#include "ck_operations.h"
+
+// A bound operation's addresses are an array; a struct of as many pointers takes them by their bytes.
+#define OPERATION(name, params, summary)                                                                               \
+    _Static_assert(sizeof(ck_##name##_operands) % sizeof(void *) == 0 &&                                               \
+                       sizeof(ck_##name##_operands) <= CK_MAX_TENSORS * sizeof(void *),                                \
+                   #name " has too many operands");
+#include "ck_operations.h"
+
+#endif

@@ -1,0 +1,692 @@
+// Printed by occ-generate from CKernels/include/ck_operations.h; not to be edited.
+import CKernels
+
+// One function for each operation: appends it to the plan, for a layer whose name errors and listings show. The
+// operands are checked against their declaration at once; `flop` counts a multiply-add as two.
+extension PlanBuilder {
+    /// The part of image `index` whose first pixel is at `corner` (row, column), divided by 255.
+    ///
+    /// - Parameters:
+    ///   - y: written, float32 [N, H, W, C].
+    ///   - data: read, uint8 [any, storedH, storedW, C].
+    ///   - indices: read, int32 [N].
+    ///   - corners: read, int32 [N, 2], or nil.
+    package func gather(
+        _ layer: String, y: Tensor, data: Tensor, indices: Tensor, corners: Tensor?,
+        _ params: ck_image_params, flop: Int = 0
+    ) throws {
+        try append(
+            .CK_KIND_gather, layer,
+            [
+                y, data, indices, corners,
+            ], ck_operation_params(image: params), flop: flop)
+    }
+
+    /// Each image under one of the eight symmetries of the square (ck_dihedral.h).
+    ///
+    /// - Parameters:
+    ///   - y: written, float32 [N, H, W, C].
+    ///   - x: read, float32 [N, H, W, C].
+    ///   - transforms: read, int32 [N].
+    package func dihedral(
+        _ layer: String, y: Tensor, x: Tensor, transforms: Tensor, _ params: ck_image_params,
+        flop: Int = 0
+    ) throws {
+        try append(
+            .CK_KIND_dihedral, layer,
+            [
+                y, x, transforms,
+            ], ck_operation_params(image: params), flop: flop)
+    }
+
+    /// A square crop of random side and place, resized back (bilinear).
+    ///
+    /// - Parameters:
+    ///   - y: written, float32 [N, H, W, C].
+    ///   - x: read, float32 [N, H, W, C].
+    package func randomCrop(
+        _ layer: String, y: Tensor, x: Tensor, _ params: ck_image_params, flop: Int = 0
+    ) throws {
+        try append(
+            .CK_KIND_random_crop, layer,
+            [
+                y, x, stepState,
+            ], ck_operation_params(image: params), flop: flop)
+    }
+
+    /// The image, or with p's probability its mirror image (left and right).
+    ///
+    /// - Parameters:
+    ///   - y: written, float32 [N, H, W, C].
+    ///   - x: read, float32 [N, H, W, C].
+    package func randomFlip(
+        _ layer: String, y: Tensor, x: Tensor, _ params: ck_image_params, flop: Int = 0
+    ) throws {
+        try append(
+            .CK_KIND_random_flip, layer,
+            [
+                y, x, stepState,
+            ], ck_operation_params(image: params), flop: flop)
+    }
+
+    /// Brightness, contrast, saturation and hue changed, in a random order.
+    ///
+    /// - Parameters:
+    ///   - y: written, float32 [N, H, W, C].
+    ///   - x: read, float32 [N, H, W, C].
+    package func colorJitter(
+        _ layer: String, y: Tensor, x: Tensor, _ params: ck_image_params, flop: Int = 0
+    ) throws {
+        try append(
+            .CK_KIND_color_jitter, layer,
+            [
+                y, x, stepState,
+            ], ck_operation_params(image: params), flop: flop)
+    }
+
+    /// The image, or with p's probability three equal channels of its luma.
+    ///
+    /// - Parameters:
+    ///   - y: written, float32 [N, H, W, C].
+    ///   - x: read, float32 [N, H, W, C].
+    package func randomGray(
+        _ layer: String, y: Tensor, x: Tensor, _ params: ck_image_params, flop: Int = 0
+    ) throws {
+        try append(
+            .CK_KIND_random_gray, layer,
+            [
+                y, x, stepState,
+            ], ck_operation_params(image: params), flop: flop)
+    }
+
+    /// Gaussian blur, separable, edges clamped.
+    ///
+    /// - Parameters:
+    ///   - y: written, float32 [N, H, W, C].
+    ///   - x: read, float32 [N, H, W, C].
+    package func randomBlur(
+        _ layer: String, y: Tensor, x: Tensor, _ params: ck_image_params, flop: Int = 0
+    ) throws {
+        try append(
+            .CK_KIND_random_blur, layer,
+            [
+                y, x, stepState,
+            ], ck_operation_params(image: params), flop: flop)
+    }
+
+    /// CutPaste: a part of the image pasted into it (kinds: CK_PASTE_...).
+    ///
+    /// - Parameters:
+    ///   - y: written, float32 [N, H, W, C].
+    ///   - x: read, float32 [N, H, W, C].
+    ///   - kinds: read, int32 [N].
+    package func cutpaste(
+        _ layer: String, y: Tensor, x: Tensor, kinds: Tensor, _ params: ck_cutpaste_params, flop: Int = 0
+    ) throws {
+        try append(
+            .CK_KIND_cutpaste, layer,
+            [
+                y, x, kinds, stepState,
+            ], ck_operation_params(cutpaste: params), flop: flop)
+    }
+
+    /// The image with normal noise of deviation p's maximum added.
+    ///
+    /// - Parameters:
+    ///   - y: written, float32 [N, H, W, C].
+    ///   - x: read, float32 [N, H, W, C].
+    package func gaussianNoise(
+        _ layer: String, y: Tensor, x: Tensor, _ params: ck_image_params, flop: Int = 0
+    ) throws {
+        try append(
+            .CK_KIND_gaussian_noise, layer,
+            [
+                y, x, stepState,
+            ], ck_operation_params(image: params), flop: flop)
+    }
+
+    /// The convolution of x with the filters w, zeros around the image.
+    ///
+    /// - Parameters:
+    ///   - y: written, float32 [N, P, Q, K].
+    ///   - x: read, float32 [N, H, W, C].
+    ///   - w: read, float32 [K, R, S, C].
+    package func conv2dForward(
+        _ layer: String, y: Tensor, x: Tensor, w: Tensor, _ params: ck_conv2d_params, flop: Int = 0
+    ) throws {
+        try append(
+            .CK_KIND_conv2d_forward, layer,
+            [
+                y, x, w,
+            ], ck_operation_params(conv2d: params), flop: flop)
+    }
+
+    /// A convolution's gradient by its input.
+    ///
+    /// - Parameters:
+    ///   - dx: written, float32 [N, H, W, C].
+    ///   - dy: read, float32 [N, P, Q, K].
+    ///   - w: read, float32 [K, R, S, C].
+    package func conv2dBackwardData(
+        _ layer: String, dx: Tensor, dy: Tensor, w: Tensor, _ params: ck_conv2d_params, flop: Int = 0
+    ) throws {
+        try append(
+            .CK_KIND_conv2d_backward_data, layer,
+            [
+                dx, dy, w,
+            ], ck_operation_params(conv2d: params), flop: flop)
+    }
+
+    /// A convolution's gradient by its filters.
+    ///
+    /// - Parameters:
+    ///   - dw: written, float32 [K, R, S, C].
+    ///   - dy: read, float32 [N, P, Q, K].
+    ///   - x: read, float32 [N, H, W, C].
+    package func conv2dBackwardWeight(
+        _ layer: String, dw: Tensor, dy: Tensor, x: Tensor, _ params: ck_conv2d_params, flop: Int = 0
+    ) throws {
+        try append(
+            .CK_KIND_conv2d_backward_weight, layer,
+            [
+                dw, dy, x,
+            ], ck_operation_params(conv2d: params), flop: flop)
+    }
+
+    /// x w^T + b.
+    ///
+    /// - Parameters:
+    ///   - y: written, float32 [N, K].
+    ///   - x: read, float32 [N, C].
+    ///   - w: read, float32 [K, C].
+    ///   - b: read, float32 [K], or nil.
+    package func denseForward(
+        _ layer: String, y: Tensor, x: Tensor, w: Tensor, b: Tensor?, _ params: ck_dense_params,
+        flop: Int = 0
+    ) throws {
+        try append(
+            .CK_KIND_dense_forward, layer,
+            [
+                y, x, w, b,
+            ], ck_operation_params(dense: params), flop: flop)
+    }
+
+    /// A dense layer's gradient by its input.
+    ///
+    /// - Parameters:
+    ///   - dx: written, float32 [N, C].
+    ///   - dy: read, float32 [N, K].
+    ///   - w: read, float32 [K, C].
+    package func denseBackwardData(
+        _ layer: String, dx: Tensor, dy: Tensor, w: Tensor, _ params: ck_dense_params, flop: Int = 0
+    ) throws {
+        try append(
+            .CK_KIND_dense_backward_data, layer,
+            [
+                dx, dy, w,
+            ], ck_operation_params(dense: params), flop: flop)
+    }
+
+    /// A dense layer's gradients by its weights and biases.
+    ///
+    /// - Parameters:
+    ///   - dw: written, float32 [K, C].
+    ///   - db: written, float32 [K], or nil.
+    ///   - dy: read, float32 [N, K].
+    ///   - x: read, float32 [N, C].
+    package func denseBackwardWeight(
+        _ layer: String, dw: Tensor, db: Tensor?, dy: Tensor, x: Tensor, _ params: ck_dense_params,
+        flop: Int = 0
+    ) throws {
+        try append(
+            .CK_KIND_dense_backward_weight, layer,
+            [
+                dw, db, dy, x,
+            ], ck_operation_params(dense: params), flop: flop)
+    }
+
+    /// relu?((x - mean) * inverse_deviation * gamma + beta + residual), by the batch's statistics.
+    ///
+    /// - Parameters:
+    ///   - y: written, float32 [rows, channels].
+    ///   - mean: written, float32 [channels].
+    ///   - inverseDeviation: written, float32 [channels].
+    ///   - runningMean: read and written, float32 [channels].
+    ///   - runningVariance: read and written, float32 [channels].
+    ///   - x: read, float32 [rows, channels].
+    ///   - residual: read, float32 [rows, channels], or nil.
+    ///   - gamma: read, float32 [channels].
+    ///   - beta: read, float32 [channels].
+    package func batchnormForward(
+        _ layer: String, y: Tensor, mean: Tensor, inverseDeviation: Tensor, runningMean: Tensor,
+        runningVariance: Tensor, x: Tensor, residual: Tensor?, gamma: Tensor, beta: Tensor,
+        _ params: ck_batchnorm_params, flop: Int = 0
+    ) throws {
+        try append(
+            .CK_KIND_batchnorm_forward, layer,
+            [
+                y, mean, inverseDeviation, runningMean, runningVariance, x, residual, gamma, beta,
+            ], ck_operation_params(batchnorm: params), flop: flop)
+    }
+
+    /// The gradients of batchnorm_forward.
+    ///
+    /// - Parameters:
+    ///   - dx: written, float32 [rows, channels].
+    ///   - dgamma: written, float32 [channels].
+    ///   - dbeta: written, float32 [channels].
+    ///   - dresidual: written, float32 [rows, channels], or nil.
+    ///   - dy: read, float32 [rows, channels].
+    ///   - x: read, float32 [rows, channels].
+    ///   - y: read, float32 [rows, channels].
+    ///   - mean: read, float32 [channels].
+    ///   - inverseDeviation: read, float32 [channels].
+    ///   - gamma: read, float32 [channels].
+    package func batchnormBackward(
+        _ layer: String, dx: Tensor, dgamma: Tensor, dbeta: Tensor, dresidual: Tensor?, dy: Tensor,
+        x: Tensor, y: Tensor, mean: Tensor, inverseDeviation: Tensor, gamma: Tensor,
+        _ params: ck_batchnorm_params, flop: Int = 0
+    ) throws {
+        try append(
+            .CK_KIND_batchnorm_backward, layer,
+            [
+                dx, dgamma, dbeta, dresidual, dy, x, y, mean, inverseDeviation, gamma,
+            ], ck_operation_params(batchnorm: params), flop: flop)
+    }
+
+    /// The same by the running statistics.
+    ///
+    /// - Parameters:
+    ///   - y: written, float32 [rows, channels].
+    ///   - x: read, float32 [rows, channels].
+    ///   - residual: read, float32 [rows, channels], or nil.
+    ///   - gamma: read, float32 [channels].
+    ///   - beta: read, float32 [channels].
+    ///   - runningMean: read, float32 [channels].
+    ///   - runningVariance: read, float32 [channels].
+    package func batchnormInference(
+        _ layer: String, y: Tensor, x: Tensor, residual: Tensor?, gamma: Tensor, beta: Tensor,
+        runningMean: Tensor, runningVariance: Tensor, _ params: ck_batchnorm_params, flop: Int = 0
+    ) throws {
+        try append(
+            .CK_KIND_batchnorm_inference, layer,
+            [
+                y, x, residual, gamma, beta, runningMean, runningVariance,
+            ], ck_operation_params(batchnorm: params), flop: flop)
+    }
+
+    /// The gradients of batchnorm_inference by its inputs.
+    ///
+    /// - Parameters:
+    ///   - dx: written, float32 [rows, channels].
+    ///   - dresidual: written, float32 [rows, channels], or nil.
+    ///   - dy: read, float32 [rows, channels].
+    ///   - y: read, float32 [rows, channels].
+    ///   - gamma: read, float32 [channels].
+    ///   - runningVariance: read, float32 [channels].
+    package func batchnormInferenceBackward(
+        _ layer: String, dx: Tensor, dresidual: Tensor?, dy: Tensor, y: Tensor, gamma: Tensor,
+        runningVariance: Tensor, _ params: ck_batchnorm_params, flop: Int = 0
+    ) throws {
+        try append(
+            .CK_KIND_batchnorm_inference_backward, layer,
+            [
+                dx, dresidual, dy, y, gamma, runningVariance,
+            ], ck_operation_params(batchnorm: params), flop: flop)
+    }
+
+    /// max(0, x).
+    ///
+    /// - Parameters:
+    ///   - y: written, float32 [count].
+    ///   - x: read, float32 [count].
+    package func reluForward(
+        _ layer: String, y: Tensor, x: Tensor, _ params: ck_elementwise_params, flop: Int = 0
+    ) throws {
+        try append(
+            .CK_KIND_relu_forward, layer,
+            [
+                y, x,
+            ], ck_operation_params(elementwise: params), flop: flop)
+    }
+
+    /// dy where y > 0, else 0.
+    ///
+    /// - Parameters:
+    ///   - dx: written, float32 [count].
+    ///   - dy: read, float32 [count].
+    ///   - y: read, float32 [count].
+    package func reluBackward(
+        _ layer: String, dx: Tensor, dy: Tensor, y: Tensor, _ params: ck_elementwise_params,
+        flop: Int = 0
+    ) throws {
+        try append(
+            .CK_KIND_relu_backward, layer,
+            [
+                dx, dy, y,
+            ], ck_operation_params(elementwise: params), flop: flop)
+    }
+
+    /// a + b.
+    ///
+    /// - Parameters:
+    ///   - y: written, float32 [count].
+    ///   - a: read, float32 [count].
+    ///   - b: read, float32 [count].
+    package func add(
+        _ layer: String, y: Tensor, a: Tensor, b: Tensor, _ params: ck_elementwise_params, flop: Int = 0
+    ) throws {
+        try append(
+            .CK_KIND_add, layer,
+            [
+                y, a, b,
+            ], ck_operation_params(elementwise: params), flop: flop)
+    }
+
+    /// The mean of (x - target)^2 over all elements.
+    ///
+    /// - Parameters:
+    ///   - loss: written, float32 [1].
+    ///   - x: read, float32 [count].
+    ///   - target: read, float32 [count].
+    package func meanSquaredErrorForward(
+        _ layer: String, loss: Tensor, x: Tensor, target: Tensor, _ params: ck_elementwise_params,
+        flop: Int = 0
+    ) throws {
+        try append(
+            .CK_KIND_mean_squared_error_forward, layer,
+            [
+                loss, x, target,
+            ], ck_operation_params(elementwise: params), flop: flop)
+    }
+
+    /// The mean squared error's gradient by x.
+    ///
+    /// - Parameters:
+    ///   - dx: written, float32 [count].
+    ///   - x: read, float32 [count].
+    ///   - target: read, float32 [count].
+    package func meanSquaredErrorBackward(
+        _ layer: String, dx: Tensor, x: Tensor, target: Tensor, _ params: ck_elementwise_params,
+        flop: Int = 0
+    ) throws {
+        try append(
+            .CK_KIND_mean_squared_error_backward, layer,
+            [
+                dx, x, target,
+            ], ck_operation_params(elementwise: params), flop: flop)
+    }
+
+    /// The sum of x^2 over all elements.
+    ///
+    /// - Parameters:
+    ///   - y: written, float32 [1].
+    ///   - x: read, float32 [count].
+    package func sumOfSquares(
+        _ layer: String, y: Tensor, x: Tensor, _ params: ck_elementwise_params, flop: Int = 0
+    ) throws {
+        try append(
+            .CK_KIND_sum_of_squares, layer,
+            [
+                y, x,
+            ], ck_operation_params(elementwise: params), flop: flop)
+    }
+
+    /// The largest value of each window of R x R, and its place in the window.
+    ///
+    /// - Parameters:
+    ///   - y: written, float32 [N, P, Q, C].
+    ///   - argmax: written, uint8 [N, P, Q, C].
+    ///   - x: read, float32 [N, H, W, C].
+    package func maxPoolForward(
+        _ layer: String, y: Tensor, argmax: Tensor, x: Tensor, _ params: ck_pool_params, flop: Int = 0
+    ) throws {
+        try append(
+            .CK_KIND_max_pool_forward, layer,
+            [
+                y, argmax, x,
+            ], ck_operation_params(pool: params), flop: flop)
+    }
+
+    /// Max pooling's gradient.
+    ///
+    /// - Parameters:
+    ///   - dx: written, float32 [N, H, W, C].
+    ///   - dy: read, float32 [N, P, Q, C].
+    ///   - argmax: read, uint8 [N, P, Q, C].
+    package func maxPoolBackward(
+        _ layer: String, dx: Tensor, dy: Tensor, argmax: Tensor, _ params: ck_pool_params, flop: Int = 0
+    ) throws {
+        try append(
+            .CK_KIND_max_pool_backward, layer,
+            [
+                dx, dy, argmax,
+            ], ck_operation_params(pool: params), flop: flop)
+    }
+
+    /// The mean of each channel over an image's pixels.
+    ///
+    /// - Parameters:
+    ///   - y: written, float32 [N, C].
+    ///   - x: read, float32 [N, H, W, C].
+    package func globalAveragePoolForward(
+        _ layer: String, y: Tensor, x: Tensor, _ params: ck_pool_params, flop: Int = 0
+    ) throws {
+        try append(
+            .CK_KIND_global_average_pool_forward, layer,
+            [
+                y, x,
+            ], ck_operation_params(pool: params), flop: flop)
+    }
+
+    /// Global average pooling's gradient.
+    ///
+    /// - Parameters:
+    ///   - dx: written, float32 [N, H, W, C].
+    ///   - dy: read, float32 [N, C].
+    package func globalAveragePoolBackward(
+        _ layer: String, dx: Tensor, dy: Tensor, _ params: ck_pool_params, flop: Int = 0
+    ) throws {
+        try append(
+            .CK_KIND_global_average_pool_backward, layer,
+            [
+                dx, dy,
+            ], ck_operation_params(pool: params), flop: flop)
+    }
+
+    /// Each pixel repeated 2 x 2.
+    ///
+    /// - Parameters:
+    ///   - y: written, float32 [N, 2 * H, 2 * W, C].
+    ///   - x: read, float32 [N, H, W, C].
+    package func upsampleForward(
+        _ layer: String, y: Tensor, x: Tensor, _ params: ck_pool_params, flop: Int = 0
+    ) throws {
+        try append(
+            .CK_KIND_upsample_forward, layer,
+            [
+                y, x,
+            ], ck_operation_params(pool: params), flop: flop)
+    }
+
+    /// Upsampling's gradient.
+    ///
+    /// - Parameters:
+    ///   - dx: written, float32 [N, H, W, C].
+    ///   - dy: read, float32 [N, 2 * H, 2 * W, C].
+    package func upsampleBackward(
+        _ layer: String, dx: Tensor, dy: Tensor, _ params: ck_pool_params, flop: Int = 0
+    ) throws {
+        try append(
+            .CK_KIND_upsample_backward, layer,
+            [
+                dx, dy,
+            ], ck_operation_params(pool: params), flop: flop)
+    }
+
+    /// Each row divided by its norm, which is at least epsilon.
+    ///
+    /// - Parameters:
+    ///   - y: written, float32 [N, C].
+    ///   - norm: written, float32 [N].
+    ///   - x: read, float32 [N, C].
+    package func l2NormalizeForward(
+        _ layer: String, y: Tensor, norm: Tensor, x: Tensor, _ params: ck_rows_params, flop: Int = 0
+    ) throws {
+        try append(
+            .CK_KIND_l2_normalize_forward, layer,
+            [
+                y, norm, x,
+            ], ck_operation_params(rows: params), flop: flop)
+    }
+
+    /// L2 normalization's gradient.
+    ///
+    /// - Parameters:
+    ///   - dx: written, float32 [N, C].
+    ///   - dy: read, float32 [N, C].
+    ///   - y: read, float32 [N, C].
+    ///   - norm: read, float32 [N].
+    package func l2NormalizeBackward(
+        _ layer: String, dx: Tensor, dy: Tensor, y: Tensor, norm: Tensor, _ params: ck_rows_params,
+        flop: Int = 0
+    ) throws {
+        try append(
+            .CK_KIND_l2_normalize_backward, layer,
+            [
+                dx, dy, y, norm,
+            ], ck_operation_params(rows: params), flop: flop)
+    }
+
+    /// Class probabilities.
+    ///
+    /// - Parameters:
+    ///   - p: written, float32 [N, C].
+    ///   - logits: read, float32 [N, C].
+    package func softmax(
+        _ layer: String, p: Tensor, logits: Tensor, _ params: ck_rows_params, flop: Int = 0
+    ) throws {
+        try append(
+            .CK_KIND_softmax, layer,
+            [
+                p, logits,
+            ], ck_operation_params(rows: params), flop: flop)
+    }
+
+    /// The mean cross-entropy of rows of logits and their labels.
+    ///
+    /// - Parameters:
+    ///   - loss: written, float32 [1].
+    ///   - p: written, float32 [N, C].
+    ///   - logits: read, float32 [N, C].
+    ///   - labels: read, int32 [N].
+    package func softmaxCrossEntropyForward(
+        _ layer: String, loss: Tensor, p: Tensor, logits: Tensor, labels: Tensor,
+        _ params: ck_rows_params, flop: Int = 0
+    ) throws {
+        try append(
+            .CK_KIND_softmax_cross_entropy_forward, layer,
+            [
+                loss, p, logits, labels,
+            ], ck_operation_params(rows: params), flop: flop)
+    }
+
+    /// The cross-entropy's gradient by the logits.
+    ///
+    /// - Parameters:
+    ///   - dlogits: written, float32 [N, C].
+    ///   - p: read, float32 [N, C].
+    ///   - labels: read, int32 [N].
+    package func softmaxCrossEntropyBackward(
+        _ layer: String, dlogits: Tensor, p: Tensor, labels: Tensor, _ params: ck_rows_params,
+        flop: Int = 0
+    ) throws {
+        try append(
+            .CK_KIND_softmax_cross_entropy_backward, layer,
+            [
+                dlogits, p, labels,
+            ], ck_operation_params(rows: params), flop: flop)
+    }
+
+    /// NT-Xent of 2B embeddings; rows i and i + B are two views of one image.
+    ///
+    /// - Parameters:
+    ///   - loss: written, float32 [1].
+    ///   - lse: written, float32 [anchors].
+    ///   - z: read, float32 [2 * B, D].
+    package func ntXentForward(
+        _ layer: String, loss: Tensor, lse: Tensor, z: Tensor, _ params: ck_nt_xent_params, flop: Int = 0
+    ) throws {
+        try append(
+            .CK_KIND_nt_xent_forward, layer,
+            [
+                loss, lse, z,
+            ], ck_operation_params(nt_xent: params), flop: flop)
+    }
+
+    /// NT-Xent's gradient by the embeddings.
+    ///
+    /// - Parameters:
+    ///   - dz: written, float32 [2 * B, D].
+    ///   - z: read, float32 [2 * B, D].
+    ///   - lse: read, float32 [anchors].
+    package func ntXentBackward(
+        _ layer: String, dz: Tensor, z: Tensor, lse: Tensor, _ params: ck_nt_xent_params, flop: Int = 0
+    ) throws {
+        try append(
+            .CK_KIND_nt_xent_backward, layer,
+            [
+                dz, z, lse,
+            ], ck_operation_params(nt_xent: params), flop: flop)
+    }
+
+    /// log sum_j exp(scale * x_i . s_j); the N x M products exist only as tiles.
+    ///
+    /// - Parameters:
+    ///   - lse: written, float32 [N].
+    ///   - x: read, float32 [N, D].
+    ///   - s: read, float32 [M, D].
+    package func logSumExpProducts(
+        _ layer: String, lse: Tensor, x: Tensor, s: Tensor, _ params: ck_products_params, flop: Int = 0
+    ) throws {
+        try append(
+            .CK_KIND_log_sum_exp_products, layer,
+            [
+                lse, x, s,
+            ], ck_operation_params(products: params), flop: flop)
+    }
+
+    /// Stochastic gradient descent with momentum and an L2 penalty, of many parameters at once.
+    ///
+    /// - Parameters:
+    ///   - w: read and written, float32 [count].
+    ///   - velocity: read and written, float32 [count].
+    ///   - dw: read, float32 [count].
+    package func sgd(
+        _ layer: String, w: Tensor, velocity: Tensor, dw: Tensor, _ params: ck_optimizer_params,
+        flop: Int = 0
+    ) throws {
+        try append(
+            .CK_KIND_sgd, layer,
+            [
+                w, velocity, dw, stepState,
+            ], ck_operation_params(optimizer: params), flop: flop)
+    }
+
+    /// Layer-wise adaptive rate scaling, of one parameter (You et al. 2017).
+    ///
+    /// - Parameters:
+    ///   - w: read and written, float32 [count].
+    ///   - velocity: read and written, float32 [count].
+    ///   - dw: read, float32 [count].
+    package func lars(
+        _ layer: String, w: Tensor, velocity: Tensor, dw: Tensor, _ params: ck_optimizer_params,
+        flop: Int = 0
+    ) throws {
+        try append(
+            .CK_KIND_lars, layer,
+            [
+                w, velocity, dw, stepState,
+            ], ck_operation_params(optimizer: params), flop: flop)
+    }
+}
