@@ -54,7 +54,7 @@ let package = Package(
         .testTarget(name: "OCCDetectorsTests", dependencies: ["OCCDetectors", "TestSupport"]),
         .testTarget(name: "OCCNetworksTests", dependencies: ["OCCNetworks", "TestSupport"]),
         .testTarget(name: "OneClassTests", dependencies: ["OneClass", "TestSupport", "CUDAEmulation"]),
-        .testTarget(name: "CommandLineTests", dependencies: ["occ-gpu", "TestSupport"]),
+        .testTarget(name: "CommandLineTests", dependencies: ["occ-gpu", "OneClass", "TestSupport"]),
     ],
     cLanguageStandard: .gnu2x,
     cxxLanguageStandard: .gnucxx17

@@ -12,11 +12,19 @@ package struct Option: Sendable {
     package let name: String
     package let value: Value
     package let help: String
+    /// The heading that it stands under in the help; nil for the first one.
+    let group: String?
 
-    package init(_ name: String, _ placeholder: String? = nil, _ help: String) {
+    package init(_ name: String, _ placeholder: String? = nil, _ help: String, group: String? = nil) {
         self.name = name
         value = placeholder.map { .value($0) } ?? .flag
         self.help = help
+        self.group = group
+    }
+
+    /// The option of a declared setting.
+    package init(_ setting: SettingDescription, group: String? = nil) {
+        self.init(setting.name, setting.placeholder, setting.sentence, group: group)
     }
 }
 
@@ -46,20 +54,27 @@ package struct Command: Sendable {
         var lines =
             [summary, "", "USAGE", "  \(program) \(name) \(usage)", "", "EXAMPLES"]
             + examples.map { "  \($0)" }
-        lines += ["", "OPTIONS"]
-        for option in options + [Option("help", nil, "Show this.")] {
-            let words = option.help.split(separator: " ")
-            var row = "  " + label(option).padding(toLength: width, withPad: " ", startingAt: 0)
-            for word in words {
-                if row.count + word.count + 1 > 100 {
-                    lines.append(row)
-                    row = String(repeating: " ", count: width + 2)
-                }
-                row += (row.hasSuffix(" ") ? "" : " ") + word
-            }
-            lines.append(row)
+        let all = options + [Option("help", nil, "Show this.")]
+        let groups = all.map(\.group).reduce(into: [String?]()) { if !$0.contains($1) { $0.append($1) } }
+        for group in groups {
+            lines += ["", group ?? "OPTIONS"]
+            for option in all where option.group == group { lines += rows(option, width: width) }
         }
         return lines.joined(separator: "\n")
+    }
+
+    /// An option's lines, its help in a column of its own.
+    private func rows(_ option: Option, width: Int) -> [String] {
+        var lines: [String] = []
+        var row = "  " + label(option).padding(toLength: width, withPad: " ", startingAt: 0)
+        for word in option.help.split(separator: " ") {
+            if row.count + word.count + 1 > 100 {
+                lines.append(row)
+                row = String(repeating: " ", count: width + 2)
+            }
+            row += (row.hasSuffix(" ") ? "" : " ") + word
+        }
+        return lines + [row]
     }
 
     private func label(_ option: Option) -> String {
@@ -134,13 +149,8 @@ package struct Arguments {
     }
 
     /// Comma-separated names.
-    package func list<T: RawRepresentable & CaseIterable>(_ name: String, of type: T.Type) throws -> [T]?
-    where T.RawValue == String {
-        try values[name].map { text in
-            try text.split(separator: ",", omittingEmptySubsequences: false).map {
-                try choice(String($0), of: name)
-            }
-        }
+    package func list(_ name: String) -> [String]? {
+        values[name]?.split(separator: ",", omittingEmptySubsequences: false).map(String.init)
     }
 
     private func choice<T: RawRepresentable & CaseIterable>(_ text: String, of name: String) throws -> T
@@ -151,25 +161,6 @@ package struct Arguments {
         throw OCCError(
             .usage, "--\(name): there is no '\(text)'",
             remedy: "\(nearest)There is: \(names.joined(separator: ", ")).")
-    }
-
-    /// Comma-separated whole numbers, or `none`.
-    package func integers(_ name: String) throws -> [Int]? {
-        guard let text = values[name] else { return nil }
-        if text == "none" { return [] }
-        return try text.split(separator: ",", omittingEmptySubsequences: false).map { part in
-            // 512x8 is eight times 512.
-            let factors = part.split(separator: "x").map { Int($0) }
-            switch factors.count {
-            case 1: if let value = factors[0] { return [value] }
-            case 2:
-                if let value = factors[0], let count = factors[1], (1...64).contains(count) {
-                    return [Int](repeating: value, count: count)
-                }
-            default: break
-            }
-            throw OCCError(.usage, "--\(name): '\(part)' is not a width", remedy: "Write 512x8,128, or none.")
-        }.flatMap { $0 }
     }
 
     private func typeName(_ type: Any.Type) -> String {

@@ -56,7 +56,8 @@ package struct CommandLineProgram: Sendable {
         do {
             try run(Array(CommandLine.arguments.dropFirst()))
         } catch let error as OCCError {
-            say("\(error.kind == .preempted ? "stopped" : "error"): \(error)")
+            // On the command line a setting is an option.
+            say("\(error.kind == .preempted ? "stopped" : "error"): \(error.text { "--\($0)" })")
             exit(error.kind.rawValue)
         } catch {
             say("error: \(error)")

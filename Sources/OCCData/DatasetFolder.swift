@@ -176,7 +176,7 @@ struct DatasetFolder {
         throw OCCError(
             .badData,
             "\(path): \(skipped.count) of \(total) image files cannot be read (allowed: \(allowed))\(list)",
-            remedy: "Replace or remove them, or raise --max-unreadable.")
+            remedy: "Replace or remove them, or raise \(setting: "max-unreadable").")
     }
 
     /// The categories of a folder that holds several data sets of normal and defective images, such as all of MVTec
@@ -209,7 +209,7 @@ func imageFiles(in folder: String) -> [String] {
 }
 
 /// The image files that these paths name: files as they are, folders with all below them.
-public func expandImagePaths(_ paths: [String]) throws -> [String] {
+package func expandImagePaths(_ paths: [String]) throws -> [String] {
     try paths.flatMap { path -> [String] in
         var isFolder: ObjCBool = false
         guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) else {

@@ -109,7 +109,7 @@ public struct ImageDataset: Sendable {
             guard imageSize == nil || imageSize == dataset.side else {
                 throw OCCError(
                     .usage, "\(location): its images have side \(dataset.side), not \(imageSize!)",
-                    remedy: "Leave --image-size out.")
+                    remedy: "Leave \(setting: "image-size") out.")
             }
             return dataset
         }

@@ -108,7 +108,7 @@ public struct RGBImage: Sendable, Equatable {
 }
 
 /// Grey values of 16 bits as the bytes of a PNG file.
-public func encodePNG(gray: [UInt16], width: Int) throws -> [UInt8] {
+package func encodePNG(gray: [UInt16], width: Int) throws -> [UInt8] {
     precondition(gray.count % width == 0)
     return try gray.withUnsafeBytes {
         try encode($0, width: width, height: gray.count / width, channels: 1, depth: 16)

@@ -43,7 +43,8 @@ public struct OneClassSplit: Sendable {
         case (.oneVersusRest, nil):
             let list = dataset.classNames.enumerated().map { "\($0) \($1)" }.joined(separator: ", ")
             throw OCCError(
-                .usage, "\(dataset.name): which class is normal?", remedy: "Give --normal one of: \(list).")
+                .usage, "\(dataset.name): which class is normal?",
+                remedy: "Give \(setting: "normal") one of: \(list).")
         }
         normalClass = dataset.classNames[normalIndex]
         var random = CounterRandom(seed: options.seed, stream: RandomStream.split)
@@ -58,7 +59,7 @@ public struct OneClassSplit: Sendable {
         guard normals.count >= 2 else {
             throw OCCError(
                 .badData, "\(dataset.name): class \(normalClass) leaves \(normals.count) images to train on",
-                remedy: "Give it more images, or a smaller --hold-out.")
+                remedy: "Give it more images, or a smaller \(setting: "hold-out").")
         }
         calibration = dataset.train.images.subset(calibrationIndices.sorted())
         var training = normals
@@ -71,7 +72,8 @@ public struct OneClassSplit: Sendable {
                 throw OCCError(
                     .usage,
                     "\(dataset.name): has \(others.count) training images of other classes; a contamination of "
-                        + "\(options.contamination) needs \(wanted)", remedy: "Lower --contamination.")
+                        + "\(options.contamination) needs \(wanted)",
+                    remedy: "Lower \(setting: "contamination").")
             }
             training += others.prefix(wanted)
         }
@@ -80,7 +82,8 @@ public struct OneClassSplit: Sendable {
         if let count = options.labeledNormals {
             guard count >= 2, count <= normals.count else {
                 throw OCCError(
-                    .usage, "--labeled-normals \(count): there are \(normals.count) clean normal images")
+                    .usage,
+                    "\(setting: "labeled-normals") \(count): there are \(normals.count) clean normal images")
             }
             detectorFit = images.subset(normals.prefix(count).sorted())
         } else {

@@ -47,6 +47,21 @@ public struct FeatureMatrix: Sendable, Equatable {
         return values.reduce(0.0) { $0 + (Double($1) - mean) * (Double($1) - mean) } / count
     }
 
+    /// At most so many rows, evenly taken.
+    package func evenly(atMost limit: Int) -> FeatureMatrix {
+        rows <= limit ? self : subset((0..<limit).map { $0 * rows / limit })
+    }
+
+    /// Checks that a detector can be fitted on the features.
+    ///
+    /// - Throws: `OCCError(.badData)` for features that are not finite, or for fewer than two rows.
+    public func requireFittable(_ detector: String) throws {
+        try requireFinite()
+        guard rows >= 2 else {
+            throw OCCError(.badData, "\(detector): \(rows) training rows are too few to fit")
+        }
+    }
+
     /// - Throws: `OCCError(.badData)` naming the first value that is not finite.
     func requireFinite() throws {
         guard let index = values.firstIndex(where: { !$0.isFinite }) else { return }

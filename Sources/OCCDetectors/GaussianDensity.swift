@@ -2,53 +2,84 @@ import CKernels
 import Foundation
 import OCCEngine
 
-/// One full-covariance Gaussian on L2-normalised features (the reference's GDE: scikit-learn's
+/// One full-covariance Gaussian on L2-normalized features (the reference's GDE: scikit-learn's
 /// GaussianMixture of one component), its covariance shrunk towards a sphere where asked for: score = -log N(x; mean,
 /// (1 - a) covariance + a tr(covariance)/D I + ridge I).
-public struct GaussianDensity: OneClassClassifier {
+public struct GaussianDensity: Detector {
+    /// a, the share of a sphere in the covariance; -1 for Ledoit and Wolf's estimate of the best one (2004). nil for 0, or for
+    /// their estimate where each location has its own detector.
+    public var shrinkage: Double?
+    /// Added to the covariance's diagonal.
+    public var ridge = 1e-6
+
+    public init(shrinkage: Double? = nil, ridge: Double = 1e-6) {
+        self.shrinkage = shrinkage
+        self.ridge = ridge
+    }
+
+    public let name = "gaussian"
+    public let summary = "One Gaussian with a full covariance on L2-normalized features."
+    public static let settings = [
+        Setting(
+            "shrinkage", \GaussianDensity.shrinkage, "SHARE", range: .within(-1...1),
+            "Share of a sphere in the covariance; below 0 for Ledoit and Wolf's estimate, which is what detectors for each location take by themselves."
+        ),
+        Setting(
+            "ridge", \GaussianDensity.ridge, "R", range: .from(0), "Added to the covariance's diagonal."),
+    ]
+
+    public func fit(_ features: FeatureMatrix) throws -> any OneClassClassifier {
+        try features.requireFittable(name)
+        let normalized = features.normalized().matrix, columns = normalized.columns
+        var mean = [Double](repeating: 0, count: columns)
+        var cholesky = [Double](repeating: 0, count: columns * columns)
+        let status = ck_gaussian_fit(
+            normalized.values, Int64(normalized.rows), Int64(columns), shrinkage ?? 0, ridge, &mean,
+            &cholesky)
+        guard status != .CK_NUMERICAL_ERROR else {
+            throw OCCError(
+                .badData, "gaussian: \(String(cString: ck_last_error()))",
+                remedy: "Raise \(setting: "ridge") or \(setting: "shrinkage"), or fit on more rows.")
+        }
+        try check(status, operation: name)
+        return FittedGaussian(mean: mean, cholesky: cholesky)
+    }
+
+    public func restore(_ state: DetectorState) throws -> any OneClassClassifier {
+        let mean = try state.array("mean").values, cholesky = try state.array("cholesky").values
+        guard cholesky.count == mean.count * mean.count,
+            mean.indices.allSatisfy({ cholesky[$0 * mean.count + $0] > 0 })
+        else { throw OCCError(.badData, "the detector's Cholesky factor is malformed") }
+        return FittedGaussian(mean: mean, cholesky: cholesky)
+    }
+
+    /// Few rows need a regular covariance: Ledoit and Wolf's.
+    public var forEachLocation: GaussianDensity? {
+        GaussianDensity(shrinkage: shrinkage ?? -1, ridge: ridge)
+    }
+}
+
+/// A fitted Gaussian.
+struct FittedGaussian: OneClassClassifier {
     private let mean: [Double]
     /// Lower triangular, columns x columns.
     private let cholesky: [Double]
     private let logDeterminant: Double
 
-    init(fitting features: FeatureMatrix, _ options: DetectorOptions) throws {
-        let normalized = features.normalized().matrix, columns = normalized.columns
-        var mean = [Double](repeating: 0, count: columns)
-        var cholesky = [Double](repeating: 0, count: columns * columns)
-        let status = ck_gaussian_fit(
-            normalized.values, Int64(normalized.rows), Int64(columns), options.shrinkage ?? 0, options.ridge,
-            &mean, &cholesky)
-        guard status != .CK_NUMERICAL_ERROR else {
-            throw OCCError(
-                .badData, "gaussian: \(String(cString: ck_last_error()))",
-                remedy: "Raise the ridge, or fit on more rows.")
-        }
-        try check(status, operation: "gaussian")
-        self.init(mean: mean, cholesky: cholesky)
-    }
-
-    private init(mean: [Double], cholesky: [Double]) {
+    init(mean: [Double], cholesky: [Double]) {
         self.mean = mean
         self.cholesky = cholesky
         logDeterminant = mean.indices.reduce(0) { $0 + log(cholesky[$1 * mean.count + $1]) }
     }
 
-    public init(state: DetectorState) throws {
-        let mean = try state.array("mean").values, cholesky = try state.array("cholesky").values
-        guard cholesky.count == mean.count * mean.count,
-            mean.indices.allSatisfy({ cholesky[$0 * mean.count + $0] > 0 })
-        else { throw OCCError(.badData, "the detector's Cholesky factor is malformed") }
-        self.init(mean: mean, cholesky: cholesky)
-    }
-
-    public var state: DetectorState {
+    var state: DetectorState {
         var state = DetectorState()
         state.set("mean", mean, shape: [mean.count])
         state.set("cholesky", cholesky, shape: [mean.count, mean.count])
         return state
     }
 
-    public func scores(_ features: FeatureMatrix) throws -> [Double] {
+    func scores(_ features: FeatureMatrix) throws -> [Double] {
         try requireColumns(features, mean.count)
         var distance = [Double](repeating: 0, count: features.rows)
         try check(
@@ -60,7 +91,7 @@ public struct GaussianDensity: OneClassClassifier {
         return distance.map { 0.5 * $0 + constant }
     }
 
-    public func scoreGradient(_ features: FeatureMatrix) throws -> FeatureMatrix {
+    func scoreGradient(_ features: FeatureMatrix) throws -> FeatureMatrix {
         try requireColumns(features, mean.count)
         let (normalized, norms) = features.normalized()
         var distance = [Double](repeating: 0, count: features.rows)

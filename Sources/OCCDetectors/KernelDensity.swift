@@ -1,23 +1,37 @@
 import CKernels
 import OCCEngine
 
-/// Kernel density on L2-normalised features (Sohn et al. 2021, section 3.1):
+/// Kernel density on L2-normalized features (Sohn et al. 2021, section 3.1):
 /// score(x) = -(1 / gamma) log sum_i exp(2 gamma x . x_i), an affine map of the negative log density.
-public struct KernelDensity: OneClassClassifier {
-    public let gamma: Double
-    private let support: FeatureMatrix
+public struct KernelDensity: Detector {
+    /// The RBF width; nil for 10 / (columns * variance) of the normalized training features.
+    public var gamma: Double?
 
-    init(fitting features: FeatureMatrix, _ options: DetectorOptions) throws {
-        support = features.normalized().matrix
-        gamma = try options.gamma ?? defaultGamma(support)
+    public init(gamma: Double? = nil) { self.gamma = gamma }
+
+    public let name = "kde"
+    public let summary = "Kernel density with an RBF kernel on L2-normalized features."
+    public static let settings = [gammaSetting(\KernelDensity.gamma)]
+
+    public func fit(_ features: FeatureMatrix) throws -> any OneClassClassifier {
+        try features.requireFittable(name)
+        let support = features.normalized().matrix
+        return FittedKernelDensity(support: support, gamma: try gamma ?? defaultGamma(support))
     }
 
-    public init(state: DetectorState) throws {
-        support = try state.matrix("support")
-        gamma = try state.number("gamma")
+    public func restore(_ state: DetectorState) throws -> any OneClassClassifier {
+        FittedKernelDensity(support: try state.matrix("support"), gamma: try state.number("gamma"))
     }
 
-    public var state: DetectorState {
+    public var forEachLocation: KernelDensity? { self }
+}
+
+/// A fitted kernel density.
+struct FittedKernelDensity: OneClassClassifier {
+    let support: FeatureMatrix
+    let gamma: Double
+
+    var state: DetectorState {
         var state = DetectorState()
         state.set("support", support)
         state.numbers["gamma"] = gamma
@@ -34,12 +48,12 @@ public struct KernelDensity: OneClassClassifier {
         return sums
     }
 
-    public func scores(_ features: FeatureMatrix) throws -> [Double] {
+    func scores(_ features: FeatureMatrix) throws -> [Double] {
         try requireColumns(features, support.columns)
         return try logSums(features.normalized().matrix).map { -$0 / gamma }
     }
 
-    public func scores(_ features: FeatureMatrix, on device: Device) throws -> [Double] {
+    func scores(_ features: FeatureMatrix, on device: Device) throws -> [Double] {
         guard device.isGPU, features.rows > 0 else { return try scores(features) }
         try requireColumns(features, support.columns)
         let program = Program(device: device, math: .strict)
@@ -58,7 +72,7 @@ public struct KernelDensity: OneClassClassifier {
     }
 
     /// d score / d u = -2 sum_i softmax_i(2 gamma u . x_i) x_i for the normalised u.
-    public func scoreGradient(_ features: FeatureMatrix) throws -> FeatureMatrix {
+    func scoreGradient(_ features: FeatureMatrix) throws -> FeatureMatrix {
         try requireColumns(features, support.columns)
         let (normalized, norms) = features.normalized()
         let sums = try logSums(normalized)

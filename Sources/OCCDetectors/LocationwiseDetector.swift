@@ -3,7 +3,6 @@ import OCCEngine
 /// A detector for each of L locations, such as the cells of a grid of patches: row i of a matrix is of location
 /// i mod L. For objects that lie alike in every image (Li et al., CVPR 2021, section 4.2).
 public struct LocationwiseDetector: OneClassClassifier {
-    public let kind: DetectorKind
     private let detectors: [any OneClassClassifier]
 
     /// How many locations there are.
@@ -12,19 +11,19 @@ public struct LocationwiseDetector: OneClassClassifier {
     /// The detector of one location.
     public func detector(at location: Int) -> any OneClassClassifier { detectors[location] }
 
-    /// - Parameter features: whole images: a multiple of `locations` rows.
-    init(fitting features: FeatureMatrix, _ kind: DetectorKind, locations: Int, _ options: DetectorOptions)
-        throws
-    {
+    /// Fits one at every location.
+    ///
+    /// - Parameters:
+    ///   - features: whole images: a multiple of `locations` rows.
+    /// - Throws: `OCCError(.usage)` for a detector that is not for so few rows.
+    public init(_ detector: any Detector, fitting features: FeatureMatrix, locations: Int) throws {
         precondition(features.rows % locations == 0)
-        var options = options
-        options.shrinkage = options.shrinkage ?? -1
-        let fitted = parallelMap(locations) { [options] location in
-            Result {
-                try kind.fit(Self.rows(of: features, location, locations), options: options)
-            }
+        guard let own = detector.forEachLocation as (any Detector)? else {
+            throw OCCError(.usage, "\(detector.name) is not for a detector at each location")
         }
-        self.kind = kind
+        let fitted = parallelMap(locations) { location in
+            Result { try own.fit(Self.rows(of: features, location, locations)) }
+        }
         detectors = try fitted.map { try $0.get() }
     }
 
@@ -49,7 +48,10 @@ public struct LocationwiseDetector: OneClassClassifier {
         return result
     }
 
-    init(state: DetectorState, kind: DetectorKind, locations: Int) throws {
+    /// The detectors that a state was taken from.
+    ///
+    /// - Throws: `OCCError(.badData)` when the state is of another number of locations, or malformed.
+    public init(_ detector: any Detector, state: DetectorState, locations: Int) throws {
         let detectors = try (0..<locations).map { location in
             var part = DetectorState()
             for name in state.arrays.keys {
@@ -66,9 +68,8 @@ public struct LocationwiseDetector: OneClassClassifier {
                     part.set(name, values, shape: Array(array.shape.dropFirst()), isSingle: array.isSingle)
                 }
             }
-            return try kind.restore(part)
+            return try detector.restore(part)
         }
-        self.kind = kind
         self.detectors = detectors
     }
 

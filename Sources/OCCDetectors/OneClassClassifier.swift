@@ -1,12 +1,46 @@
 import OCCEngine
 
+/// A one-class classifier before it is fitted: which one, and its settings.
+///
+/// Built-in ones, and what a program registers, are in `Detectors.registry`. A fitted one is a `OneClassClassifier`.
+public protocol Detector: Configurable {
+    /// Fits the classifier on features of normal examples, one row an example.
+    ///
+    /// - Throws: `OCCError(.badData)` for features that are not finite, too few, or all the same.
+    func fit(_ features: FeatureMatrix) throws -> any OneClassClassifier
+    /// The classifier that a state was taken from.
+    ///
+    /// - Throws: `OCCError(.badData)` naming what is missing or malformed.
+    func restore(_ state: DetectorState) throws -> any OneClassClassifier
+    /// The detector for where each location of an image has one of its own, which is fitted on as many rows as there are
+    /// images; nil for one that is not for so few. By default nil.
+    var forEachLocation: Self? { get }
+}
+
+extension Detector {
+    public var forEachLocation: Self? { nil }
+}
+
+/// The detectors by name.
+public enum Detectors {
+    /// Those that are built in, and what a program registers.
+    public static let registry = Registry<any Detector>(
+        "detector",
+        [
+            KernelDensity(), GaussianDensity(), OneClassSVM(kernel: .rbf), OneClassSVM(kernel: .linear),
+            SupportVectorDataDescription(), NearestNeighbors(),
+        ]
+    ) { $0.name }
+}
+
 /// A one-class classifier fitted on features of normal data. Higher score = more anomalous.
 public protocol OneClassClassifier: Sendable {
     /// The score of each row. Memory does not grow with queries x training rows.
     func scores(_ features: FeatureMatrix) throws -> [Double]
     /// The same on a GPU where the detector can use one; elsewhere as `scores`.
     func scores(_ features: FeatureMatrix, on device: Device) throws -> [Double]
-    /// d score / d features, one row an example; through the L2 normalisation where the detector normalises.
+    /// d score / d features, one row an example; through the L2 normalization where the detector normalizes. By default an
+    /// error: explanations need it, scores do not.
     func scoreGradient(_ features: FeatureMatrix) throws -> FeatureMatrix
     /// All it needs to score again.
     var state: DetectorState { get }
@@ -16,10 +50,15 @@ extension OneClassClassifier {
     public func scores(_ features: FeatureMatrix, on device: Device) throws -> [Double] {
         try scores(features)
     }
+
+    public func scoreGradient(_ features: FeatureMatrix) throws -> FeatureMatrix {
+        throw OCCError(.usage, "the detector has no gradient, and its scores cannot be explained by one")
+    }
 }
 
 /// A fitted detector as named arrays and numbers, for a model file.
 public struct DetectorState: Sendable, Equatable {
+    /// An array of any shape, outermost extent first.
     public struct Array: Sendable, Equatable {
         public let shape: [Int]
         public let values: [Double]
@@ -32,15 +71,20 @@ public struct DetectorState: Sendable, Equatable {
 
     public init() {}
 
+    /// Keeps an array under a name.
     public mutating func set(_ name: String, _ values: [Double], shape: [Int], isSingle: Bool = false) {
         arrays[name] = Array(shape: shape, values: values, isSingle: isSingle)
     }
 
-    mutating func set(_ name: String, _ matrix: FeatureMatrix) {
+    /// Keeps a matrix under a name, in single precision.
+    public mutating func set(_ name: String, _ matrix: FeatureMatrix) {
         set(name, matrix.values.map(Double.init), shape: [matrix.rows, matrix.columns], isSingle: true)
     }
 
-    func array(_ name: String) throws -> Array {
+    /// The array of a name.
+    ///
+    /// - Throws: `OCCError(.badData)` when it is missing or malformed.
+    public func array(_ name: String) throws -> Array {
         guard let found = arrays[name], found.shape.reduce(1, *) == found.values.count, !found.values.isEmpty
         else {
             throw OCCError(.badData, "the detector's array '\(name)' is missing or malformed")
@@ -48,7 +92,10 @@ public struct DetectorState: Sendable, Equatable {
         return found
     }
 
-    func matrix(_ name: String) throws -> FeatureMatrix {
+    /// The matrix of a name.
+    ///
+    /// - Throws: `OCCError(.badData)` when it is missing or malformed.
+    public func matrix(_ name: String) throws -> FeatureMatrix {
         let found = try array(name)
         guard found.shape.count == 2 else {
             throw OCCError(.badData, "the detector's array '\(name)' is no matrix")
@@ -57,7 +104,10 @@ public struct DetectorState: Sendable, Equatable {
             rows: found.shape[0], columns: found.shape[1], values: found.values.map(Float.init))
     }
 
-    func number(_ name: String) throws -> Double {
+    /// The number of a name.
+    ///
+    /// - Throws: `OCCError(.badData)` when it is missing or not finite.
+    public func number(_ name: String) throws -> Double {
         guard let value = numbers[name], value.isFinite else {
             throw OCCError(.badData, "the detector's number '\(name)' is missing")
         }
@@ -65,84 +115,8 @@ public struct DetectorState: Sendable, Equatable {
     }
 }
 
-/// What a detector may be told.
-public struct DetectorOptions: Codable, Sendable, Equatable {
-    /// RBF width, exp(-gamma |a - b|^2); nil for 10 / (columns * variance) of the normalised training
-    /// features (Sohn et al. 2021, ten times scikit-learn's `scale`).
-    public var gamma: Double?
-    /// OC-SVM and SVDD: the share of training rows allowed outside.
-    public var nu = 0.5
-    /// k-NN: the score is the mean cosine distance to this many neighbours.
-    public var neighbours = 1
-    /// Gaussian: the share of a sphere in the covariance, 0...1; -1 for Ledoit and Wolf's estimate of the best one.
-    /// nil for 0, or for their estimate where each location has its own detector.
-    public var shrinkage: Double?
-    /// Gaussian: added to the covariance's diagonal.
-    public var ridge = 1e-6
-    /// OC-SVM and SVDD: the KKT gap to reach.
-    public var tolerance = 1e-4
-    /// Training rows beyond this many are left out, evenly.
-    public var maximumRows = 20_000
-
-    public init() {}
-}
-
-/// The detectors by name.
-public enum DetectorKind: String, Codable, CaseIterable, Sendable {
-    case kde, gaussian
-    case ocsvmRBF = "ocsvm-rbf"
-    case ocsvmLinear = "ocsvm-linear"
-    case svdd, knn
-
-    /// Fits the detector.
-    ///
-    /// - Throws: `OCCError(.badData)` for features that are not finite, too few, or all the same.
-    public func fit(_ features: FeatureMatrix, options: DetectorOptions = DetectorOptions()) throws
-        -> any OneClassClassifier
-    {
-        try features.requireFinite()
-        guard features.rows >= 2 else {
-            throw OCCError(.badData, "\(rawValue): \(features.rows) training rows are too few to fit")
-        }
-        var rows = features
-        if rows.rows > options.maximumRows {
-            rows = rows.subset((0..<options.maximumRows).map { $0 * features.rows / options.maximumRows })
-        }
-        switch self {
-        case .kde: return try KernelDensity(fitting: rows, options)
-        case .gaussian: return try GaussianDensity(fitting: rows, options)
-        case .ocsvmRBF: return try OneClassSVM(fitting: rows, kernel: .rbf, options)
-        case .ocsvmLinear: return try OneClassSVM(fitting: rows, kernel: .linear, options)
-        case .svdd: return try SupportVectorDataDescription(fitting: rows, options)
-        case .knn: return try NearestNeighbours(fitting: rows, options)
-        }
-    }
-
-    /// Fits a detector for each of `locations` locations; row i of the features is of location i mod `locations`.
-    public func fit(_ features: FeatureMatrix, locations: Int, options: DetectorOptions = DetectorOptions())
-        throws -> any OneClassClassifier
-    {
-        try LocationwiseDetector(fitting: features, self, locations: locations, options)
-    }
-
-    /// A fitted detector of so many locations from its state.
-    public func restore(_ state: DetectorState, locations: Int) throws -> any OneClassClassifier {
-        try LocationwiseDetector(state: state, kind: self, locations: locations)
-    }
-
-    /// A fitted detector from its state.
-    public func restore(_ state: DetectorState) throws -> any OneClassClassifier {
-        switch self {
-        case .kde: try KernelDensity(state: state)
-        case .gaussian: try GaussianDensity(state: state)
-        case .ocsvmRBF, .ocsvmLinear: try OneClassSVM(state: state)
-        case .svdd: try SupportVectorDataDescription(state: state)
-        case .knn: try NearestNeighbours(state: state)
-        }
-    }
-}
-
-/// The RBF width for normalised training features.
+/// The RBF width exp(-gamma |a - b|^2) for L2-normalized training features: 10 / (columns * variance), ten times
+/// scikit-learn's `scale` (Sohn et al. 2021).
 func defaultGamma(_ normalized: FeatureMatrix) throws -> Double {
     let variance = normalized.variance
     // Rounding alone leaves a variance of about 1e-16 where all rows are one.
@@ -153,6 +127,13 @@ func defaultGamma(_ normalized: FeatureMatrix) throws -> Double {
             remedy: "Train longer, with another seed, or with a lower learning rate.")
     }
     return 10 / (Double(normalized.columns) * variance)
+}
+
+/// The RBF width's setting, which several detectors share.
+func gammaSetting<Root>(_ path: WritableKeyPath<Root, Double?> & Sendable) -> Setting<Root> {
+    Setting(
+        "gamma", path, "G", range: .above(0),
+        "Width of the RBF kernel exp(-gamma |a - b|^2); by itself 10 / (columns * variance).")
 }
 
 /// Turns d/d(x / |x|) into d/dx: (g - u (u . g)) / |x|.

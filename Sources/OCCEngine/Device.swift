@@ -48,7 +48,7 @@ public final class Device: @unchecked Sendable {
         } catch let error {
             throw OCCError(
                 .deviceUnavailable, "no GPU: \(error.message)",
-                remedy: "`occ-gpu devices` says what was looked for; --device cpu does without.")
+                remedy: "Choose \(setting: "device") cpu to do without; see which libraries were looked for.")
         }
     }
 

@@ -7,7 +7,7 @@ import Foundation
 /// The bytes of a regular file.
 ///
 /// - Throws: `OCCError(.noInput)` when it does not exist, `.inputOutput` when it cannot be read.
-public func readFile(_ path: String) throws -> [UInt8] {
+package func readFile(_ path: String) throws -> [UInt8] {
     let descriptor = open(path, O_RDONLY | O_CLOEXEC)
     guard descriptor >= 0 else {
         let code = errno
@@ -37,14 +37,14 @@ public func readFile(_ path: String) throws -> [UInt8] {
 }
 
 /// The system's text for an error number.
-public func errnoText(_ code: Int32) -> String { String(cString: strerror(code)) }
+package func errnoText(_ code: Int32) -> String { String(cString: strerror(code)) }
 
 /// Files that are either whole or not there.
-public enum AtomicFile {
+package enum AtomicFile {
     /// Writes to a temporary file beside `path`, syncs it, renames it over `path`, and syncs the folder:
     /// whoever reads
     /// `path`, after a crash at any moment too, finds the old bytes or the new ones.
-    public static func write(_ bytes: [UInt8], to path: String) throws {
+    package static func write(_ bytes: [UInt8], to path: String) throws {
         let folder = (path as NSString).deletingLastPathComponent
         var template = Array("\(path).tmp-XXXXXX".utf8CString)
         let descriptor = mkstemp(&template)

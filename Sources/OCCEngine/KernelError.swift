@@ -2,7 +2,7 @@ import CKernels
 
 /// A failure inside the C boundary.
 public struct KernelError: Error, CustomStringConvertible, Sendable {
-    public let status: ck_status
+    package let status: ck_status
     public let message: String
     /// The operation that failed, where known.
     public let operation: String?
@@ -12,7 +12,7 @@ public struct KernelError: Error, CustomStringConvertible, Sendable {
 
 /// Throws the calling thread's last C error unless `status` is `CK_OK`.
 @inline(__always)
-public func check(_ status: ck_status, operation: @autoclosure () -> String? = nil) throws(KernelError) {
+package func check(_ status: ck_status, operation: @autoclosure () -> String? = nil) throws(KernelError) {
     guard status == .CK_OK else {
         throw KernelError(status: status, message: String(cString: ck_last_error()), operation: operation())
     }

@@ -6,7 +6,7 @@ private final class ParallelJob {
 }
 
 /// The values of `body` for 0..<count, computed on the thread pool, in order.
-public func parallelMap<Value: Sendable>(_ count: Int, _ body: @Sendable (Int) -> Value) -> [Value] {
+package func parallelMap<Value: Sendable>(_ count: Int, _ body: @Sendable (Int) -> Value) -> [Value] {
     withoutActuallyEscaping(body) { body in
         let values = UnsafeMutableBufferPointer<Value?>.allocate(capacity: count)
         values.initialize(repeating: nil)

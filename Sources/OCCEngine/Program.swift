@@ -11,16 +11,11 @@ public final class Program {
     public let math: MathMode
     public private(set) var layout = ParameterLayout()
     private var plans: [Plan] = []
-    private var arena = ck_arena()
+    private var memory: ProgramMemory?
 
     public init(device: Device, math: MathMode = .fast) {
         self.device = device
         self.math = math
-    }
-
-    deinit {
-        for plan in plans { ck_plan_destroy(plan.handle) }
-        ck_arena_destroy(arena)
     }
 
     /// A plan made by `build`, which appends operations to the builder and returns what the caller wants of
@@ -28,7 +23,7 @@ public final class Program {
     public func add<Result>(
         _ name: String, _ purpose: PlanBuilder.Purpose, _ build: (PlanBuilder) throws -> Result
     ) throws -> (plan: Plan, result: Result) {
-        precondition(arena.impl == nil, "plans are added before the program is loaded")
+        precondition(memory == nil, "plans are added before the program is loaded")
         let builder = PlanBuilder(purpose: purpose, math: math, layout: layout)
         let result = try build(builder)
         layout = builder.layout
@@ -88,7 +83,7 @@ public final class Program {
     }
 
     /// What `load` will allocate.
-    public func memory() throws -> Memory {
+    public func memoryNeeded() throws -> Memory {
         Memory(
             parameters: size(of: .parameters), gradients: size(of: .gradients),
             velocities: size(of: .velocities),
@@ -100,24 +95,35 @@ public final class Program {
     ///
     /// - Throws: `OCCError(.deviceUnavailable)` when the device has less memory than the program needs.
     public func load() throws {
-        precondition(arena.impl == nil, "a program is loaded once")
-        let memory = try memory(), available = try device.availableMemory()
-        guard memory.total <= available else {
+        precondition(memory == nil, "a program is loaded once")
+        let needed = try memoryNeeded(), available = try device.availableMemory()
+        guard needed.total <= available else {
             throw OCCError(
                 .deviceUnavailable,
-                "the program needs \(formatBytes(memory.total)) and \(device.name) has \(formatBytes(available)) free",
-                remedy: "Lower --batch, --width or --image-size, or choose another device.")
+                "the program needs \(formatBytes(needed.total)) and \(device.name) has \(formatBytes(available)) free",
+                remedy:
+                    "Lower \(setting: "batch"), \(setting: "width") or \(setting: "image-size"), or choose another device."
+            )
         }
-        try check(ck_arena_create(device.handle, UInt64(memory.total), &arena))
-        let workspace = UInt64(memory.total - memory.workspace)
-        for index in plans.indices {
-            let operations = bound(plans[index])
+        let memory = try ProgramMemory(device, bytes: needed.total)
+        let workspace = UInt64(needed.total - needed.workspace)
+        for plan in plans {
+            let operations = bound(plan)
+            var handle = ck_plan()
             try check(
                 ck_plan_create(
-                    arena, operations, Int32(operations.count), workspace, UInt64(memory.workspace),
-                    &plans[index].handle))
-            plans[index].program = self
+                    memory.arena, operations, Int32(operations.count), workspace, UInt64(needed.workspace),
+                    &handle))
+            memory.plans.append(handle)
+            plan.load(handle, memory)
         }
+        self.memory = memory
+    }
+
+    /// The loaded arena.
+    private var arena: ck_arena {
+        guard let memory else { preconditionFailure("the program is not loaded") }
+        return memory.arena
     }
 
     // MARK: Data
@@ -165,18 +171,42 @@ public final class Program {
     }
 }
 
+/// The arena of a loaded program and the plans bound to it: alive while the program or one of its plans is.
+final class ProgramMemory {
+    fileprivate var arena = ck_arena()
+    fileprivate var plans: [ck_plan] = []
+    private let device: Device
+
+    init(_ device: Device, bytes: Int) throws {
+        self.device = device
+        try check(ck_arena_create(device.handle, UInt64(bytes), &arena))
+    }
+
+    deinit {
+        plans.forEach(ck_plan_destroy)
+        ck_arena_destroy(arena)
+    }
+}
+
 /// A compiled list of operations of a program.
 public final class Plan {
+    /// What the program calls it.
     public let name: String
+    /// The operations, in order.
     public let operations: [PlannedOperation]
     let placement: TransientPlacement
-    fileprivate(set) var handle = ck_plan()
-    fileprivate(set) weak var program: Program?
+    private var handle = ck_plan()
+    private var memory: ProgramMemory?
 
     init(name: String, operations: [PlannedOperation], placement: TransientPlacement) {
         self.name = name
         self.operations = operations
         self.placement = placement
+    }
+
+    fileprivate func load(_ handle: ck_plan, _ memory: ProgramMemory) {
+        self.handle = handle
+        self.memory = memory
     }
 
     /// Floating-point operations of one run.
@@ -186,7 +216,7 @@ public final class Plan {
 
     /// Runs every operation once.
     public func run() throws {
-        precondition(program != nil, "a plan runs while its program is loaded")
+        precondition(memory != nil, "a plan runs when its program is loaded")
         var failed: Int32 = -1
         let status = ck_plan_run(handle, &failed)
         try check(status, operation: self.describe(failed))
@@ -212,7 +242,7 @@ extension ck_kind {
 }
 
 /// "1.5 GiB", "320 KiB".
-public func formatBytes(_ bytes: Int) -> String {
+package func formatBytes(_ bytes: Int) -> String {
     let units = ["B", "KiB", "MiB", "GiB", "TiB"]
     var value = Double(bytes), unit = 0
     while value >= 1024, unit < units.count - 1 { (value, unit) = (value / 1024, unit + 1) }

@@ -1,7 +1,7 @@
 import CKernels
 
 /// The SHA-256 digest of bytes, as 64 hexadecimal digits (FIPS 180-4).
-public func sha256(_ bytes: some Sequence<UInt8>) -> String {
+package func sha256(_ bytes: some Sequence<UInt8>) -> String {
     let message = Array(bytes)
     var digest = [UInt8](repeating: 0, count: 32)
     ck_sha256(message, UInt64(message.count), &digest)

@@ -5,7 +5,7 @@ import OCCEngine
 ///
 /// Every width but the last is Dense (no bias) + BatchNorm + ReLU; the last is linear, the embedding.
 /// `logits` adds a linear classifier behind it.
-public struct ProjectionHead: Codable, Sendable, Equatable {
+public struct ProjectionHead: Sendable, Equatable {
     public var widths: [Int]
     /// Classes of the classifier behind the embedding; 0 for none.
     public var logits: Int

@@ -4,8 +4,9 @@ import OCCEngine
 ///
 /// The stem follows the input side, as in Sohn et al. (ICLR 2021): up to 64 pixels a 3x3 convolution at
 /// stride 1; above, a 7x7 at stride 2 and a 3x3 max pool at stride 2. Parameters have torchvision's names.
-public struct ResNet: Codable, Sendable, Equatable {
-    public enum Depth: String, Codable, CaseIterable, Sendable {
+public struct ResNet: Encoder, Equatable {
+    /// How many blocks a network has, and of which kind.
+    public enum Depth: String, CaseIterable, Sendable {
         case resnet10, resnet18, resnet34, resnet50
 
         var blocks: [Int] {
@@ -18,7 +19,7 @@ public struct ResNet: Codable, Sendable, Equatable {
         var isBottleneck: Bool { self == .resnet50 }
     }
 
-    public var depth: Depth
+    public let depth: Depth
     /// Multiplies the widths 64, 128, 256, 512.
     public var width: Double
 
@@ -27,20 +28,19 @@ public struct ResNet: Codable, Sendable, Equatable {
         self.width = width
     }
 
+    public var name: String { depth.rawValue }
+    public var summary: String {
+        "A residual network (He et al. 2016) of \(depth.isBottleneck ? "bottleneck" : "basic") blocks, "
+            + depth.blocks.map(String.init).joined(separator: "-") + "."
+    }
+    public static let settings = [
+        Setting(
+            "width", \ResNet.width, "FACTOR", range: .above(0, upTo: 8), "Multiplies the encoder's widths.")
+    ]
+
     private func channels(_ base: Int) -> Int { max(1, Int((Double(base) * width).rounded())) }
 
-    /// D, the number of features.
-    public var featureCount: Int { channels(512) * (depth.isBottleneck ? 4 : 1) }
-
-    /// What the network computes of a batch.
-    public struct Output {
-        /// The last block's output, [N,P,Q,D].
-        public let map: Tensor
-        /// Its mean over pixels, [N,D].
-        public let pooled: Tensor
-    }
-
-    public func callAsFunction(_ images: Tensor, in plan: PlanBuilder) throws -> Output {
+    public func callAsFunction(_ images: Tensor, in plan: PlanBuilder) throws -> EncoderOutput {
         let large = images.shape[1] > 64
         var x = try Conv2D("conv1", channels: channels(64), kernel: large ? 7 : 3, stride: large ? 2 : 1)(
             images, in: plan)
@@ -56,7 +56,7 @@ public struct ResNet: Codable, Sendable, Equatable {
                     : basicBlock(x, name, width: width, stride: stride, in: plan)
             }
         }
-        return Output(map: x, pooled: try globalAveragePool(x, in: plan))
+        return EncoderOutput(map: x, pooled: try globalAveragePool(x, in: plan))
     }
 
     private func basicBlock(

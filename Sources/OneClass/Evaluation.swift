@@ -34,8 +34,8 @@ public struct Evaluation: Codable, Sendable {
     public let testFalseAlarms: Double, testDetections: Double
     /// AUROC of each class against the normal one.
     public let aurocByClass: [String: Double]
-    /// AUROC of the end-to-end scores of a rotation classifier.
-    public let rotationUprightAUROC: Double?, rotationProductAUROC: Double?
+    /// AUROC of the scores of the method's own classifier, by their names.
+    public let transformationAUROC: [String: Double]
     /// AUROC of the same detector on raw pixels: what learning a representation is worth.
     public let rawPixelAUROC: Double?
     /// Of a model of patches, where the test set has masks: how well its maps find the defects, and how well the
@@ -75,12 +75,8 @@ public struct Evaluation: Codable, Sendable {
             ).auroc
         }
         aurocByClass = byClass
-        let rotation = try model.rotationScores(split.test)
-        rotationUprightAUROC = try rotation.map {
-            try RankingMetrics(scores: $0.upright, labels: labels).auroc
-        }
-        rotationProductAUROC = try rotation.map {
-            try RankingMetrics(scores: $0.product, labels: labels).auroc
+        transformationAUROC = try model.transformationScores(of: split.test).mapValues {
+            try RankingMetrics(scores: $0, labels: labels).auroc
         }
         rawPixelAUROC = rawPixels ? try RawPixels.auroc(model.configuration, split) : nil
         let masked = split.testMasks.indices.filter { split.testMasks[$0] != nil }
@@ -124,10 +120,9 @@ public struct Evaluation: Codable, Sendable {
             }
             lines.append("  AUPRO (30 % FPR)   \(percent(aupro))")
         }
-        if let upright = rotationUprightAUROC, let product = rotationProductAUROC {
-            lines.append(
-                "  AUROC, rotation classifier  \(percent(upright)); product over rotations \(percent(product))"
-            )
+        if !transformationAUROC.isEmpty {
+            let all = transformationAUROC.sorted { $0.key < $1.key }.map { "\($0.key) \(percent($0.value))" }
+            lines.append("  AUROC, the method's classifier: \(all.joined(separator: ", "))")
         }
         lines.append("  average precision  \(percent(averagePrecision))")
         lines.append("  best F1            \(percent(bestF1))")
@@ -152,15 +147,15 @@ public struct Evaluation: Codable, Sendable {
 
 extension OneClassModel {
     /// The test AUROC of several detectors, each fitted on the same features.
-    public func auroc(of detectors: [DetectorKind], on split: OneClassSplit) throws -> [String: Double] {
-        let fit = try features(of: split.detectorFit), test = try features(of: split.test)
+    public func auroc(of detectors: [any Detector], on split: OneClassSplit) throws -> [String: Double] {
+        let fit = try features(of: split.detectorFit).evenly(atMost: configuration.detectorRows)
+        let test = try features(of: split.test)
         var result: [String: Double] = [:]
-        for kind in detectors {
-            let detector =
-                kind == configuration.detector
-                ? detector : try kind.fit(fit, options: configuration.detectorOptions)
-            result[kind.rawValue] = try RankingMetrics(
-                scores: detector.scores(test), labels: split.testLabels
+        for unfitted in detectors {
+            // The configured one is fitted already.
+            let fitted = unfitted.name == configuration.detector.name ? detector : try unfitted.fit(fit)
+            result[unfitted.name] = try RankingMetrics(
+                scores: fitted.scores(test), labels: split.testLabels
             ).auroc
         }
         return result

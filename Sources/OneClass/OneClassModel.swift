@@ -20,8 +20,9 @@ public final class OneClassModel {
     public let ordinaryScore: Double
 
     let program: Program
-    let extractor: FeatureExtractor
-    private let classifier: FeatureExtractor?
+    let scoring: ScoringPlans
+    /// What the method's own scores need to know of normal images.
+    private let scoreState: DetectorState
 
     // MARK: Fitting
 
@@ -42,29 +43,33 @@ public final class OneClassModel {
         normalClass = split.normalClass
         side = split.train.side
         program = trainer.program
-        extractor = trainer.extractor
-        classifier = trainer.classifier
+        scoring = trainer.training.scoring
         let grid = try configuration.grid(side: side)
         self.grid = grid
-        let fit = split.detectorFit, options = configuration.detectorOptions
-        var windows = Window.all(of: fit, grid: grid)
+        let fit = split.detectorFit, extractor = scoring.features
+        var places = PatchPlace.all(of: fit, grid: grid)
         if configuration.locations == .each, let grid {
-            try Self.requireMemory(
-                images: fit.count, grid, columns: configuration.network.featureCount)
-            detector = try configuration.detector.fit(
-                extractor.features(of: fit, windows: windows, program: program), locations: grid.count,
-                options: options)
+            try Self.requireMemory(images: fit.count, grid, columns: extractor.featureCount)
+            detector = try LocationwiseDetector(
+                configuration.detector,
+                fitting: extractor.features(of: fit, places: places, program: program), locations: grid.count)
         } else {
             // A detector takes so many rows: the features of others are not computed.
-            let count = windows.count, rows = min(count, options.maximumRows)
-            windows = (0..<rows).map { windows[$0 * count / rows] }
+            let count = places.count, rows = min(count, configuration.detectorRows)
+            places = (0..<rows).map { places[$0 * count / rows] }
             detector = try configuration.detector.fit(
-                extractor.features(of: fit, windows: windows, program: program), options: options)
+                extractor.features(of: fit, places: places, program: program))
         }
-        let held = try Self.windowScores(of: split.calibration, detector, extractor, program, grid)
+        let held = try Self.patchScores(of: split.calibration, detector, extractor, program, grid)
         calibration = ThresholdCalibration(
             scores: Self.maxima(held, grid), falseAlarmRate: configuration.falseAlarmRate)
         ordinaryScore = grid == nil || held.isEmpty ? 0 : held.sorted()[held.count / 2]
+        if let method = scoring.method, let classifier = scoring.classifier {
+            scoreState = try method.fitScores(
+                classifier.probabilities(of: fit, method, program: program))
+        } else {
+            scoreState = DetectorState()
+        }
     }
 
     /// Features of every patch of every image, and a covariance for every location.
@@ -75,7 +80,9 @@ public final class OneClassModel {
             throw OCCError(
                 .deviceUnavailable,
                 "a detector for each of \(grid.count) locations needs \(formatBytes(needed)); \(formatBytes(free)) are free",
-                remedy: "Raise --stride, lower --width, or use --locations shared.")
+                remedy:
+                    "Raise \(setting: "stride"), lower \(setting: "width"), or use \(setting: "locations") shared."
+            )
         }
     }
 
@@ -83,21 +90,22 @@ public final class OneClassModel {
 
     /// Pooled features of images, or of all their patches; [count, D].
     public func features(of images: ImageBatch) throws -> FeatureMatrix {
-        try extractor.features(of: images, windows: Window.all(of: images, grid: grid), program: program)
+        try scoring.features.features(
+            of: images, places: PatchPlace.all(of: images, grid: grid), program: program)
     }
 
     /// Anomaly scores, one an image; higher is more anomalous. Of a model of patches, the highest of its patches'.
     public func score(_ images: ImageBatch) throws -> [Double] {
-        Self.maxima(try windowScores(of: images), grid)
+        Self.maxima(try patchScores(of: images), grid)
     }
 
-    /// The score of each window, image by image.
-    package func windowScores(of images: ImageBatch) throws -> [Double] {
-        try Self.windowScores(of: images, detector, extractor, program, grid)
+    /// The score of each patch, image by image; of whole images one each.
+    package func patchScores(of images: ImageBatch) throws -> [Double] {
+        try Self.patchScores(of: images, detector, scoring.features, program, grid)
     }
 
-    /// The score of each window, image by image; a few images' features at a time.
-    private static func windowScores(
+    /// The score of each patch, image by image; a few images' features at a time.
+    private static func patchScores(
         of images: ImageBatch, _ detector: any OneClassClassifier, _ extractor: FeatureExtractor,
         _ program: Program, _ grid: PatchGrid?
     ) throws -> [Double] {
@@ -105,7 +113,7 @@ public final class OneClassModel {
         return try stride(from: 0, to: images.count, by: portion).flatMap { first in
             let some = images.subset(first..<min(first + portion, images.count))
             return try detector.scores(
-                extractor.features(of: some, windows: Window.all(of: some, grid: grid), program: program),
+                extractor.features(of: some, places: PatchPlace.all(of: some, grid: grid), program: program),
                 on: program.device)
         }
     }
@@ -116,27 +124,12 @@ public final class OneClassModel {
         return stride(from: 0, to: scores.count, by: grid.count).map { scores[$0..<$0 + grid.count].max()! }
     }
 
-    /// The two end-to-end scores of a rotation classifier (Golan & El-Yaniv 2018, as in the reference code of
-    /// Sohn et al.).
-    public struct RotationScores: Sendable {
-        /// 1 - p(0 degrees | x).
-        public let upright: [Double]
-        /// 1 - prod_r p(r | x turned by r).
-        public let product: [Double]
-    }
-
-    /// nil for a model that was not trained to predict rotations of whole images.
-    public func rotationScores(_ images: ImageBatch) throws -> RotationScores? {
-        guard let classifier else { return nil }
-        var upright: [Double] = [], logProducts = [Double](repeating: 0, count: images.count)
-        for rotation in 0..<4 {
-            let p = try classifier.probabilities(of: images, transform: 2 * rotation, program: program)
-            for row in 0..<images.count {
-                logProducts[row] += log(max(Double(p[4 * row + rotation]), 1e-300))
-            }
-            if rotation == 0 { upright = (0..<images.count).map { 1 - Double(p[4 * $0]) } }
-        }
-        return RotationScores(upright: upright, product: logProducts.map { -expm1($0) })
+    /// The scores of the method's own classifier by name, each one an image; empty for a method without such, and for
+    /// models of patches.
+    public func transformationScores(of images: ImageBatch) throws -> [String: [Double]] {
+        guard let method = scoring.method, let classifier = scoring.classifier else { return [:] }
+        return try method.transformationScores(
+            classifier.probabilities(of: images, method, program: program), state: scoreState)
     }
 
     var device: Device { program.device }
@@ -146,7 +139,23 @@ public final class OneClassModel {
 
     // MARK: Files
 
-    private static let format = "occ-gpu model 1"
+    private static let format = "occ-gpu model "
+    /// Counts the format: 2 since settings are flat, by one name each.
+    private static let formatNumber = 2
+
+    /// - Throws: `OCCError(.badData)` for a file that is no model, or of another format.
+    private static func checkFormat(_ text: String?) throws {
+        guard let text, text.hasPrefix(format), let number = Int(text.dropFirst(format.count)) else {
+            throw OCCError(
+                .badData, "is not an occ-gpu model", remedy: "Name the model.safetensors of a run.")
+        }
+        guard number == formatNumber else {
+            throw OCCError(
+                .badData, "is a model of format \(number), and this program reads format \(formatNumber)",
+                remedy: number > formatNumber
+                    ? "A newer occ-gpu wrote it: use that one." : "An older occ-gpu wrote it: train again.")
+        }
+    }
 
     /// Writes the model whole or not at all.
     public func save(_ path: String) throws {
@@ -154,25 +163,53 @@ public final class OneClassModel {
         for weights in try program.exportWeights() {
             file.tensors[weights.name] = .init(weights.values, shape: weights.shape)
         }
-        let state = detector.state
-        for (name, array) in state.arrays {
-            file.tensors["detector.\(name)"] =
-                array.isSingle
-                ? .init(array.values.map(Float.init), shape: array.shape)
-                : .init(array.values, shape: array.shape)
-        }
+        Self.write(detector.state, as: "detector", to: &file)
+        Self.write(scoreState, as: "scores", to: &file)
         file.tensors["calibration.scores"] = .init(calibration.scores, shape: [calibration.scores.count])
-        file.metadata = [
-            "format": Self.format, "configuration": try configuration.json(), "normal_class": normalClass,
+        let metadata = [
+            "format": "\(Self.format)\(Self.formatNumber)", "configuration": try configuration.json(),
+            "normal_class": normalClass,
             "image_size": String(side),
             "preprocessing": "RGB, resized to image_size (triangle filter), divided by 255",
-            "detector": configuration.detector.rawValue,
-            "detector_numbers": String(decoding: try JSONEncoder.sorted.encode(state.numbers), as: UTF8.self),
+            "detector": configuration.detector.name,
             "threshold": calibration.isSufficient ? String(calibration.threshold) : "none",
             "false_alarm_rate": String(calibration.falseAlarmRate),
             "ordinary_score": String(ordinaryScore),
         ]
+        file.metadata.merge(metadata) { $1 }
         try file.write(to: path)
+    }
+
+    /// Keeps a fitted state: its arrays as tensors, its numbers in the metadata.
+    private static func write(_ state: DetectorState, as name: String, to file: inout TensorFile) {
+        for (key, array) in state.arrays {
+            file.tensors["\(name).\(key)"] =
+                array.isSingle
+                ? .init(array.values.map(Float.init), shape: array.shape)
+                : .init(array.values, shape: array.shape)
+        }
+        let numbers = JSONValue.object(state.numbers.mapValues { .number($0) })
+        file.metadata["\(name)_numbers"] = (try? numbers.text()) ?? "{}"
+    }
+
+    /// The fitted state that `write` kept.
+    private static func state(_ name: String, in file: TensorFile) throws -> DetectorState {
+        var state = DetectorState()
+        let text = file.metadata["\(name)_numbers"] ?? ""
+        guard let numbers = try? JSONDecoder().decode([String: Double].self, from: Data(text.utf8)) else {
+            throw OCCError(.badData, "its \(name)_numbers are missing or malformed")
+        }
+        state.numbers = numbers
+        for (key, entry) in file.tensors where key.hasPrefix("\(name).") {
+            guard let values = entry.doubles ?? entry.floats?.map(Double.init), values.allSatisfy(\.isFinite)
+            else {
+                throw OCCError(.badData, "tensor \(key) has values that are not finite numbers")
+            }
+            state.set(
+                String(key.dropFirst(name.count + 1)), values, shape: entry.shape,
+                isSingle: entry.type == .float32)
+        }
+        return state
     }
 
     /// Loads a model file.
@@ -185,22 +222,19 @@ public final class OneClassModel {
         } catch let error as OCCError
             where [.badData, .usage].contains(error.kind) && !error.message.hasPrefix(path)
         {
-            throw OCCError(.badData, "\(path): \(error.message)", remedy: error.remedy)
+            throw OCCError(.badData, "\(path): \(error.problem)", remedy: error.advice)
         }
     }
 
     private init(_ file: TensorFile, device: Device, name: String) throws {
-        guard file.metadata["format"] == Self.format, let text = file.metadata["configuration"],
-            let normal = file.metadata["normal_class"],
-            let size = file.metadata["image_size"].flatMap(Int.init),
-            [32, 64, 128, 256].contains(size),
-            let numbersText = file.metadata["detector_numbers"],
-            let numbers = try? JSONDecoder().decode([String: Double].self, from: Data(numbersText.utf8)),
+        try Self.checkFormat(file.metadata["format"])
+        guard let text = file.metadata["configuration"], let normal = file.metadata["normal_class"],
+            let size = file.metadata["image_size"].flatMap(Int.init), [32, 64, 128, 256].contains(size),
             let held = file.tensors["calibration.scores"]?.doubles, held.allSatisfy(\.isFinite),
             let ordinary = Double(file.metadata["ordinary_score"] ?? "0"), ordinary.isFinite
         else {
             throw OCCError(
-                .badData, "is not an occ-gpu model", remedy: "Name the model.safetensors of a run.")
+                .badData, "is a damaged occ-gpu model", remedy: "Name the model.safetensors of a run.")
         }
         configuration = try RunConfiguration(json: Array(text.utf8), name: name)
         try configuration.validate()
@@ -209,23 +243,14 @@ public final class OneClassModel {
         ordinaryScore = ordinary
         grid = try configuration.grid(side: side)
         program = Program(device: device, math: configuration.math)
-        (extractor, classifier) = try configuration.extractors(program, side: side)
+        scoring = try ScoringPlans(configuration, program, side: side)
         try program.load()
         try program.importWeights { file.weights($0, as: $0) }
-        var state = DetectorState()
-        state.numbers = numbers
-        for (name, entry) in file.tensors where name.hasPrefix("detector.") {
-            guard let values = entry.doubles ?? entry.floats?.map(Double.init), values.allSatisfy(\.isFinite)
-            else {
-                throw OCCError(.badData, "tensor \(name) has values that are not finite numbers")
-            }
-            state.set(
-                String(name.dropFirst("detector.".count)), values, shape: entry.shape,
-                isSingle: entry.type == .float32)
-        }
+        let state = try Self.state("detector", in: file)
+        scoreState = try Self.state("scores", in: file)
         detector =
             configuration.locations == .each
-            ? try configuration.detector.restore(state, locations: grid?.count ?? 1)
+            ? try LocationwiseDetector(configuration.detector, state: state, locations: grid?.count ?? 1)
             : try configuration.detector.restore(state)
         calibration = ThresholdCalibration(scores: held, falseAlarmRate: configuration.falseAlarmRate)
     }

@@ -16,8 +16,9 @@ enum RawPixels {
             return FeatureMatrix(
                 rows: images.count, columns: images.imageBytes, values: images.pixels.map { Float($0) / 255 })
         }
-        let kind = configuration.patch == nil ? configuration.detector : .kde
-        let detector = try kind.fit(pixels(split.detectorFit), options: configuration.detectorOptions)
+        let unfitted: any Detector = configuration.patch == nil ? configuration.detector : KernelDensity()
+        let rows = pixels(split.detectorFit).evenly(atMost: configuration.detectorRows)
+        let detector = try unfitted.fit(rows)
         return try RankingMetrics(scores: detector.scores(pixels(split.test)), labels: split.testLabels).auroc
     }
 

@@ -5,21 +5,12 @@ import OCCNetworks
 
 /// Everything that decides a run's result; written as config.json beside it. What does not (threads, output
 /// folder, logging) is not here, so that equal configurations give equal files.
-public struct RunConfiguration: Codable, Sendable, Equatable {
-    public enum MethodKind: String, Codable, CaseIterable, Sendable {
-        case rotation, contrastive
-        case daContrastive = "da-contrastive"
-        case denoising
-        case cutpaste
-        case cutpasteScar = "cutpaste-scar"
-        case cutpaste3Way = "cutpaste-3way"
-
-        public var isCutPaste: Bool { self == .cutpaste || self == .cutpasteScar || self == .cutpaste3Way }
-        var isContrastive: Bool { self == .contrastive || self == .daContrastive }
-    }
-
+///
+/// A setting is declared once, in `settings` here or in those of the encoder, the method or the detector. What is nil is
+/// the method's own choice (`Method.defaults`); `resolved` fills it in.
+public struct RunConfiguration: HasSettings, Sendable {
     /// Which patches share a detector.
-    public enum Locations: String, Codable, CaseIterable, Sendable {
+    public enum Locations: String, CaseIterable, Sendable {
         /// All: for textures, and objects in any pose.
         case shared
         /// Those of one place: for objects that lie alike in every image.
@@ -40,24 +31,18 @@ public struct RunConfiguration: Codable, Sendable, Equatable {
     public var contamination = 0.0
     /// The number of clean normal images the detector is fitted on; nil for all training images.
     public var labeledNormals: Int?
+    /// The share of unreadable image files to put up with.
     public var maxUnreadable = 0.01
-    public var maxTrain: Int?
-    public var maxTest: Int?
+    /// At most so many images to train on, and to test on; nil for all.
+    public var maxTrain: Int?, maxTest: Int?
 
     // MARK: Representation
-    public var method = MethodKind.rotation
-    public var encoder = ResNet.Depth.resnet18
-    public var width = 1.0
-    /// Widths of the projection head; nil for the method's default; empty for none.
+    public var method: any Method = RotationPrediction()
+    public var encoder: any Encoder = ResNet(.resnet18)
+    /// Widths of the projection head; empty for none.
     public var head: [Int]?
-    /// nil for the method's: the paper's recipe, or weak crops and colour jitter for CutPaste.
+    /// The augmentation recipe.
     public var augment: String?
-    public var temperature = 0.2
-    public var contrastiveForm = ContrastiveForm.crossView
-    /// Distribution augmentation: `rot`, `hflip`, `vflip`, or 1...8 geometric transforms.
-    public var distributionAugmentation = "rot"
-    /// Deviation of the denoising autoencoder's noise.
-    public var noise = 0.1
 
     // MARK: Patches
     /// Side in pixels of the patches that the encoder sees; nil for whole images.
@@ -67,82 +52,140 @@ public struct RunConfiguration: Codable, Sendable, Equatable {
     public var locations = Locations.shared
 
     // MARK: Training
-    /// Items to a step: images for rotation and denoising, pairs for contrastive; nil for the paper's 64 and
-    /// 32.
+    /// Items to a step: images for rotation and denoising, pairs for contrastive.
     public var batch: Int?
-    /// Optimiser steps; nil to count by epochs.
+    /// Optimizer steps; nil to count by epochs.
     public var steps: Int?
+    /// Passes over the training images.
     public var epochs = 2048
-    public var optimizer = Optimizer()
-    public var schedule = LearningRateSchedule()
+    public var optimizer = Optimizer.Kind.sgd
+    /// The learning rate's peak.
+    public var learningRate: Double?
+    public var schedule = LearningRateSchedule.Kind.cosine
+    /// Steps of linear warm-up from zero, and steps for which the cosine keeps its value.
+    public var warmup = 0, holdSteps = 1
+    public var momentum = 0.9
+    public var nesterov = false
+    /// The L2 penalty.
+    public var weightDecay: Double?
+    /// LARS's trust coefficient.
+    public var trust = 1e-3
+    /// Of everything random.
     public var seed: UInt64 = 1
     public var math = MathMode.fast
 
     // MARK: Detection
-    public var detector = DetectorKind.kde
-    public var detectorOptions = DetectorOptions()
+    public var detector: any Detector = KernelDensity()
+    /// Rows of features that a detector is fitted on at most; more are left out, evenly.
+    public var detectorRows = 20_000
+    /// The rate of false alarms that the threshold promises.
     public var falseAlarmRate = 0.01
 
     public init() {}
 
+    public static let settings: [Setting<RunConfiguration>] = [
+        Setting("data", \.data, "PATH", "A data set's folder, or builtin:shapes or builtin:surface."),
+        Setting("normal", \.normal, "CLASS", "The normal class, by index or name."),
+        Setting(
+            "image-size", \.imageSize, "PIXELS", range: .oneOf([32, 64, 128, 256]), "Side of the images."),
+        Setting(
+            "hold-out", \.holdOut, "SHARE", range: .within(0..<0.9),
+            "Normal training images kept for the threshold."),
+        Setting(
+            "contamination", \.contamination, "SHARE", range: .within(0...0.5),
+            "Outliers mixed into the training images."),
+        Setting(
+            "labeled-normals", \.labeledNormals, "N", range: .from(2),
+            "Fit the detector on N clean normal images only."),
+        Setting(
+            "max-unreadable", \.maxUnreadable, "SHARE", range: .within(0...1),
+            "Unreadable image files to put up with."),
+        Setting("max-train", \.maxTrain, "N", range: .from(2), "Use at most N training images."),
+        Setting("max-test", \.maxTest, "N", range: .from(1), "Use at most N test images."),
+        Setting(
+            "head", \.head, "WIDTHS", range: .above(0),
+            "Projection head, such as 512x8,128, or none; by itself the method's."),
+        Setting(
+            "augment", \.augment, "RECIPE",
+            "Such as cnr0.5+hflip+jitter_b0.4_c0.4_s0.4_h0.4+gray0.2+blur0.5, or none; by itself the method's."
+        ),
+        Setting(
+            "patch", \.patch, "PIXELS", range: .oneOf([16, 32, 64, 128]),
+            "Learn from patches and localize; by itself from whole images."),
+        Setting(
+            "stride", \.stride, "PIXELS", range: .from(1),
+            "Between the patches of a scored image; by itself an eighth of patch."),
+        Setting("locations", \.locations, "One detector for all patches, or one for each place."),
+        Setting(
+            "batch", \.batch, "N", range: .within(2...65536),
+            "Images, or pairs, to a step; by itself the method's."),
+        Setting("steps", \.steps, "N", range: .from(0), "Optimizer steps; overrides epochs."),
+        Setting("epochs", \.epochs, "N", range: .from(0), "Passes over the training images."),
+        Setting("optimizer", \.optimizer, "What follows the gradients."),
+        Setting(
+            "learning-rate", \.learningRate, "RATE", range: .above(0),
+            "At the schedule's peak; by itself the method's."),
+        Setting("schedule", \.schedule, "How the learning rate falls."),
+        Setting("warmup", \.warmup, "STEPS", range: .from(0), "Linear warm-up from zero."),
+        Setting(
+            "hold-steps", \.holdSteps, "STEPS", range: .from(1), "Steps for which the cosine keeps its value."
+        ),
+        Setting("momentum", \.momentum, "M", range: .within(0..<1), "Of the optimizer."),
+        Setting(flag: "nesterov", \.nesterov, "Nesterov's momentum."),
+        Setting(
+            "weight-decay", \.weightDecay, "L2", range: .from(0), "L2 penalty; by itself the method's."),
+        Setting("trust", \.trust, "T", range: .above(0), "LARS's trust coefficient."),
+        Setting("seed", \.seed, "N", "Of everything random."),
+        Setting("math", \.math, "How exactly sums of products are computed."),
+        Setting(
+            "detector-rows", \.detectorRows, "N", range: .from(2),
+            "Rows of features that the detector is fitted on at most."),
+        Setting(
+            "false-alarm-rate", \.falseAlarmRate, "SHARE", range: .between(0, 1),
+            "That the threshold promises."),
+    ]
+
+    // MARK: In force
+
+    /// The configuration with the method's own choices filled in: what a run's files hold.
+    public var resolved: RunConfiguration {
+        var result = self
+        let defaults = method.defaults
+        result.head = head ?? defaults.headWidths
+        result.augment = augment ?? defaults.recipe
+        result.batch = batch ?? defaults.batch
+        result.learningRate = learningRate ?? defaults.learningRate
+        result.weightDecay = weightDecay ?? defaults.weightDecay
+        result.stride = stride ?? patch.map { max(1, $0 / 8) }
+        return result
+    }
+
     /// Items to a step.
-    public var itemsPerStep: Int {
-        batch ?? (method.isContrastive || method.isCutPaste ? 32 : 64)
+    public var itemsPerStep: Int { batch ?? method.defaults.batch }
+    /// Widths of the projection head.
+    var headWidths: [Int] { head ?? method.defaults.headWidths }
+    /// The optimizer, with its numbers.
+    var optimizerInForce: Optimizer {
+        var result = Optimizer()
+        (result.kind, result.momentum, result.nesterov, result.trust) = (optimizer, momentum, nesterov, trust)
+        result.weightDecay = weightDecay ?? method.defaults.weightDecay
+        return result
+    }
+    /// The learning rate over the run.
+    var scheduleInForce: LearningRateSchedule {
+        var result = LearningRateSchedule()
+        (result.kind, result.warmupSteps, result.holdSteps) = (schedule, warmup, holdSteps)
+        result.peak = learningRate ?? method.defaults.learningRate
+        return result
+    }
+    /// The augmentation recipe.
+    var recipe: AugmentationRecipe {
+        get throws { try AugmentationRecipe(augment ?? method.defaults.recipe) }
     }
 
-    /// The paper's heads: 512 x 8 (+ 4-way classifier) for rotation, 512 x 8 and 128 for contrastive; for
-    /// CutPaste, whose paper does not say, 512 and 128.
-    var headWidths: [Int] {
-        head
-            ?? (method.isCutPaste
-                ? [512, 128] : [Int](repeating: 512, count: 8) + (method.isContrastive ? [128] : []))
-    }
-
-    /// Checks what can be checked without data.
-    ///
-    /// - Throws: `OCCError(.usage)` naming the setting and its range.
-    public func validate() throws {
-        func require(_ condition: Bool, _ message: String) throws {
-            if !condition { throw OCCError(.usage, message) }
-        }
-        try require(width > 0 && width <= 8, "width \(width) is outside 0...8")
-        try require(itemsPerStep >= 2 && itemsPerStep <= 65536, "batch \(itemsPerStep) is outside 2...65536")
-        try require(steps.map { $0 >= 0 } ?? (epochs >= 0), "steps and epochs cannot be negative")
-        try require((0..<0.9).contains(holdOut), "hold-out \(holdOut) is outside 0..<0.9")
-        try require((0...0.5).contains(contamination), "contamination \(contamination) is outside 0...0.5")
-        try require(temperature > 0, "temperature must be above 0")
-        try require(noise >= 0, "noise cannot be negative")
-        try require(
-            falseAlarmRate > 0 && falseAlarmRate < 1, "false-alarm rate \(falseAlarmRate) is outside 0...1")
-        try require(schedule.peak > 0 && schedule.peak.isFinite, "learning rate must be above 0")
-        try require((0..<1).contains(optimizer.momentum), "momentum \(optimizer.momentum) is outside 0..<1")
-        try require(optimizer.weightDecay >= 0, "weight decay cannot be negative")
-        try require(headWidths.allSatisfy { $0 > 0 }, "head widths must be above 0")
-        try require(
-            !headWidths.isEmpty || !method.isContrastive,
-            "contrastive learning needs a head of at least one width")
-        try require(
-            patch.map { [16, 32, 64, 128].contains($0) } ?? true,
-            "patch \(patch ?? 0): it must be 16, 32, 64 or 128")
-        try require(
-            stride.map { $0 >= 1 && $0 <= (patch ?? 0) } ?? true,
-            "stride \(stride ?? 0): it is for patches, and at most their side")
-        try require(
-            locations == .shared || (patch != nil && [.gaussian, .kde, .knn].contains(detector)),
-            "a detector for each location needs patches, and is gaussian, kde or knn")
-        _ = try makeMethod()
-    }
-
-    /// The learning rate and weight decay of CutPaste's paper, which differ from the defaults.
-    public mutating func adoptCutPasteTraining() {
-        schedule.peak = 0.03
-        optimizer.weightDecay = 3e-5
-    }
-
-    /// The recipe in force.
-    public var recipe: String {
-        augment
-            ?? (method.isCutPaste ? "cnr0.9+jitter_b0.1_c0.1_s0.1_h0.1" : "\(AugmentationRecipe.standard)")
+    /// Optimizer steps of a run on `images` training images; an epoch drops its last incomplete batch.
+    public func totalSteps(images: Int) -> Int {
+        steps ?? epochs * max(1, method.itemCount(images: images) / itemsPerStep)
     }
 
     /// The patches of an image of this side; nil for whole images.
@@ -151,56 +194,44 @@ public struct RunConfiguration: Codable, Sendable, Equatable {
         guard patch <= side else {
             throw OCCError(
                 .usage, "patches of \(patch) pixels in images of \(side)",
-                remedy: "Lower --patch or raise --image-size.")
+                remedy: "Lower \(setting: "patch") or raise \(setting: "image-size").")
         }
         return PatchGrid(side: side, patch: patch, stride: stride ?? max(1, patch / 8))
     }
 
-    /// The method these settings describe.
-    public func makeMethod() throws -> any Method {
-        let recipe = try AugmentationRecipe(self.recipe)
-        switch method {
-        case .rotation:
-            return RotationPrediction(recipe: recipe, head: ProjectionHead(widths: headWidths, logits: 4))
-        case .contrastive, .daContrastive:
-            return Contrastive(
-                recipe: recipe, head: ProjectionHead(widths: headWidths, logits: 0), temperature: temperature,
-                form: contrastiveForm,
-                transforms: method == .contrastive ? [0] : try Self.transforms(distributionAugmentation))
-        case .denoising: return Denoising(recipe: recipe, sigma: noise)
-        case .cutpaste, .cutpasteScar, .cutpaste3Way:
-            let pasted: [CutPaste.Kind] =
-                method == .cutpaste ? [.rectangle] : method == .cutpasteScar ? [.scar] : [.rectangle, .scar]
-            return CutPastePrediction(
-                recipe: recipe, head: ProjectionHead(widths: headWidths, logits: 1 + pasted.count),
-                kinds: [.nothing] + pasted)
+    /// Checks what can be checked without data.
+    ///
+    /// - Throws: `OCCError(.usage)` naming the setting and its range.
+    public func validate() throws {
+        do {
+            try checkSettings()
+            try method.checkSettings()
+            try encoder.checkSettings()
+            try detector.checkSettings()
+        } catch let error {
+            throw error.error()
         }
-    }
-
-    /// The symmetries of the square that a distribution augmentation unites, in the paper's order.
-    static func transforms(_ name: String) throws -> [Int] {
-        switch name {
-        case "rot": return [0, 2, 4, 6]
-        case "hflip": return [0, 1]
-        case "vflip": return [0, 5]
-        default:
-            guard let count = Int(name), (1...8).contains(count) else {
+        try method.check(headWidths: headWidths)
+        _ = try recipe
+        if let stride {
+            guard let patch, stride <= patch else {
                 throw OCCError(
-                    .usage, "distribution augmentation '\(name)': it is rot, hflip, vflip or 1...8")
+                    .usage, "\(setting: "stride") \(stride): it is for patches, and at most their side")
             }
-            return Array(0..<count)
+        }
+        if locations == .each {
+            guard patch != nil, detector.forEachLocation as (any Detector)? != nil else {
+                let able = Detectors.registry.entries.filter { $0.forEachLocation as (any Detector)? != nil }
+                throw OCCError(
+                    .usage,
+                    "\(setting: "locations") each needs \(setting: "patch"), and a detector that is for few rows: \(able.map(\.name).joined(separator: ", "))"
+                )
+            }
         }
     }
 
-    public var network: ResNet { ResNet(encoder, width: width) }
+    // MARK: Data
 
-    /// Optimiser steps of a run on `images` training images; an epoch drops its last incomplete batch.
-    public func totalSteps(images: Int, method: any Method) -> Int {
-        steps ?? epochs * max(1, method.itemCount(images: images) / itemsPerStep)
-    }
-}
-
-extension RunConfiguration {
     /// Loads the data set it names.
     public func dataset() throws -> ImageDataset {
         try ImageDataset.load(data, imageSize: imageSize, maxUnreadable: maxUnreadable)

@@ -27,74 +27,49 @@ public struct StepRecord: Sendable {
     }
 }
 
-/// Learns the encoder: builds the plans, runs the steps, watches for collapse.
+/// Learns the encoder: runs the steps, watches for collapse.
 ///
 /// All of a run's state is the weights, the velocities and the step: batches and random numbers follow from
 /// the seed and the step.
 public final class Trainer {
     public let configuration: RunConfiguration
-    public let totalSteps: Int
+    /// What it runs.
+    public let training: TrainingPlan
     /// Steps done.
     public private(set) var step = 0
-    public let program: Program
-    public let plan: Plan
-    let extractor: FeatureExtractor
-    let classifier: FeatureExtractor?
+    public var totalSteps: Int { training.totalSteps }
+    public var program: Program { training.program }
+    public var plan: Plan { training.plan }
 
     private let method: any Method
-    private let outputs: MethodOutputs
-    private let indices: Tensor, transforms: Tensor, labels: Tensor, gradientNorm: Tensor
-    /// Where each row's patch lies, when the encoder sees patches.
-    private let corners: Tensor?
+    private let tensors: TrainingPlan.Tensors
+    private let schedule: LearningRateSchedule
+    /// Places that a patch's corner can have along one side.
     private let cornerRange: Int
     private var sampler: BatchSampler
     private var monitor = CollapseMonitor()
 
-    /// - Parameters:
-    ///   - images: what the encoder learns from; they stay on the device.
-    ///   - load: false to build the plans without allocating memory, to look at them.
-    public init(
-        configuration: RunConfiguration, images: ImageBatch, device: Device, load: Bool = true
-    ) throws {
-        try configuration.validate()
+    /// Allocates a run's memory and draws its first weights.
+    ///
+    /// - Parameter images: what the encoder learns from; they stay on the device.
+    public init(configuration: RunConfiguration, images: ImageBatch, device: Device) throws {
+        let configuration = configuration.resolved
+        training = try TrainingPlan(configuration, images: images.count, side: images.side, device: device)
         self.configuration = configuration
-        method = try configuration.makeMethod()
-        totalSteps = configuration.totalSteps(images: images.count, method: method)
-        let method = method, batch = configuration.itemsPerStep, rows = batch * method.copies
-        let encoder = configuration.network, side = images.side
-        let grid = try configuration.grid(side: side)
-        cornerRange = side - (grid?.patch ?? side) + 1
+        method = configuration.method
+        tensors = training.tensors
+        schedule = configuration.scheduleInForce
+        cornerRange = images.side - (try configuration.grid(side: images.side)?.patch ?? images.side) + 1
         sampler = BatchSampler(
-            items: method.itemCount(images: images.count), batch: batch, seed: configuration.seed)
-        program = Program(device: device, math: configuration.math)
-        let built = try program.add("train", .training) { plan in
-            let data = try plan.input("data", [images.count, side, side, 3], type: .uint8)
-            let indices = try plan.input("indices", [rows], type: .int32)
-            let transforms = try plan.input("transforms", [rows], type: .int32)
-            let labels = try plan.input("labels", [rows], type: .int32)
-            let corners = try grid.map { _ in try plan.input("corners", [rows, 2], type: .int32) }
-            let views = try gather(data, indices: indices, corners: corners, side: grid?.patch, in: plan)
-            let inputs = MethodInputs(images: views, transforms: transforms, labels: labels)
-            let outputs = try method.build(inputs, encoder: encoder, in: plan)
-            plan.keep(outputs.loss)
-            plan.keep(outputs.features)
-            try plan.differentiate(outputs.loss)
-            let norm = try sumOfSquares(plan.allParameters.gradients, in: plan)
-            plan.keep(norm)
-            try configuration.optimizer.append(to: plan)
-            return (outputs, indices, transforms, labels, norm, data, corners)
-        }
-        plan = built.plan
-        (outputs, indices, transforms, labels, gradientNorm, _, corners) = built.result
-        (extractor, classifier) = try configuration.extractors(program, side: side)
-        guard load else { return }
+            items: method.itemCount(images: images.count), batch: configuration.itemsPerStep,
+            seed: configuration.seed)
         try program.load()
         try program.initializeParameters(seed: configuration.seed)
-        try program.write(images.pixels, to: built.result.5)
+        try program.write(images.pixels, to: tensors.images)
     }
 
     /// Views through the network in a step.
-    public var imagesPerStep: Int { indices.count }
+    public var imagesPerStep: Int { training.imagesPerStep }
 
     /// Runs steps until the end, or until `shouldStop` says so after a step.
     ///
@@ -136,17 +111,23 @@ public final class Trainer {
     @discardableResult
     private func stage() throws -> Double {
         let items = sampler.indices(step: step), batch = items.count
-        var rows = [View?](repeating: nil, count: batch * method.copies)
+        var rows = [BatchRow?](repeating: nil, count: batch * method.copies)
         for (index, item) in items.enumerated() {
             for copy in 0..<method.copies {
                 rows[method.row(index: index, copy: copy, batch: batch)] = method.view(item: item, copy: copy)
             }
         }
-        try program.write(rows.map { Int32($0!.image) }, to: indices)
-        try program.write(rows.map { Int32($0!.transform) }, to: transforms)
-        try program.write(rows.map { Int32($0!.label) }, to: labels)
-        if let corners { try program.write(patchCorners(batch: batch), to: corners) }
-        let rate = configuration.schedule.rate(step: step, of: totalSteps)
+        let views = rows.map { $0! }
+        try program.write(views.map { Int32($0.image) }, to: tensors.indices)
+        try program.write(views.map { Int32($0.label) }, to: tensors.labels)
+        var next = 0
+        for input in method.rowInputs {
+            let values = views.flatMap { $0.inputs[next..<next + input.width].map { Int32($0) } }
+            try program.write(values, to: tensors.inputs[input.name])
+            next += input.width
+        }
+        if let corners = tensors.corners { try program.write(patchCorners(batch: batch), to: corners) }
+        let rate = schedule.rate(step: step, of: totalSteps)
         try program.setStep(seed: configuration.seed, step: step, learningRate: rate)
         return rate
     }
@@ -169,7 +150,7 @@ public final class Trainer {
     }
 
     /// The loss of the last step.
-    func loss() throws -> Double { Double(try program.read(outputs.loss, of: plan)[0]) }
+    func loss() throws -> Double { Double(try program.read(tensors.outputs.loss, of: plan)[0]) }
 
     private func inspect(rate: Double, imagesPerSecond: Double) throws -> StepRecord {
         let loss = try loss()
@@ -179,8 +160,8 @@ public final class Trainer {
                 remedy: "Lower the learning rate.")
         }
         let reading = CollapseMonitor.reading(
-            features: try program.read(outputs.features, of: plan), rows: imagesPerStep,
-            gradientNorm: Double(try program.read(gradientNorm, of: plan)[0]).squareRoot())
+            features: try program.read(tensors.outputs.features, of: plan), rows: imagesPerStep,
+            gradientNorm: Double(try program.read(tensors.squaredGradientNorm, of: plan)[0]).squareRoot())
         if let reason = monitor.check(reading) {
             throw OCCError(
                 .failure, "step \(step): \(reason)",
@@ -214,14 +195,14 @@ public final class Trainer {
                 .badData, "\(name): is not a checkpoint",
                 remedy: "Name a run's folder or checkpoint.safetensors.")
         }
-        let differences = try configuration.differences(
-            from: RunConfiguration(json: Array(written.utf8), name: name))
+        let differences = configuration.differences(
+            from: try RunConfiguration(json: Array(written.utf8), name: name))
         guard differences.isEmpty else {
             throw OCCError(
                 .usage,
                 "\(name): was written with another configuration; these differ: \(differences.joined(separator: ", "))",
                 remedy:
-                    "Resume with the run's own config.json, choose another --out, or start over with --resume never --overwrite."
+                    "Resume with the run's own config.json, choose another \(setting: "out"), or start over with \(setting: "resume") never \(setting: "overwrite")."
             )
         }
         guard let text = file.metadata["step"], let saved = Int(text), (0...totalSteps).contains(saved) else {
@@ -235,8 +216,8 @@ public final class Trainer {
     /// Features of images, or of all their patches, in inference mode; [count, D].
     public func features(of images: ImageBatch) throws -> FeatureMatrix {
         let grid = try configuration.grid(side: images.side)
-        return try extractor.features(
-            of: images, windows: Window.all(of: images, grid: grid), program: program)
+        return try training.scoring.features.features(
+            of: images, places: PatchPlace.all(of: images, grid: grid), program: program)
     }
 }
 

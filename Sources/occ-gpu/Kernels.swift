@@ -38,7 +38,7 @@ let kernelsCommand = Command(
         guard status == .CK_OK else {
             throw OCCError(
                 status == .CK_DEVICE_UNAVAILABLE ? .deviceUnavailable : .failure,
-                String(cString: ck_last_error()))
+                Wording(String(cString: ck_last_error())))
         }
     }
     let spilling = collected.rows.filter { $0.spilled > 0 }

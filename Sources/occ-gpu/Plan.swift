@@ -15,18 +15,21 @@ let planCommand = Command(
 ) { arguments in
     let configuration = try RunOptions.configuration(arguments)
     let split = try configuration.split(try configuration.dataset())
-    let profile = arguments.has("profile"), repeats = 5
-    let trainer = try Trainer(
-        configuration: configuration, images: split.train, device: try RunOptions.device(arguments),
-        load: profile)
+    let device = try RunOptions.device(arguments), repeats = 5
+    let training: TrainingPlan
     var seconds: [Double]?
-    if profile {
+    if arguments.has("profile") {
+        let trainer = try Trainer(configuration: configuration, images: split.train, device: device)
         _ = try trainer.profile(steps: 2)
         seconds = try trainer.profile(steps: repeats)
+        training = trainer.training
+    } else {
+        training = try TrainingPlan(
+            configuration, images: split.train.count, side: split.train.side, device: device)
     }
-    let memory = try trainer.program.memory()
+    let memory = try training.program.memoryNeeded()
     if arguments.has("json") {
-        let operations = trainer.plan.operations.enumerated().map { index, operation -> [String: Any] in
+        let operations = training.plan.operations.enumerated().map { index, operation -> [String: Any] in
             var fields: [String: Any] = [
                 "operation": operation.name, "label": operation.layer, "flop": operation.flop,
                 "bytes": operation.bytes,
@@ -36,7 +39,7 @@ let planCommand = Command(
             return fields
         }
         return try printJSON([
-            "operations": operations, "flop": trainer.plan.flop, "images_per_step": trainer.imagesPerStep,
+            "operations": operations, "flop": training.plan.flop, "images_per_step": training.imagesPerStep,
             "memory": [
                 "parameters": memory.parameters, "gradients": memory.gradients,
                 "velocities": memory.velocities,
@@ -48,7 +51,7 @@ let planCommand = Command(
     func column(_ text: String, _ width: Int) -> String {
         text.padding(toLength: width, withPad: " ", startingAt: 0)
     }
-    for (index, operation) in trainer.plan.operations.enumerated() {
+    for (index, operation) in training.plan.operations.enumerated() {
         let shape = operation.tensors[0]!.shape.map(String.init).joined(separator: "x")
         var line =
             column(operation.name, 32) + column(operation.layer, 24) + column(shape, 18)
@@ -63,8 +66,8 @@ let planCommand = Command(
     }
     print(
         String(
-            format: "%d operations, %.2f GFLOP", trainer.plan.operations.count,
-            Double(trainer.plan.flop) / 1e9))
+            format: "%d operations, %.2f GFLOP", training.plan.operations.count,
+            Double(training.plan.flop) / 1e9))
     if let seconds { print(String(format: "%.2f ms a step", 1e3 * seconds.reduce(0, +))) }
     print(
         "memory: parameters \(formatBytes(memory.parameters)), gradients \(formatBytes(memory.gradients)), "

@@ -32,7 +32,15 @@ let protocolCommand = Command(
     let configuration = try RunOptions.configuration(arguments)
     let seeds = try arguments.value("seeds", as: Int.self) ?? 1
     guard (1...1000).contains(seeds) else { throw OCCError(.usage, "--seeds \(seeds) is outside 1...1000") }
-    let detectors = try arguments.list("detectors", of: DetectorKind.self) ?? [.ocsvmRBF, .kde]
+    let detectors: [any Detector]
+    do {
+        detectors = try (arguments.list("detectors") ?? ["ocsvm-rbf", "kde"]).map { name in
+            // The configured detector keeps its settings.
+            name == configuration.detector.name ? configuration.detector : try Detectors.registry.entry(name)
+        }
+    } catch let error as SettingError {
+        throw error.error()
+    }
     let device = try RunOptions.device(arguments)
     StopSignals.install()
     let list = (1...UInt64(seeds)).map { $0 }, categories = try ImageDataset.categories(configuration.data)
@@ -76,6 +84,6 @@ let protocolCommand = Command(
     }
     if arguments.has("json") { return print(try table.json()) }
     print(
-        "AUROC in %, method \(configuration.method.rawValue), \(seeds) seed\(seeds == 1 ? "" : "s")\n\n\(table.text)"
+        "AUROC in %, method \(configuration.method.name), \(seeds) seed\(seeds == 1 ? "" : "s")\n\n\(table.text)"
     )
 }

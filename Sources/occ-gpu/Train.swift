@@ -82,9 +82,10 @@ let trainCommand = Command(
 private func announceMemory(_ configuration: RunConfiguration, _ split: OneClassSplit, _ device: Device)
     throws
 {
-    let trainer = try Trainer(configuration: configuration, images: split.train, device: device, load: false)
-    let memory = try trainer.program.memory()
+    let training = try TrainingPlan(
+        configuration, images: split.train.count, side: split.train.side, device: device)
+    let memory = try training.program.memoryNeeded()
     say(
-        "\(trainer.totalSteps) steps of \(trainer.imagesPerStep) images; \(trainer.program.layout.trainedCount) parameters; "
+        "\(training.totalSteps) steps of \(training.imagesPerStep) images; \(training.program.layout.trainedCount) parameters; "
             + "memory \(formatBytes(memory.total))")
 }

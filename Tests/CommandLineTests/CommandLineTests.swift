@@ -1,5 +1,6 @@
 import Foundation
 import OCCEngine
+import OneClass
 import TestSupport
 import Testing
 
@@ -105,13 +106,48 @@ import Testing
         #expect(other.errors.contains("seed"))
     }
 
+    /// What a method is trained with is its own: the library needs no more words than the command line.
+    @Test func theLibraryGivesTheSameModel() throws {
+        let folder = try TemporaryFolder(), out = folder.file("run")
+        let arguments = [
+            "train", "--out", out, "--method", "cutpaste", "--patch", "16", "--encoder", "resnet10",
+            "--width",
+            "0.0625", "--steps", "6", "--max-train", "32", "--max-test", "10", "--quiet", "--device", "cpu",
+        ]
+        #expect(try run(arguments, in: folder).status == 0)
+        var c = RunConfiguration()
+        c.method = CutPastePrediction(.rectangle)
+        c.encoder = ResNet(.resnet10, width: 0.0625)
+        (c.patch, c.steps, c.maxTrain, c.maxTest) = (16, 6, 32, 10)
+        let model = try OneClassModel.fit(c.split(c.dataset()), configuration: c)
+        try model.save(folder.file("library.safetensors"))
+        #expect(
+            try readFile(folder.file("library.safetensors")) == readFile("\(out)/model.safetensors"))
+        #expect(model.configuration.learningRate == 0.03)
+    }
+
+    /// An option that the chosen method or detector does not have is refused, not ignored.
+    @Test(arguments: [
+        (["--temperature", "0.5"], "contrastive"), (["--nu", "0.1"], "ocsvm-rbf"),
+        (["--method", "contrastive", "--noise", "0.1"], "denoising"),
+        (["--method", "denoising", "--head", "8"], "--head"),
+    ])
+    func optionsOfOthersAreRefused(_ options: [String], _ word: String) throws {
+        let folder = try TemporaryFolder()
+        let outcome = try run(["train", "--out", folder.file("run"), "--steps", "1"] + options, in: folder)
+        #expect(outcome.status == 64)
+        #expect(outcome.errors.contains(word), "\(outcome.errors)")
+        #expect(!FileManager.default.fileExists(atPath: folder.file("run")))
+    }
+
     /// One thread, two and five: the same bytes.
     @Test(arguments: ["rotation", "contrastive", "da-contrastive", "denoising"])
     func threadsDoNotShow(_ method: String) throws {
         let folder = try TemporaryFolder()
         let models = try ["1", "2", "5"].map { threads in
             let out = folder.file(threads)
-            let arguments = ["train", "--out", out, "--method", method, "--threads", threads] + Self.tiny
+            var arguments = ["train", "--out", out, "--method", method, "--threads", threads] + Self.tiny
+            if method == "denoising" { arguments += ["--head", "none"] }
             #expect(try run(arguments, in: folder).status == 0)
             return try readFile("\(out)/model.safetensors")
         }

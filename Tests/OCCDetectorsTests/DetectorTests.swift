@@ -11,9 +11,10 @@ import Testing
             rows: rows, columns: columns, values: random.normals(rows * columns, shift: shift))
     }
 
-    @Test(arguments: DetectorKind.allCases)
-    func gradientAgreesWithFiniteDifferences(_ kind: DetectorKind) throws {
-        let detector = try kind.fit(Self.data(60, 6, seed: 1)), queries = Self.data(4, 6, seed: 2)
+    @Test(arguments: Detectors.registry.names)
+    func gradientAgreesWithFiniteDifferences(_ kind: String) throws {
+        let detector = try Detectors.registry.entry(kind).fit(Self.data(60, 6, seed: 1)),
+            queries = Self.data(4, 6, seed: 2)
         let gradient = try detector.scoreGradient(queries)
         for row in 0..<queries.rows {
             let point = queries.values[row * 6..<(row + 1) * 6].map(Double.init)
@@ -35,16 +36,18 @@ import Testing
         }
     }
 
-    @Test(arguments: DetectorKind.allCases)
-    func stateSurvivesARoundTrip(_ kind: DetectorKind) throws {
+    @Test(arguments: Detectors.registry.names)
+    func stateSurvivesARoundTrip(_ name: String) throws {
+        let kind = try Detectors.registry.entry(name)
         let detector = try kind.fit(Self.data(50, 5, seed: 3)), queries = Self.data(20, 5, seed: 4)
         let restored = try kind.restore(detector.state)
         #expect(try restored.scores(queries) == detector.scores(queries))
         #expect(restored.state == detector.state)
     }
 
-    @Test(arguments: DetectorKind.allCases)
-    func damagedStateIsAnError(_ kind: DetectorKind) throws {
+    @Test(arguments: Detectors.registry.names)
+    func damagedStateIsAnError(_ name: String) throws {
+        let kind = try Detectors.registry.entry(name)
         let state = try kind.fit(Self.data(50, 5, seed: 3)).state
         for name in state.arrays.keys {
             var damaged = state
@@ -61,8 +64,9 @@ import Testing
         }
     }
 
-    @Test(arguments: DetectorKind.allCases)
-    func badFeaturesAreErrors(_ kind: DetectorKind) throws {
+    @Test(arguments: Detectors.registry.names)
+    func badFeaturesAreErrors(_ name: String) throws {
+        let kind = try Detectors.registry.entry(name)
         var broken = Self.data(20, 4, seed: 5)
         broken.values[7] = .nan
         #expect(throws: OCCError.self) { try kind.fit(broken) }
@@ -75,14 +79,15 @@ import Testing
 
     @Test func aCollapsedEncoderIsNamed() throws {
         let same = FeatureMatrix(rows: 10, columns: 3, values: [Float](repeating: 0.5, count: 30))
-        let error = #expect(throws: OCCError.self) { try DetectorKind.kde.fit(same) }
+        let error = #expect(throws: OCCError.self) { try KernelDensity().fit(same) }
         #expect(error?.message.contains("collapsed") == true)
     }
 
     /// Sizes beyond one tile of queries and of training rows: tiles must not show.
-    @Test(arguments: [DetectorKind.kde, .knn, .ocsvmRBF])
-    func tilesDoNotShow(_ kind: DetectorKind) throws {
-        let detector = try kind.fit(Self.data(1500, 9, seed: 7)), queries = Self.data(700, 9, seed: 8)
+    @Test(arguments: ["kde", "knn", "ocsvm-rbf"])
+    func tilesDoNotShow(_ name: String) throws {
+        let detector = try Detectors.registry.entry(name).fit(Self.data(1500, 9, seed: 7)),
+            queries = Self.data(700, 9, seed: 8)
         let together = try detector.scores(queries)
         for row in [0, 127, 128, 511, 512, 699] {
             let alone = try detector.scores(queries.subset([row]))[0]
@@ -93,8 +98,8 @@ import Testing
     /// SVDD by its definition: with k(x, x) = 1 its sphere is the OC-SVM's half space.
     @Test func svddRanksAsTheOneClassSVM() throws {
         let train = Self.data(80, 5, seed: 9), queries = Self.data(30, 5, seed: 10, shift: 0)
-        let svdd = try DetectorKind.svdd.fit(train).scores(queries)
-        let svm = try DetectorKind.ocsvmRBF.fit(train).scores(queries)
+        let svdd = try SupportVectorDataDescription().fit(train).scores(queries)
+        let svm = try OneClassSVM(kernel: .rbf).fit(train).scores(queries)
         let pairs = zip(svdd, svm).sorted { $0.0 < $1.0 }
         for (a, b) in zip(pairs, pairs.dropFirst()) { #expect(a.1 <= b.1 + 1e-9) }
     }
@@ -102,11 +107,11 @@ import Testing
     @Test func outliersScoreHigher() throws {
         let train = Self.data(200, 8, seed: 11, shift: 2), normal = Self.data(50, 8, seed: 12, shift: 2)
         let outlying = Self.data(50, 8, seed: 13, shift: -2)
-        for kind in DetectorKind.allCases where kind != .ocsvmLinear {
+        for kind in Detectors.registry.entries where kind.name != "ocsvm-linear" {
             let detector = try kind.fit(train)
             let scores = try detector.scores(normal) + detector.scores(outlying)
             let labels = [Int](repeating: 0, count: 50) + [Int](repeating: 1, count: 50)
-            #expect(try RankingMetrics(scores: scores, labels: labels).auroc > 0.99, "\(kind)")
+            #expect(try RankingMetrics(scores: scores, labels: labels).auroc > 0.99, "\(kind.name)")
         }
     }
 

@@ -115,33 +115,33 @@ import Testing
             values: random.normals(images * locations * columns, shift: 0.5))
     }
 
-    @Test(arguments: [DetectorKind.gaussian, .kde, .knn])
-    func eachLocationHasItsOwn(_ kind: DetectorKind) throws {
+    @Test(arguments: ["gaussian", "kde", "knn"])
+    func eachLocationHasItsOwn(_ name: String) throws {
         let all = features(40, 3, 5), queries = features(7, 3, 5)
-        let detector = try kind.fit(all, locations: 3)
+        let kind = try Detectors.registry.entry(name)
+        let detector = try LocationwiseDetector(kind, fitting: all, locations: 3)
         let scores = try detector.scores(queries)
         for location in 0..<3 {
-            var options = DetectorOptions()
-            options.shrinkage = -1
-            let own = try kind.fit(
-                all.subset(Array(stride(from: location, to: all.rows, by: 3))), options: options)
+            let one: any Detector = name == "gaussian" ? GaussianDensity(shrinkage: -1) : kind
+            let own = try one.fit(all.subset(Array(stride(from: location, to: all.rows, by: 3))))
             let rows = Array(stride(from: location, to: queries.rows, by: 3))
             #expect(try own.scores(queries.subset(rows)) == rows.map { scores[$0] })
             let gradient = try detector.scoreGradient(queries)
             #expect(try own.scoreGradient(queries.subset(rows)) == gradient.subset(rows))
         }
-        #expect(try kind.restore(detector.state, locations: 3).scores(queries) == scores)
+        let restored = try LocationwiseDetector(kind, state: detector.state, locations: 3)
+        #expect(try restored.scores(queries) == scores)
         #expect(throws: OCCError.self) { try detector.scores(features(1, 2, 5)) }
-        #expect(throws: OCCError.self) { try kind.restore(detector.state, locations: 2) }
+        #expect(throws: OCCError.self) {
+            try LocationwiseDetector(kind, state: detector.state, locations: 2)
+        }
     }
 
     /// Fewer rows than columns: the covariance is singular, and shrinking it makes it regular.
     @Test func shrinkageMakesSmallSetsRegular() throws {
         let few = features(6, 1, 20)
-        var options = DetectorOptions()
-        options.ridge = 0
-        #expect(throws: OCCError.self) { try DetectorKind.gaussian.fit(few, options: options) }
-        options.shrinkage = -1
-        #expect(try DetectorKind.gaussian.fit(few, options: options).scores(few).allSatisfy(\.isFinite))
+        #expect(throws: OCCError.self) { try GaussianDensity(ridge: 0).fit(few) }
+        let shrunk = try GaussianDensity(shrinkage: -1, ridge: 0).fit(few)
+        #expect(try shrunk.scores(few).allSatisfy(\.isFinite))
     }
 }

@@ -65,47 +65,38 @@ import Testing
     }
 
     @Test func kernelDensity() throws {
-        let detector = try DetectorKind.kde.fit(train)
-        let gamma = try #require((detector as? KernelDensity)?.gamma)
+        let detector = try KernelDensity().fit(train)
+        let gamma = try detector.state.number("gamma")
         #expect(abs(gamma - fixture.detectors.gamma) <= 1e-6 * gamma)
         #expect(worst(try detector.scores(test), fixture.detectors.kde) <= 1e-6)
     }
 
     /// Ten rows of twelve columns: only shrunk is the covariance regular.
     @Test func ledoitWolf() throws {
-        var options = DetectorOptions()
-        options.shrinkage = -1
         let few = train.subset(Array(0..<10))
-        let detector = try DetectorKind.gaussian.fit(few, options: options)
+        let detector = try GaussianDensity(shrinkage: -1).fit(few)
         #expect(worst(try detector.scores(test), fixture.detectors.ledoitWolf) <= 1e-6)
     }
 
     @Test func gaussian() throws {
-        #expect(worst(try DetectorKind.gaussian.fit(train).scores(test), fixture.detectors.gaussian) <= 1e-6)
+        #expect(worst(try GaussianDensity().fit(train).scores(test), fixture.detectors.gaussian) <= 1e-6)
     }
 
-    @Test func nearestNeighbours() throws {
-        var options = DetectorOptions()
-        #expect(
-            worst(try DetectorKind.knn.fit(train, options: options).scores(test), fixture.detectors.knn1)
-                <= 2e-4)
-        options.neighbours = 3
-        #expect(
-            worst(try DetectorKind.knn.fit(train, options: options).scores(test), fixture.detectors.knn3)
-                <= 2e-4)
+    @Test func nearestNeighbors() throws {
+        for (neighbors, expected) in [(1, fixture.detectors.knn1), (3, fixture.detectors.knn3)] {
+            let detector = try NearestNeighbors(neighbors: neighbors).fit(train)
+            #expect(worst(try detector.scores(test), expected) <= 2e-4)
+        }
     }
 
     @Test(arguments: [("rbf", 0.5), ("linear", 0.5), ("rbf", 0.1)])
     func oneClassSVM(_ kernel: String, _ nu: Double) throws {
-        var options = DetectorOptions()
-        options.nu = nu
-        options.tolerance = 1e-10
         let expected =
             kernel == "linear"
             ? fixture.detectors.linear : nu == 0.5 ? fixture.detectors.rbf : fixture.detectors.rbfSmallNu
-        let kind = kernel == "linear" ? DetectorKind.ocsvmLinear : .ocsvmRBF
-        let detector = try #require(try kind.fit(train, options: options) as? OneClassSVM)
-        #expect(detector.report.gap <= options.tolerance)
+        let unfitted = OneClassSVM(kernel: kernel == "linear" ? .linear : .rbf, nu: nu, tolerance: 1e-10)
+        let detector = try #require(try unfitted.fit(train) as? FittedOneClassSVM)
+        #expect(detector.report.gap <= unfitted.tolerance)
         #expect(abs(detector.report.objective - expected.objective) <= 1e-4 * expected.objective)
         #expect(worst(try detector.scores(test), expected.scores) <= 1e-6)
         #expect(abs(detector.rho - expected.rho) <= 1e-6 * abs(expected.rho))
@@ -113,8 +104,9 @@ import Testing
 
     /// At the default tolerance the objective is still within the promise.
     @Test func looseToleranceKeepsTheObjective() throws {
-        let detector = try #require(try DetectorKind.ocsvmRBF.fit(train) as? OneClassSVM)
-        #expect(detector.report.gap <= DetectorOptions().tolerance)
+        let unfitted = OneClassSVM(kernel: .rbf)
+        let detector = try #require(try unfitted.fit(train) as? FittedOneClassSVM)
+        #expect(detector.report.gap <= unfitted.tolerance)
         #expect(
             abs(detector.report.objective - fixture.detectors.rbf.objective) <= 1e-4
                 * fixture.detectors.rbf.objective)

@@ -61,7 +61,7 @@ import Testing
         }
         let error = #expect(throws: OCCError.self) { try program.load() }
         #expect(error?.message.contains("16.0 TiB") == true)
-        #expect(error?.remedy?.contains("--batch") == true)
+        #expect(error?.remedy?.contains("batch") == true)
     }
 
     /// A failing operation is named.

@@ -9,7 +9,7 @@ import Testing
 /// with respect to the images.
 @Suite struct PyTorchFixtureTests {
     private struct Case: Decodable {
-        let depth: ResNet.Depth
+        let depth: String
         let width: Double, rate: Double
         let side: Int, rows: Int, logits: Int
         let head: [Int]
@@ -39,7 +39,8 @@ import Testing
     func agreesWithPyTorch(_ name: String, _ math: MathMode) throws {
         let file = try TensorFile(contentsOf: fixturePath("model-\(name).safetensors"))
         let c = try JSONDecoder().decode(Case.self, from: Data(try #require(file.metadata["case"]).utf8))
-        let encoder = ResNet(c.depth, width: c.width), head = ProjectionHead(widths: c.head, logits: c.logits)
+        let depth = try #require(ResNet.Depth(rawValue: c.depth))
+        let encoder = ResNet(depth, width: c.width), head = ProjectionHead(widths: c.head, logits: c.logits)
         let program = Program(device: try .cpu(), math: math)
         let shape = [c.rows, c.side, c.side, 3]
         let (train, (images, labels, loss)) = try program.add("train", .training) { plan in

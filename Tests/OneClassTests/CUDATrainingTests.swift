@@ -7,17 +7,14 @@ import Testing
 
 /// Whole training runs on the emulated CUDA device, beside the CPU.
 @Suite struct CUDATrainingTests {
-    private static func configuration(_ method: RunConfiguration.MethodKind, _ math: MathMode)
-        -> RunConfiguration
-    {
+    private static func configuration(_ method: any Method, _ math: MathMode) -> RunConfiguration {
         var c = RunConfiguration()
         (c.method, c.math) = (method, math)
-        c.encoder = .resnet10
-        c.width = 0.0625
-        c.head = method == .denoising ? [] : [16, 8]
+        c.encoder = ResNet(.resnet10, width: 0.0625)
+        c.head = method is Denoising ? [] : [16, 8]
         (c.batch, c.steps) = (4, 5)
         (c.maxTrain, c.maxTest) = (32, 20)
-        c.schedule.peak = 1e-4  // large steps of so small a network amplify every rounding
+        (c.learningRate, c.weightDecay) = (1e-4, 3e-4)  // large steps of so small a network amplify every rounding
         return c
     }
 
@@ -44,11 +41,11 @@ import Testing
     /// The same draws, the same batches: what differs is the order of sums, and in the fast modes the rounding of
     /// factors. Losses are compared step by step, then what training has changed.
     @Test(
-        arguments: RunConfiguration.MethodKind.allCases.map { ($0, MathMode.strict) } + [
-            (.contrastive, .fast), (.rotation, .bf16),
+        arguments: Methods.registry.names.map { ($0, MathMode.strict) } + [
+            ("contrastive", .fast), ("rotation", .bf16),
         ])
-    func lossesFollowTheCPU(_ method: RunConfiguration.MethodKind, _ math: MathMode) throws {
-        var c = Self.configuration(method, math)
+    func lossesFollowTheCPU(_ method: String, _ math: MathMode) throws {
+        var c = Self.configuration(try Methods.registry.entry(method), math)
         let (ours, gpu) = try Self.losses(c, try Self.gpu())
         c.math = .strict
         let (theirs, cpu) = try Self.losses(c, try .choose("cpu"))
@@ -68,7 +65,8 @@ import Testing
 
     /// A checkpoint written on one device continues on the other, and back.
     @Test func checkpointsMoveBetweenDevices() throws {
-        let c = Self.configuration(.rotation, .strict), images = try c.split(try Self.dataset.get()).train
+        let c = Self.configuration(RotationPrediction(), .strict),
+            images = try c.split(try Self.dataset.get()).train
         let cpu = try Device.choose("cpu"), gpu = try Self.gpu()
         let (whole, _) = try Self.losses(c, cpu)
         for (first, second) in [(cpu, gpu), (gpu, cpu)] {
@@ -85,7 +83,7 @@ import Testing
 
     /// The same seed gives the same bits, whatever order threads and blocks run in, with graphs and resumed.
     @Test func runsRepeatBitForBit() throws {
-        let c = Self.configuration(.daContrastive, .bf16)
+        let c = Self.configuration(Contrastive.distributionAugmented, .bf16)
         var emulation = ck_emulation_default
         defer {
             emulation = ck_emulation_default
@@ -100,7 +98,7 @@ import Testing
 
     /// Once its graph is made, a step costs one launch of it.
     @Test func aStepIsOneGraph() throws {
-        let c = Self.configuration(.contrastive, .fast)
+        let c = Self.configuration(Contrastive(), .fast)
         ck_emulation_reset_counts()
         let (_, trainer) = try Self.losses(c, try Self.gpu())
         // The first of five steps runs operation by operation.
@@ -117,7 +115,7 @@ import Testing
         func features(_ rows: Int) -> FeatureMatrix {
             FeatureMatrix(rows: rows, columns: 6, values: random.normals(rows * 6, shift: 0.5))
         }
-        let detector = try DetectorKind.kde.fit(features(90)), queries = features(33)
+        let detector = try KernelDensity().fit(features(90)), queries = features(33)
         ck_emulation_reset_counts()
         let ours = try detector.scores(queries, on: try Self.gpu()), theirs = try detector.scores(queries)
         #expect(ck_emulation_count().products == 1)

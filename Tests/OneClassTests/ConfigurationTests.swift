@@ -1,3 +1,4 @@
+import Foundation
 import OCCEngine
 import OneClass
 import TestSupport
@@ -12,20 +13,26 @@ import Testing
         var c = RunConfiguration()
         c.normal = "cat"
         c.head = [512, 128]
-        c.method = .daContrastive
-        c.optimizer.kind = .lars
-        c.schedule.warmupSteps = 7
-        c.detectorOptions.gamma = 0.25
+        c.method = Contrastive.distributionAugmented
+        c.optimizer = .lars
+        c.warmup = 7
+        c.seed = .max
+        c.detector = KernelDensity(gamma: 0.25)
         c.steps = 12
         #expect(try Self.read(try c.json(pretty: true)) == c)
         #expect(try Self.read("{}") == RunConfiguration())
-        #expect(try Self.read(#"{"optimizer":{"momentum":0.5}}"#).optimizer.weightDecay == 3e-4)
+        let other = try Self.read(#"{"detector":"gaussian","ridge":0.5,"method":"cutpaste"}"#)
+        #expect((other.detector as? GaussianDensity)?.ridge == 0.5)
+        #expect(other.resolved.weightDecay == 3e-5)
+        #expect(try JSONDecoder().decode(RunConfiguration.self, from: JSONEncoder().encode(c)) == c)
     }
 
     @Test(arguments: [
-        (#"{"widht":1}"#, "width"), (#"{"optimizer":{"momentun":0.9}}"#, "optimizer.momentun"),
+        (#"{"widht":1}"#, "width"), (#"{"momentun":0.9}"#, "momentum"),
         (#"{"steps":"many"}"#, "steps"), (#"{"method":"rotate"}"#, "method"), (#"{"width":null}"#, "width"),
         ("[1]", "JSON"), ("", "JSON"), (#"{"optimizer":3}"#, "optimizer"),
+        (#"{"temperature":0.1}"#, "contrastive"),
+        (#"{"width":0}"#, "above 0"), (#"{"detector":"svm"}"#, "ocsvm-rbf"),
     ])
     func mistakesAreNamed(_ text: String, _ word: String) {
         let error = #expect(throws: OCCError.self) { try Self.read(text) }
@@ -44,10 +51,10 @@ import Testing
 
     @Test func differencesAreNamed() throws {
         var c = RunConfiguration()
-        c.optimizer.momentum = 0.8
+        c.momentum = 0.8
         c.normal = "3"
-        #expect(try c.differences(from: RunConfiguration()) == ["normal", "optimizer.momentum"])
-        #expect(try c.differences(from: c) == [])
+        #expect(c.differences(from: RunConfiguration()) == ["momentum", "normal"])
+        #expect(c.differences(from: c) == [])
     }
 
     @Test func impossibleSettingsAreErrors() {
@@ -57,15 +64,25 @@ import Testing
             let error = #expect(throws: OCCError.self) { try c.validate() }
             #expect(error?.kind == .usage)
         }
-        check { $0.width = 0 }
-        check { $0.width = .nan }
+        check { $0.encoder = ResNet(width: 0) }
+        check { $0.encoder = ResNet(width: .nan) }
         check { $0.batch = 1 }
         check { $0.steps = -1 }
-        check { $0.temperature = 0 }
-        check { $0.schedule.peak = .infinity }
+        check { c in
+            var method = Contrastive()
+            method.temperature = 0
+            c.method = method
+        }
+        check { $0.learningRate = .infinity }
+        check { $0.detector = OneClassSVM(kernel: .rbf, nu: 0) }
         check { $0.falseAlarmRate = 1 }
-        check { ($0.method, $0.head) = (.contrastive, []) }
-        check { ($0.method, $0.distributionAugmentation) = (.daContrastive, "9") }
+        check { ($0.method, $0.head) = (Contrastive(), []) }
+        check { c in
+            var method = Contrastive.distributionAugmented
+            method.distributionAugmentation = "9"
+            c.method = method
+        }
+        check { $0.locations = .each }
         check { $0.augment = "blurry" }
         check { $0.contamination = 0.9 }
     }
@@ -95,10 +112,10 @@ import Testing
     /// The paper's numbers of steps: 5,000 images of one CIFAR-10 class (90 % of it trains here by default).
     @Test func epochsCountAsInThePaper() throws {
         var c = RunConfiguration()
-        #expect(c.totalSteps(images: 5000, method: try c.makeMethod()) == 159_744)
-        c.method = .contrastive
-        #expect(c.totalSteps(images: 5000, method: try c.makeMethod()) == 319_488)
-        c.method = .daContrastive
-        #expect(c.totalSteps(images: 5000, method: try c.makeMethod()) == 1_280_000)
+        #expect(c.totalSteps(images: 5000) == 159_744)
+        c.method = Contrastive()
+        #expect(c.totalSteps(images: 5000) == 319_488)
+        c.method = Contrastive.distributionAugmented
+        #expect(c.totalSteps(images: 5000) == 1_280_000)
     }
 }

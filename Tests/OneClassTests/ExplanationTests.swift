@@ -14,18 +14,22 @@ import Testing
         return try OneClassSplit(ImageDataset.load("builtin:shapes"), normal: nil, options: options)
     }
 
-    private static func model(_ detector: DetectorKind, patch: Int? = nil) throws -> OneClassModel {
+    /// Regular on few rows.
+    private static let gaussian = GaussianDensity(ridge: 1e-3)
+
+    private static func model(_ detector: any Detector, patch: Int? = nil) throws -> OneClassModel {
         var c = RunConfiguration()
-        (c.encoder, c.width, c.head, c.steps, c.batch) = (.resnet10, 0.125, [], 12, 8)
-        (c.schedule.peak, c.detector, c.patch, c.math) = (0.03, detector, patch, .strict)
+        (c.encoder, c.head, c.steps, c.batch) = (ResNet(.resnet10, width: 0.125), [], 12, 8)
+        (c.learningRate, c.detector, c.patch, c.math) = (0.03, detector, patch, .strict)
         c.augment = "hflip"
-        c.detectorOptions.ridge = 1e-3
         return try OneClassModel.fit(try split(), configuration: c)
     }
 
     /// The slope along the gradient is its length: against a difference of scores.
-    @Test(arguments: DetectorKind.allCases) func gradientsAgreeWithDifferences(_ kind: DetectorKind) throws {
-        let model = try Self.model(kind), explainer = try Explainer(model)
+    @Test(arguments: Detectors.registry.names) func gradientsAgreeWithDifferences(_ name: String) throws {
+        let named = try Detectors.registry.entry(name)
+        let model = try Self.model(named is GaussianDensity ? Self.gaussian : named),
+            explainer = try Explainer(model)
         let image = try Self.split().test.image(5), pixels = image.pixels.map { Float($0) / 255 }
         let gradient = try explainer.scoresAndGradients(pixels, count: 1, model.detector).gradients
         let length = gradient.reduce(0.0) { $0 + Double($1) * Double($1) }.squareRoot(), step = 4e-3
@@ -38,7 +42,7 @@ import Testing
     }
 
     @Test func integratedGradientsSumToTheScore() throws {
-        let model = try Self.model(.kde), split = try Self.split()
+        let model = try Self.model(KernelDensity()), split = try Self.split()
         for score in Explainer.Score.allCases {
             let explainer = try Explainer(model, score: score)
             for index in [0, 420] {
@@ -52,7 +56,7 @@ import Testing
     }
 
     @Test func gradCAMIsAMapOfTheImage() throws {
-        let model = try Self.model(.gaussian), image = try Self.split().test.image(310)
+        let model = try Self.model(Self.gaussian), image = try Self.split().test.image(310)
         for score in Explainer.Score.allCases {
             let why = try Explainer(model, score: score).gradCAM(of: image)
             #expect(why.map.count == 32 * 32 && why.map.allSatisfy { $0 >= 0 && $0.isFinite })
@@ -64,7 +68,7 @@ import Testing
 
     /// A model of patches: the highest-scoring patch is explained, the rest is zero.
     @Test func patchesAreExplainedWhereTheyAre() throws {
-        let model = try Self.model(.gaussian, patch: 16), image = try Self.split().test.image(310)
+        let model = try Self.model(Self.gaussian, patch: 16), image = try Self.split().test.image(310)
         let why = try Explainer(model).integratedGradients(of: image)
         let score = try model.score(ImageBatch(side: 32, pixels: image.pixels))[0]
         #expect(abs(why.score - score) <= 1e-4 * abs(score))

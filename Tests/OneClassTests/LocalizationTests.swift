@@ -18,10 +18,10 @@ import Testing
     private static func configuration() -> RunConfiguration {
         var c = RunConfiguration()
         c.data = "builtin:surface"
-        (c.method, c.encoder, c.width, c.head) = (.cutpaste3Way, .resnet10, 0.25, [])
+        (c.method, c.encoder, c.head) = (CutPastePrediction(.threeWay), ResNet(.resnet10, width: 0.25), [])
+        (c.learningRate, c.weightDecay) = (0.01, 3e-4)
         (c.patch, c.stride, c.imageSize) = (32, 8, 64)
-        (c.steps, c.batch, c.detector) = (6, 8, .gaussian)
-        c.detectorOptions.shrinkage = 0.1
+        (c.steps, c.batch, c.detector) = (6, 8, GaussianDensity(shrinkage: 0.1))
         return c
     }
 
@@ -68,7 +68,7 @@ import Testing
         let found = try model.localize(image), grid = PatchGrid(height: 128, width: 107, patch: 32, stride: 8)
         #expect(found.map.count == 128 * 107)
         // Each patch in the corner of a picture of its own.
-        let corner = grid.windows(image: 0).map { window -> RGBImage in
+        let corner = grid.places(image: 0).map { window -> RGBImage in
             var pixels = [UInt8](repeating: 0, count: 64 * 64 * 3)
             for row in 0..<32 {
                 let from = ((window.top + row) * 107 + window.left) * 3
@@ -77,7 +77,7 @@ import Testing
             return RGBImage(width: 64, height: 64, pixels: pixels)
         }
         let scores = try corner.map { picture in
-            try model.windowScores(of: ImageBatch(side: 64, pixels: picture.pixels))[0]
+            try model.patchScores(of: ImageBatch(side: 64, pixels: picture.pixels))[0]
         }
         #expect(square.rows[0] == 0 && abs(found.score - scores.max()!) <= 1e-4 * abs(found.score))
         #expect(throws: OCCError.self) {
@@ -128,10 +128,9 @@ import Testing
     }
 
     /// The patches and what is pasted differ from step to step and follow from the seed.
-    @Test(arguments: [
-        RunConfiguration.MethodKind.cutpaste, .cutpasteScar, .cutpaste3Way, .rotation, .contrastive,
-    ])
-    func patchTrainingFollowsTheSeed(_ method: RunConfiguration.MethodKind) throws {
+    @Test(arguments: ["cutpaste", "cutpaste-scar", "cutpaste-3way", "rotation", "contrastive"])
+    func patchTrainingFollowsTheSeed(_ name: String) throws {
+        let method = try Methods.registry.entry(name)
         func run(_ seed: UInt64) throws -> [Double] {
             var c = Self.configuration()
             (c.method, c.seed, c.head) = (method, seed, [16])
@@ -165,17 +164,19 @@ import Testing
             } catch { return "\(error)" }
         }
         #expect(message { _ in } == nil)
-        #expect(message { $0.patch = 33 }?.contains("patch 33") == true)
+        #expect(message { $0.patch = 33 }?.contains("patch: 33") == true)
         #expect(message { $0.patch = 128 }?.contains("128 pixels in images of 64") == true)
         #expect(message { $0.stride = 40 }?.contains("stride 40") == true)
         #expect(
             message { ($0.patch, $0.stride, $0.locations) = (nil, nil, .each) }?.contains("location") == true)
-        #expect(message { ($0.detector, $0.locations) = (.svdd, .each) }?.contains("location") == true)
+        #expect(
+            message { ($0.detector, $0.locations) = (SupportVectorDataDescription(), .each) }?.contains(
+                "location") == true)
         let whole = try OneClassModel.fit(
             OneClassSplit(ImageDataset.load("builtin:shapes"), normal: nil),
             configuration: {
                 var c = RunConfiguration()
-                (c.encoder, c.width, c.head, c.steps, c.batch) = (.resnet10, 0.125, [], 1, 4)
+                (c.encoder, c.head, c.steps, c.batch) = (ResNet(.resnet10, width: 0.125), [], 1, 4)
                 return c
             }())
         #expect(throws: OCCError.self) { try whole.localize(ImageBatch(side: 32)) }
@@ -205,7 +206,8 @@ import Testing
         var c = Self.configuration()
         (c.data, c.steps, c.holdOut) = (folder.file("data"), 1, 0.2)
         let run = ProtocolRun(
-            categories: try ImageDataset.categories(c.data), configuration: c, detectors: [.kde], seeds: [1],
+            categories: try ImageDataset.categories(c.data), configuration: c, detectors: [KernelDensity()],
+            seeds: [1],
             folder: folder.file("runs"))
         let table = try run.run(device: .cpu())
         #expect(table.rows.map(\.name) == ["cloth", "felt"])

@@ -24,11 +24,11 @@ import Testing
         for item in 0..<3 { #expect(rows.count { $0 == item } == 8) }
     }
 
-    @Test func rotationLabelsAreTurns() throws {
-        let method = try RunConfiguration().makeMethod()
+    @Test func rotationLabelsAreRotations() throws {
+        let method = RotationPrediction()
         #expect(method.copies == 4)
         for copy in 0..<4 {
-            #expect(method.view(item: 9, copy: copy) == View(image: 9, transform: 2 * copy, label: copy))
+            #expect(method.view(item: 9, copy: copy) == BatchRow(image: 9, label: copy, inputs: [2 * copy]))
         }
         var rows: Set<Int> = []
         for index in 0..<5 {
@@ -40,23 +40,20 @@ import Testing
     /// Distribution augmentation: each transformed copy is an instance of its own, both of whose views are
     /// alike.
     @Test func distributionAugmentationUnitesTransforms() throws {
-        var c = RunConfiguration()
-        c.method = .daContrastive
-        let method = try c.makeMethod()
+        var method = Contrastive.distributionAugmented
         #expect(method.itemCount(images: 10) == 40)
         for item in 0..<4 {
-            #expect(method.view(item: item, copy: 0) == View(image: 0, transform: 2 * item, label: 0))
-            #expect(method.view(item: item, copy: 1) == View(image: 0, transform: 2 * item, label: 0))
+            #expect(method.view(item: item, copy: 0) == BatchRow(image: 0, inputs: [2 * item]))
+            #expect(method.view(item: item, copy: 1) == BatchRow(image: 0, inputs: [2 * item]))
         }
         // Row i and row i + batch are the two views of one instance.
         #expect(method.row(index: 3, copy: 0, batch: 8) == 3)
         #expect(method.row(index: 3, copy: 1, batch: 8) == 11)
         for (name, expected) in [("hflip", [0, 1]), ("vflip", [0, 5]), ("3", [0, 1, 2])] {
-            c.distributionAugmentation = name
-            #expect((try c.makeMethod() as? Contrastive)?.transforms == expected)
+            method.distributionAugmentation = name
+            #expect(method.symmetries == expected)
         }
-        c.method = .contrastive
-        #expect(try c.makeMethod().itemCount(images: 10) == 10)
+        #expect(Contrastive().itemCount(images: 10) == 10)
     }
 
     private func features(_ rows: Int, _ make: (Int, inout TestRandom) -> [Float]) -> [Float] {

@@ -6,12 +6,11 @@ import Testing
 
 /// Small whole runs.
 @Suite struct TrainingTests {
-    private static func configuration(_ method: RunConfiguration.MethodKind) -> RunConfiguration {
+    private static func configuration(_ method: any Method = RotationPrediction()) -> RunConfiguration {
         var c = RunConfiguration()
         c.method = method
-        c.encoder = .resnet10
-        c.width = 0.0625
-        c.head = method == .denoising ? [] : [16, 8]
+        c.encoder = ResNet(.resnet10, width: 0.0625)
+        c.head = method is Denoising ? [] : [16, 8]
         c.batch = 8
         c.steps = 6
         c.maxTrain = 64
@@ -31,9 +30,10 @@ import Testing
         try c.split(try dataset.get())
     }
 
-    @Test(arguments: RunConfiguration.MethodKind.allCases)
-    func aRunLowersItsLoss(_ method: RunConfiguration.MethodKind) throws {
-        var c = Self.configuration(method)
+    @Test(arguments: Methods.registry.names)
+    func aRunLowersItsLoss(_ method: String) throws {
+        var c = Self.configuration(try Methods.registry.entry(method))
+        c.learningRate = 0.01
         c.steps = 60
         c.augment = "hflip"
         let trainer = try Trainer(configuration: c, images: try Self.split(c).train, device: try .cpu())
@@ -43,9 +43,10 @@ import Testing
         #expect(Self.falls(losses), "\(losses)")
     }
 
-    @Test(arguments: RunConfiguration.MethodKind.allCases)
-    func resumingIsBitForBit(_ method: RunConfiguration.MethodKind) throws {
-        let c = Self.configuration(method), images = try Self.split(c).train, device = try Device.cpu()
+    @Test(arguments: Methods.registry.names)
+    func resumingIsBitForBit(_ method: String) throws {
+        let c = Self.configuration(try Methods.registry.entry(method)), images = try Self.split(c).train,
+            device = try Device.cpu()
         let whole = try Trainer(configuration: c, images: images, device: device)
         _ = try whole.run()
         let first = try Trainer(configuration: c, images: images, device: device)
@@ -59,26 +60,26 @@ import Testing
     }
 
     @Test func anotherConfigurationIsRefusedByKey() throws {
-        var c = Self.configuration(.rotation)
+        var c = Self.configuration()
         let images = try Self.split(c).train, device = try Device.cpu()
         let saved = try Trainer(configuration: c, images: images, device: device).checkpoint()
-        c.optimizer.momentum = 0.5
+        c.momentum = 0.5
         let error = #expect(throws: OCCError.self) {
             try Trainer(configuration: c, images: images, device: device).restore(saved, name: "checkpoint")
         }
-        #expect(error?.message.contains("optimizer.momentum") == true)
+        #expect(error?.message.contains("momentum") == true)
     }
 
     /// LARS and Nesterov run whole steps; what they compute is tested by operation.
     @Test func otherOptimizersLowerTheLoss() throws {
         for kind in Optimizer.Kind.allCases {
-            var c = Self.configuration(.rotation)
+            var c = Self.configuration()
             c.steps = 80
             c.augment = "none"
-            c.optimizer.kind = kind
-            c.optimizer.nesterov = kind == .sgd
-            c.schedule.warmupSteps = 5
-            if kind == .lars { (c.schedule.peak, c.optimizer.trust) = (1, 0.02) }
+            c.optimizer = kind
+            c.nesterov = kind == .sgd
+            c.warmup = 5
+            if kind == .lars { (c.learningRate, c.trust) = (1, 0.02) }
             let trainer = try Trainer(configuration: c, images: try Self.split(c).train, device: try .cpu())
             var losses: [Double] = []
             _ = try trainer.run(recordEvery: 1) { losses.append($0.loss) }
@@ -87,16 +88,17 @@ import Testing
     }
 
     @Test func aDivergedRunStopsWithTheReason() throws {
-        var c = Self.configuration(.rotation)
-        (c.steps, c.schedule.peak) = (200, 1e6)
+        var c = Self.configuration()
+        (c.steps, c.learningRate) = (200, 1e6)
         let trainer = try Trainer(configuration: c, images: try Self.split(c).train, device: try .cpu())
         let error = #expect(throws: OCCError.self) { try trainer.run() }
         #expect(error?.kind == .failure)
     }
 
-    @Test(arguments: DetectorKind.allCases)
-    func modelsSurviveTheirFile(_ detector: DetectorKind) throws {
-        var c = Self.configuration(.rotation)
+    @Test(arguments: Detectors.registry.names)
+    func modelsSurviveTheirFile(_ name: String) throws {
+        let detector = try Detectors.registry.entry(name)
+        var c = Self.configuration()
         (c.detector, c.falseAlarmRate) = (detector, 0.1)
         let split = try Self.split(c), folder = try TemporaryFolder()
         let model = try OneClassModel.fit(split, configuration: c)
@@ -104,17 +106,19 @@ import Testing
         let loaded = try OneClassModel.load(folder.file("model.safetensors"))
         #expect(try loaded.score(split.test) == model.score(split.test))
         #expect(loaded.calibration == model.calibration)
-        #expect(loaded.configuration == c)
-        #expect(try loaded.rotationScores(split.test)?.product == model.rotationScores(split.test)?.product)
+        #expect(loaded.configuration == c.resolved)
+        let own = try model.transformationScores(of: split.test)
+        #expect(Set(own.keys) == ["upright", "product"])
+        #expect(try loaded.transformationScores(of: split.test) == own)
         try loaded.save(folder.file("again.safetensors"))
         #expect(try readFile(folder.file("again.safetensors")) == readFile(folder.file("model.safetensors")))
-        let evaluation = try Evaluation(loaded, on: split, rawPixels: detector == .kde)
+        let evaluation = try Evaluation(loaded, on: split, rawPixels: name == "kde")
         #expect((0...1).contains(evaluation.auroc))
         #expect(evaluation.normals + evaluation.outliers == 60)
     }
 
     @Test func damagedModelsAreErrors() throws {
-        let c = Self.configuration(.rotation), folder = try TemporaryFolder(),
+        let c = Self.configuration(), folder = try TemporaryFolder(),
             path = folder.file("model.safetensors")
         try OneClassModel.fit(try Self.split(c), configuration: c).save(path)
         let whole = try TensorFile(contentsOf: path)
@@ -134,6 +138,19 @@ import Testing
         try expectError { $0.tensors["detector.support"] = nil }
         try expectError { $0.metadata["configuration"] = "{\"width\":-1}" }
         try expectError { $0.metadata["image_size"] = "1000000" }
+    }
+
+    /// Files of other formats are called what they are.
+    @Test func otherFormatsAreNamed() throws {
+        let c = Self.configuration(), folder = try TemporaryFolder(), path = folder.file("model.safetensors")
+        try OneClassModel.fit(try Self.split(c), configuration: c).save(path)
+        var file = try TensorFile(contentsOf: path)
+        for (format, word) in [("occ-gpu model 3", "newer"), ("occ-gpu model 1", "older")] {
+            file.metadata["format"] = format
+            try file.write(to: path)
+            let error = #expect(throws: OCCError.self) { try OneClassModel.load(path) }
+            #expect(error?.description.contains(word) == true, "\(error?.description ?? "")")
+        }
     }
 
     // MARK: Run folders
@@ -213,10 +230,11 @@ import Testing
 
     @Test func protocolsContinue() throws {
         let folder = try TemporaryFolder(), device = try Device.cpu()
-        var c = Self.configuration(.rotation)
+        var c = Self.configuration()
         c.steps = 2
         let run = ProtocolRun(
-            dataset: try Self.dataset.get(), configuration: c, detectors: [.kde, .gaussian], classes: nil,
+            dataset: try Self.dataset.get(), configuration: c,
+            detectors: [KernelDensity(), GaussianDensity()], classes: nil,
             seeds: [1, 2],
             folder: folder.path)
         var started = 0
@@ -229,9 +247,10 @@ import Testing
         #expect(started == 3)
         #expect(try again.json() == table.json())
         #expect(table.text.contains("| good  |"))
-        c.schedule.peak = 0.02
+        c.learningRate = 0.02
         let other = ProtocolRun(
-            dataset: try Self.dataset.get(), configuration: c, detectors: [.kde], classes: nil, seeds: [1],
+            dataset: try Self.dataset.get(), configuration: c, detectors: [KernelDensity()], classes: nil,
+            seeds: [1],
             folder: folder.path)
         #expect(throws: OCCError.self) { try other.run(device: device) }
     }

@@ -25,9 +25,9 @@ struct GPUWorkloads {
     var all: [(name: String, make: () throws -> Comparison)] {
         var result: [(name: String, make: () throws -> Comparison)] = []
         for count in tiny ? [8] : [32, 256, 1024] {
-            result.append(("contrastive step, \(count) pairs", { try step(.contrastive, items: count) }))
+            result.append(("contrastive step, \(count) pairs", { try step(Contrastive(), items: count) }))
         }
-        result.append(("rotation step", { try step(.rotation, items: tiny ? 4 : 64) }))
+        result.append(("rotation step", { try step(RotationPrediction(), items: tiny ? 4 : 64) }))
         result.append(("inference", { try inference(rows: tiny ? 16 : 1024) }))
         for count in tiny ? [64] : [4096, 32_768] {
             result.append(("NT-Xent, \(count) embeddings", { try ntXent(count) }))
@@ -44,27 +44,29 @@ struct GPUWorkloads {
             side: 32, pixels: (0..<count * 32 * 32 * 3).map { _ in UInt8(random.uniform() * 256) })
     }
 
-    private func step(_ method: RunConfiguration.MethodKind, items: Int) throws -> Comparison {
+    private func step(_ method: any Method, items: Int) throws -> Comparison {
         var c = RunConfiguration()
-        (c.method, c.width, c.steps, c.batch, c.math) = (method, width, 1_000_000, items, .bf16)
+        (c.method, c.encoder) = (method, ResNet(.resnet18, width: width))
+        (c.steps, c.batch, c.math) = (1_000_000, items, .bf16)
         let trainer = try Trainer(configuration: c, images: images(), device: device)
         let rows = trainer.imagesPerStep
         return Comparison(
             name: name(
-                method == .rotation ? "rotation step, \(items) x 4" : "contrastive step, \(items) pairs"),
+                method is RotationPrediction
+                    ? "rotation step, \(items) x 4" : "contrastive step, \(items) pairs"),
             items: Double(rows), unit: "images", body: { try trainer.advance() },
-            peers: job("step", ["method": method.rawValue, "width": width, "rows": rows, "augmented": true]),
+            peers: job("step", ["method": method.name, "width": width, "rows": rows, "augmented": true]),
             wait: device.synchronize)
     }
 
     private func inference(rows: Int) throws -> Comparison {
-        var c = RunConfiguration()
-        (c.width, c.math) = (width, .bf16)
+        let encoder = ResNet(.resnet18, width: width)
         let program = Program(device: device, math: .bf16), images = images()
         let (plan, (data, indices)) = try program.add("infer", .inference) { plan in
             let data = try plan.input("data", [images.count, 32, 32, 3], type: .uint8)
             let indices = try plan.input("indices", [rows], type: .int32)
-            plan.keep(try c.network(gather(data, indices: indices, in: plan), in: plan).pooled)
+            plan.keep(
+                try encoder(try gather(data, indices: indices, in: plan), in: plan).pooled)
             return (data, indices)
         }
         try program.load()
@@ -73,7 +75,7 @@ struct GPUWorkloads {
         try program.write((0..<Int32(rows)).map { $0 }, to: indices)
         return Comparison(
             name: name("inference, batch \(rows)"), items: Double(rows), unit: "images",
-            body: { try withExtendedLifetime(program) { try plan.run() } },
+            body: { try plan.run() },
             peers: job("infer", ["width": width, "rows": rows]), wait: device.synchronize)
     }
 
@@ -96,10 +98,10 @@ struct GPUWorkloads {
         }
         try program.load()
         try program.write(normals(count * 128, seed: 4), to: z)
-        let memory = formatBytes(try program.memory().total)
+        let memory = formatBytes(try program.memoryNeeded().total)
         return Comparison(
             name: name("NT-Xent, \(count) embeddings"), items: Double(count), unit: "embeddings",
-            body: { try withExtendedLifetime(program) { try plan.run() } },
+            body: { try plan.run() },
             peers: job("nt_xent", ["rows": count, "columns": 128]), wait: device.synchronize,
             note: { "our memory: \(memory)" })
     }
@@ -118,10 +120,10 @@ struct GPUWorkloads {
                 rows: rows, columns: columns, values: normals(rows * columns, seed: seed))
             try program.write(matrix.normalized().matrix.values, to: tensor)
         }
-        let memory = formatBytes(try program.memory().total)
+        let memory = formatBytes(try program.memoryNeeded().total)
         return Comparison(
             name: name("KDE, \(rows) x \(rows) x \(columns)"), items: Double(rows), unit: "queries",
-            body: { try withExtendedLifetime(program) { try plan.run() } },
+            body: { try plan.run() },
             peers: job("kde_products", ["rows": rows, "columns": columns], forms: ["eager", "compile"]),
             wait: device.synchronize, note: { "our memory: \(memory)" })
     }

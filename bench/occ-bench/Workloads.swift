@@ -12,14 +12,20 @@ enum Workloads {
             return [
                 (
                     "contrastive step, 32 pairs, width 1",
-                    { try step(.contrastive, width: 1, threads: threads) }
+                    { try step(Contrastive(), width: 1, threads: threads) }
                 ),
                 (
                     "contrastive step, 32 pairs, width 0.25",
-                    { try step(.contrastive, width: 0.25, threads: threads) }
+                    { try step(Contrastive(), width: 0.25, threads: threads) }
                 ),
-                ("rotation step, 64 x 4, width 1", { try step(.rotation, width: 1, threads: threads) }),
-                ("rotation step, 64 x 4, width 0.25", { try step(.rotation, width: 0.25, threads: threads) }),
+                (
+                    "rotation step, 64 x 4, width 1",
+                    { try step(RotationPrediction(), width: 1, threads: threads) }
+                ),
+                (
+                    "rotation step, 64 x 4, width 0.25",
+                    { try step(RotationPrediction(), width: 0.25, threads: threads) }
+                ),
             ]
         case "layers":
             return convolutions.map { shape in (shape.name, { try convolution(shape, threads: threads) }) }
@@ -45,11 +51,9 @@ enum Workloads {
         }
     }
 
-    private static func configuration(_ method: RunConfiguration.MethodKind, width: Double)
-        -> RunConfiguration
-    {
+    private static func configuration(_ method: any Method, width: Double) -> RunConfiguration {
         var c = RunConfiguration()
-        (c.method, c.width, c.steps) = (method, width, 1_000_000)
+        (c.method, c.encoder, c.steps) = (method, ResNet(.resnet18, width: width), 1_000_000)
         return c
     }
 
@@ -59,19 +63,19 @@ enum Workloads {
 
     /// A training step of ResNet-18 at 32 x 32 with the paper's head. Ours includes gathering the batch and
     /// the augmentation; the peers' batches are ready.
-    private static func step(_ method: RunConfiguration.MethodKind, width: Double, threads: Int) throws
+    private static func step(_ method: any Method, width: Double, threads: Int) throws
         -> Comparison
     {
         let trainer = try Trainer(
             configuration: configuration(method, width: width), images: try images().train,
             device: try .cpu(threads: threads))
-        let pairs = method == .rotation ? "rotation step, 64 x 4" : "contrastive step, 32 pairs"
+        let pairs = method is RotationPrediction ? "rotation step, 64 x 4" : "contrastive step, 32 pairs"
         return Comparison(
             name: "\(pairs), width \(formatted(width))", items: Double(trainer.imagesPerStep), unit: "images",
             body: { try trainer.advance() },
             peers: ["channels_last", "eager", "compile"].map {
                 [
-                    "work": "step", "form": $0, "method": method.rawValue, "width": width,
+                    "work": "step", "form": $0, "method": method.name, "width": width,
                     "rows": trainer.imagesPerStep,
                     "threads": threads,
                 ]
@@ -110,7 +114,7 @@ enum Workloads {
         let flop = plan.operations.filter { $0.name.hasPrefix("conv2d") }.reduce(0) { $0 + $1.flop }
         return Comparison(
             name: shape.name, items: Double(flop) / 1e9, unit: "GFLOP",
-            body: { try withExtendedLifetime(program) { try plan.run() } },
+            body: { try plan.run() },
             peers: ["channels_last", "eager"].map {
                 [
                     "work": "conv", "form": $0, "side": shape.side, "inputs": shape.inputs,
@@ -123,7 +127,7 @@ enum Workloads {
     private static func inference(width: Double, threads: Int) throws -> Comparison {
         let split = try images()
         let trainer = try Trainer(
-            configuration: configuration(.rotation, width: width), images: split.train,
+            configuration: configuration(RotationPrediction(), width: width), images: split.train,
             device: try .cpu(threads: threads))
         let batch = split.test.subset(0..<64)
         return Comparison(
@@ -136,9 +140,9 @@ enum Workloads {
 
     /// Scores and maps of images of 256 x 256 by ResNet-18 at a quarter of its width and one Gaussian.
     private static func patches(_ patch: Int, stride: Int, threads: Int) throws -> Comparison {
-        var c = configuration(.rotation, width: 0.25)
+        var c = configuration(RotationPrediction(), width: 0.25)
         (c.data, c.imageSize, c.patch, c.stride, c.steps) = ("builtin:surface", 256, patch, stride, 0)
-        (c.maxTrain, c.holdOut, c.detector, c.detectorOptions.maximumRows) = (10, 0.01, .gaussian, 2000)
+        (c.maxTrain, c.holdOut, c.detector, c.detectorRows) = (10, 0.01, GaussianDensity(), 2000)
         let split = try c.split(c.dataset()), count = stride < 8 ? 1 : 4
         let model = try OneClassModel.fit(split, configuration: c, device: try .cpu(threads: threads))
         let batch = split.test.subset(0..<count)
@@ -168,7 +172,7 @@ enum Workloads {
 
     private static func kernelDensity(threads: Int) throws -> Comparison {
         _ = try Device.cpu(threads: threads)
-        let detector = try DetectorKind.kde.fit(normals(10_000, 512, seed: 1)),
+        let detector = try KernelDensity().fit(normals(10_000, 512, seed: 1)),
             queries = normals(5000, 512, seed: 2)
         return Comparison(
             name: "KDE, 5k queries x 10k x 512", items: 5000, unit: "queries",
@@ -180,11 +184,10 @@ enum Workloads {
     private static func oneClassSVM(threads: Int) throws -> Comparison {
         _ = try Device.cpu(threads: threads)
         let features = normals(5000, 512, seed: 3)
-        var options = DetectorOptions()
-        options.tolerance = 1e-3  // scikit-learn's
+        let detector = OneClassSVM(kernel: .rbf, tolerance: 1e-3)  // scikit-learn's
         return Comparison(
             name: "OC-SVM RBF fit, 5k x 512", items: 5000, unit: "rows",
-            body: { _ = try DetectorKind.ocsvmRBF.fit(features, options: options) },
+            body: { _ = try detector.fit(features) },
             peers: [["work": "ocsvm", "rows": 5000, "columns": 512, "threads": threads]])
     }
 

@@ -44,11 +44,11 @@ public final class Explainer {
 
     /// - Throws: `OCCError(.usage)` when the model has no classifier and its score is asked for.
     public init(_ model: OneClassModel, score target: Score = .detector) throws {
-        let configuration = model.configuration, encoder = configuration.network, rows = Self.rows
-        let head = try configuration.makeMethod().head
-        guard target == .detector || head.logits > 0 else {
+        let configuration = model.configuration, encoder = configuration.encoder, rows = Self.rows
+        let head = configuration.method.classifierHead(widths: configuration.headWidths)
+        guard target == .detector || head != nil else {
             throw OCCError(
-                .usage, "a model of \(configuration.method.rawValue) has no classifier",
+                .usage, "a model of \(configuration.method.name) has no classifier",
                 remedy: "Explain the detector's score.")
         }
         self.model = model
@@ -56,11 +56,11 @@ public final class Explainer {
         side = model.grid?.patch ?? model.side
         let side = side
         program = Program(device: model.device, math: configuration.math)
-        func outputs(_ plan: PlanBuilder) throws -> (x: Tensor, output: ResNet.Output, logits: Tensor?) {
+        func outputs(_ plan: PlanBuilder) throws -> (x: Tensor, output: EncoderOutput, logits: Tensor?) {
             let x = try plan.input("points", [rows, side, side, 3], type: .float32)
             plan.watch(x)
             let output = try encoder(x, in: plan)
-            let logits = target == .classifier ? try head(output.pooled, in: plan) : nil
+            let logits = target == .classifier ? try head?(output.pooled, in: plan) : nil
             return (x, output, logits)
         }
         (forward, (points, features, map, logits)) = try program.add("explain forward", .inference) { plan in
@@ -253,7 +253,7 @@ public final class Explainer {
         precondition(image.width == image.height && image.width == model.side)
         var (top, left) = (0, 0), detector = model.detector
         if let grid = model.grid {
-            let scores = try model.windowScores(of: ImageBatch(side: image.width, pixels: image.pixels))
+            let scores = try model.patchScores(of: ImageBatch(side: image.width, pixels: image.pixels))
             let best = scores.indices.max { scores[$0] < scores[$1] }!
             (top, left) = (
                 grid.rows[best / grid.columns.count], grid.columns[best % grid.columns.count]

@@ -14,8 +14,8 @@ extension OneClassModel {
     private func requireGrid() throws -> PatchGrid {
         guard let grid else {
             throw OCCError(
-                .usage, "the model sees whole images and does not localise",
-                remedy: "Train with --patch 32 (or 64), or use explain.")
+                .usage, "the model sees whole images and does not localize",
+                remedy: "Train with \(setting: "patch") 32 (or 64), or use explain.")
         }
         return grid
     }
@@ -24,7 +24,7 @@ extension OneClassModel {
     ///
     /// - Throws: `OCCError(.usage)` for a model of whole images.
     public func localize(_ images: ImageBatch) throws -> [Localized] {
-        let grid = try requireGrid(), scores = try windowScores(of: images), scale = mapScale
+        let grid = try requireGrid(), scores = try patchScores(of: images), scale = mapScale
         return parallelMap(images.count) { image in
             Self.localized(scores[image * grid.count..<(image + 1) * grid.count], grid, scale)
         }
@@ -40,7 +40,7 @@ extension OneClassModel {
         guard configuration.locations == .shared else {
             throw OCCError(
                 .usage, "a detector for each location takes images of the size it was trained on",
-                remedy: "Train with --locations shared, or leave --full-size out.")
+                remedy: "Train with \(setting: "locations") shared, or leave \(setting: "full-size") out.")
         }
         guard min(image.width, image.height) >= own.patch else {
             throw OCCError(
@@ -55,22 +55,23 @@ extension OneClassModel {
         var scores = [Double](repeating: 0, count: grid.count)
         for first in stride(from: 0, to: tiles.count, by: 16) {
             let some = tiles[first..<min(first + 16, tiles.count)]
-            var pixels: [UInt8] = [], windows: [Window] = [], places: [Int] = []
+            var pixels: [UInt8] = [], parts: [PatchPlace] = [], places: [Int] = []
             for (index, tile) in some.enumerated() {
                 let top = grid.rows[tile.rows.lowerBound], left = grid.columns[tile.columns.lowerBound]
                 pixels += tilePixels(image, top: top, left: left)
                 for row in tile.rows {
                     for column in tile.columns {
-                        windows.append(
-                            Window(image: index, top: grid.rows[row] - top, left: grid.columns[column] - left)
+                        parts.append(
+                            PatchPlace(
+                                image: index, top: grid.rows[row] - top, left: grid.columns[column] - left)
                         )
                         places.append(row * grid.columns.count + column)
                     }
                 }
             }
             let found = try detector.scores(
-                extractor.features(
-                    of: ImageBatch(side: side, pixels: pixels), windows: windows, program: program),
+                scoring.features.features(
+                    of: ImageBatch(side: side, pixels: pixels), places: parts, program: program),
                 on: program.device)
             for (place, score) in zip(places, found) { scores[place] = score }
         }
@@ -107,8 +108,8 @@ extension OneClassModel {
         let start = ContinuousClock.now
         _ = try localize(images)
         let whole = (ContinuousClock.now - start) / .seconds(1)
-        let windows = images.count * (grid?.count ?? 1),
-            runs = (windows + extractor.rows - 1) / extractor.rows
+        let extractor = scoring.features, parts = images.count * (grid?.count ?? 1)
+        let runs = (parts + extractor.rows - 1) / extractor.rows
         let network = try zip(extractor.plan.operations, extractor.plan.profile()).reduce(0.0) {
             $0 + ($1.0.name == "gather" ? 0 : $1.1)
         }

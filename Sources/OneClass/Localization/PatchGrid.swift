@@ -31,8 +31,8 @@ public struct PatchGrid: Sendable, Equatable {
     /// Patches of an image.
     public var count: Int { rows.count * columns.count }
 
-    package func windows(image: Int) -> [Window] {
-        rows.flatMap { top in columns.map { Window(image: image, top: top, left: $0) } }
+    package func places(image: Int) -> [PatchPlace] {
+        rows.flatMap { top in columns.map { PatchPlace(image: image, top: top, left: $0) } }
     }
 
     /// The scores of an image's patches, row by row, as a map of height x width pixels: each pixel is the mean of

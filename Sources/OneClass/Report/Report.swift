@@ -50,8 +50,8 @@ public struct Report {
         let c = model.configuration
         let seen = c.patch.map { "patches of \($0) pixels" } ?? "whole images"
         return
-            "\(c.method.rawValue) on \(seen) of \(model.side) x \(model.side), \(c.encoder.rawValue) of width \(c.width), "
-            + "\(c.detector.rawValue) detector; \(evaluation.normals) normal and \(evaluation.outliers) anomalous test images"
+            "\(c.method.name) on \(seen) of \(model.side) x \(model.side), encoder \(c.encoder.name), "
+            + "\(c.detector.name) detector; \(evaluation.normals) normal and \(evaluation.outliers) anomalous test images"
     }
 
     // MARK: Numbers

@@ -30,7 +30,7 @@ public struct ProtocolRun {
     public let configuration: RunConfiguration
     /// The table's columns.
     public let columns: [String]
-    private let detectors: [DetectorKind]
+    private let detectors: [any Detector]
     public let seeds: [UInt64]
     /// The folder that holds a folder for each run.
     public let folder: String
@@ -40,13 +40,13 @@ public struct ProtocolRun {
     private static let patchColumns = ["image AUROC", "pixel AUROC", "AUPRO"]
 
     private init(
-        _ tasks: [Task], _ configuration: RunConfiguration, _ detectors: [DetectorKind], _ seeds: [UInt64],
+        _ tasks: [Task], _ configuration: RunConfiguration, _ detectors: [any Detector], _ seeds: [UInt64],
         _ folder: String, _ load: @escaping (RunConfiguration) throws -> ImageDataset
     ) {
         self.tasks = tasks
         self.configuration = configuration
         self.detectors = detectors
-        columns = configuration.patch == nil ? detectors.map(\.rawValue) : Self.patchColumns
+        columns = configuration.patch == nil ? detectors.map(\.name) : Self.patchColumns
         self.seeds = seeds
         self.folder = folder
         self.load = load
@@ -56,7 +56,7 @@ public struct ProtocolRun {
     ///
     /// - Parameter classes: indices; nil for all.
     public init(
-        dataset: ImageDataset, configuration: RunConfiguration, detectors: [DetectorKind], classes: [Int]?,
+        dataset: ImageDataset, configuration: RunConfiguration, detectors: [any Detector], classes: [Int]?,
         seeds: [UInt64], folder: String
     ) {
         let classes = classes ?? Array(dataset.kind == .oneVersusRest ? 0..<dataset.classNames.count : 0..<1)
@@ -70,7 +70,7 @@ public struct ProtocolRun {
 
     /// Each category of a collection; a data set is in memory while its runs last.
     public init(
-        categories: [String], configuration: RunConfiguration, detectors: [DetectorKind], seeds: [UInt64],
+        categories: [String], configuration: RunConfiguration, detectors: [any Detector], seeds: [UInt64],
         folder: String
     ) {
         let tasks = categories.map { name in
@@ -95,7 +95,7 @@ public struct ProtocolRun {
         for (place, task) in tasks.enumerated() {
             var dataset: ImageDataset?
             for (turn, seed) in seeds.enumerated() {
-                var configuration = task.configuration
+                var configuration = task.configuration.resolved
                 configuration.seed = seed
                 let path = "\(folder)/\(task.folder)-seed-\(seed)"
                 let directory = try RunDirectory(path)
@@ -119,7 +119,7 @@ public struct ProtocolRun {
             }
         }
         return ProtocolTable(
-            method: configuration.method, columns: columns, names: tasks.map(\.name), results: results)
+            method: configuration.method.name, columns: columns, names: tasks.map(\.name), results: results)
     }
 
     private func values(of model: OneClassModel, on split: OneClassSplit) throws -> [String: Double] {
@@ -141,12 +141,12 @@ public struct ProtocolRun {
             throw OCCError(
                 .badData, "\(path): is no result of a protocol", remedy: "Remove it to run that class again.")
         }
-        let differences = try configuration.differences(from: result.configuration)
+        let differences = configuration.differences(from: result.configuration)
         guard differences.isEmpty else {
             throw OCCError(
                 .usage,
                 "\(path): was made with another configuration; these differ: \(differences.joined(separator: ", "))",
-                remedy: "Choose another --out.")
+                remedy: "Choose another \(setting: "out").")
         }
         return columns.allSatisfy { result.values[$0] != nil } || configuration.patch != nil ? result : nil
     }
@@ -180,14 +180,15 @@ public struct ProtocolTable: Codable, Sendable {
         public let cells: [String: Cell]
     }
 
-    public let method: RunConfiguration.MethodKind
+    /// The method's name.
+    public let method: String
     public let columns: [String]
     public let rows: [Row]
     /// The mean over classes; its deviation is the mean of the classes' deviations, as in the paper.
     public let mean: Row
 
     init(
-        method: RunConfiguration.MethodKind, columns: [String], names: [String], results: [ProtocolRun.Result]
+        method: String, columns: [String], names: [String], results: [ProtocolRun.Result]
     ) {
         self.method = method
         self.columns = columns

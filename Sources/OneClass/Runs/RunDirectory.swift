@@ -24,19 +24,20 @@ public final class RunDirectory {
         do {
             try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
         } catch {
-            throw OCCError(.cannotCreate, "\(path): cannot be created", remedy: "Choose another --out.")
+            throw OCCError(
+                .cannotCreate, "\(path): cannot be created", remedy: "Choose another \(setting: "out").")
         }
         lock = open("\(path)/.lock", O_RDWR | O_CREAT | O_CLOEXEC, 0o644)
         guard lock >= 0 else {
             throw OCCError(
                 .cannotCreate, "\(path): cannot be written (\(errnoText(errno)))",
-                remedy: "Choose another --out.")
+                remedy: "Choose another \(setting: "out").")
         }
         guard flock(lock, LOCK_EX | LOCK_NB) == 0 else {
             close(lock)
             throw OCCError(
                 .cannotCreate, "\(path): another process is running there",
-                remedy: "Wait for it, or choose another --out.")
+                remedy: "Wait for it, or choose another \(setting: "out").")
         }
     }
 
@@ -111,8 +112,10 @@ public final class RunDirectory {
         }
         guard let first = warnings.first else { return nil }
         throw OCCError(
-            .badData, first,
-            remedy: "No sound checkpoint is left; start over with --resume never --overwrite.")
+            .badData, "\(first)",
+            remedy:
+                "No sound checkpoint is left; start over with \(setting: "resume") never \(setting: "overwrite")."
+        )
     }
 
     /// Reads a checkpoint and checks its contents against its checksum.

@@ -24,7 +24,7 @@ public struct TrainingRun {
     public init(directory: RunDirectory, split: OneClassSplit, configuration: RunConfiguration) {
         self.directory = directory
         self.split = split
-        self.configuration = configuration
+        self.configuration = configuration.resolved
     }
 
     /// Trains to the end, fits the detector, writes the model file, and returns the model.

@@ -1,0 +1,84 @@
+import CKernels
+import OCCEngine
+
+/// k nearest neighbors by cosine: score = 1 - mean of the k largest cosines to the training rows.
+public struct NearestNeighbors: Detector {
+    /// k.
+    public var neighbors = 1
+
+    public init(neighbors: Int = 1) { self.neighbors = neighbors }
+
+    public let name = "knn"
+    public let summary = "The mean cosine distance to the nearest training rows."
+    public static let settings = [
+        Setting(
+            "neighbors", \NearestNeighbors.neighbors, "K", range: .from(1),
+            "How many nearest training rows count.")
+    ]
+
+    public func fit(_ features: FeatureMatrix) throws -> any OneClassClassifier {
+        try features.requireFittable(name)
+        guard neighbors >= 1, neighbors <= features.rows else {
+            throw OCCError(
+                .usage, "\(setting: "neighbors") \(neighbors): there are \(features.rows) training rows")
+        }
+        return FittedNearestNeighbors(support: features.normalized().matrix, neighbors: neighbors)
+    }
+
+    public func restore(_ state: DetectorState) throws -> any OneClassClassifier {
+        let support = try state.matrix("support"), count = try state.number("neighbors")
+        guard count >= 1, count <= Double(support.rows) else {
+            throw OCCError(.badData, "the detector has \(count) neighbors of \(support.rows) rows")
+        }
+        return FittedNearestNeighbors(support: support, neighbors: Int(count))
+    }
+
+    public var forEachLocation: NearestNeighbors? { self }
+}
+
+/// Training rows to be searched.
+struct FittedNearestNeighbors: OneClassClassifier {
+    let support: FeatureMatrix
+    let neighbors: Int
+
+    var state: DetectorState {
+        var state = DetectorState()
+        state.set("support", support)
+        state.numbers["neighbors"] = Double(neighbors)
+        return state
+    }
+
+    private func nearest(_ normalized: FeatureMatrix) throws -> (cosines: [Float], places: [Int64]) {
+        var cosines = [Float](repeating: 0, count: normalized.rows * neighbors)
+        var places = [Int64](repeating: 0, count: normalized.rows * neighbors)
+        try check(
+            ck_largest_products(
+                normalized.values, Int64(normalized.rows), support.values, Int64(support.rows),
+                Int64(support.columns),
+                Int64(neighbors), &cosines, &places), operation: "knn")
+        return (cosines, places)
+    }
+
+    func scores(_ features: FeatureMatrix) throws -> [Double] {
+        try requireColumns(features, support.columns)
+        let cosines = try nearest(features.normalized().matrix).cosines
+        return (0..<features.rows).map { row in
+            1 - cosines[row * neighbors..<(row + 1) * neighbors].reduce(0.0) { $0 + Double($1) }
+                / Double(neighbors)
+        }
+    }
+
+    func scoreGradient(_ features: FeatureMatrix) throws -> FeatureMatrix {
+        try requireColumns(features, support.columns)
+        let (normalized, norms) = features.normalized()
+        let places = try nearest(normalized).places
+        var gradient = [Double](repeating: 0, count: normalized.values.count)
+        for (index, place) in places.enumerated() {
+            let row = index / neighbors * support.columns, from = Int(place) * support.columns
+            for column in 0..<support.columns {
+                gradient[row + column] -= Double(support.values[from + column]) / Double(neighbors)
+            }
+        }
+        return throughNormalization(gradient, normalized, norms: norms)
+    }
+}

@@ -1,0 +1,62 @@
+import OCCEngine
+
+/// Support vector data description (Tax & Duin 2004) with the RBF kernel on L2-normalized features: the
+/// squared distance to the smallest sphere's center, score = 1 - 2 sum_i b_i k(x, x_i) + sum_ij b_i b_j
+/// k(x_i, x_j), with the b summing to 1.
+public struct SupportVectorDataDescription: Detector {
+    /// The share of training rows allowed outside.
+    public var nu = 0.5
+    /// The RBF width; nil for 10 / (columns * variance) of the normalized training features.
+    public var gamma: Double?
+    /// The largest violation of the KKT conditions left.
+    public var tolerance = 1e-4
+
+    public init() {}
+
+    public let name = "svdd"
+    public let summary = "Support vector data description: the smallest sphere, with an RBF kernel."
+    public static let settings =
+        solverSettings(nu: \SupportVectorDataDescription.nu, tolerance: \.tolerance) + [gammaSetting(\.gamma)]
+
+    public func fit(_ features: FeatureMatrix) throws -> any OneClassClassifier {
+        try features.requireFittable(name)
+        let rows = features.normalized().matrix
+        // k(x, x) = 1, so the dual's linear term is constant and the multipliers are those of the OC-SVM.
+        return try FittedDataDescription(
+            SupportVectors(
+                solving: rows, gamma: try gamma ?? defaultGamma(rows), nu: nu, tolerance: tolerance))
+    }
+
+    public func restore(_ state: DetectorState) throws -> any OneClassClassifier {
+        try FittedDataDescription(SupportVectors(state: state))
+    }
+}
+
+/// A fitted support vector data description.
+struct FittedDataDescription: OneClassClassifier {
+    private let vectors: SupportVectors
+    private let centerNorm: Double
+    private let total: Double
+
+    init(_ vectors: SupportVectors) throws {
+        self.vectors = vectors
+        total = vectors.multipliers.reduce(0, +)
+        let sums = try vectors.kernelSums(vectors.rows, gradient: false).sums
+        centerNorm = zip(sums, vectors.multipliers).reduce(0) { $0 + $1.0 * $1.1 } / (total * total)
+    }
+
+    var state: DetectorState { vectors.state }
+
+    func scores(_ features: FeatureMatrix) throws -> [Double] {
+        try requireColumns(features, vectors.rows.columns)
+        let sums = try vectors.kernelSums(features.normalized().matrix, gradient: false).sums
+        return sums.map { 1 - 2 * $0 / total + centerNorm }
+    }
+
+    func scoreGradient(_ features: FeatureMatrix) throws -> FeatureMatrix {
+        try requireColumns(features, vectors.rows.columns)
+        let (normalized, norms) = features.normalized()
+        let slopes = try vectors.kernelSums(normalized, gradient: true).gradient
+        return throughNormalization(slopes.map { -2 * $0 / total }, normalized, norms: norms)
+    }
+}

@@ -1,0 +1,106 @@
+import CKernels
+import OCCEngine
+
+/// How the solver of a support-vector detector ended.
+public struct SolverReport: Sendable, Equatable {
+    public let iterations: Int
+    /// The dual objective, 1/2 a'Qa + p'a, with multipliers that sum to nu * rows.
+    public let objective: Double
+    /// The largest violation of the KKT conditions.
+    public let gap: Double
+    /// Training rows with a multiplier above zero.
+    public let supportVectors: Int
+}
+
+/// The support rows and multipliers that a one-class dual leaves behind.
+struct SupportVectors: Sendable {
+    let rows: FeatureMatrix
+    let multipliers: [Double]
+    /// 0 for the linear kernel.
+    let gamma: Double
+    let rho: Double
+    let report: SolverReport
+
+    private static let cacheBytes = 512 << 20
+
+    /// Minimizes 1/2 a'Ka over 0 <= a <= 1, sum a = nu * rows, until the largest violation of the KKT conditions is
+    /// below `tolerance`.
+    init(solving rows: FeatureMatrix, gamma: Double, nu: Double, tolerance: Double) throws {
+        guard nu > 0, nu <= 1 else {
+            throw OCCError(.usage, "\(setting: "nu") \(nu) is out of range: it is above 0, at most 1")
+        }
+        var multipliers = [Double](repeating: 0, count: rows.rows)
+        var report = ck_solver_report()
+        try check(
+            ck_solve_one_class(
+                rows.values, Int64(rows.rows), Int64(rows.columns), gamma, 1, nil, nu * Double(rows.rows),
+                tolerance, Int64(max(10_000_000, 100 * rows.rows)), UInt64(Self.cacheBytes), &multipliers,
+                &report), operation: "one-class solver")
+        let kept = multipliers.indices.filter { multipliers[$0] > 0 }
+        self.init(
+            rows: rows.subset(kept), multipliers: kept.map { multipliers[$0] }, gamma: gamma, rho: report.rho,
+            report: SolverReport(
+                iterations: Int(report.iterations), objective: report.objective, gap: report.gap,
+                supportVectors: kept.count))
+    }
+
+    private init(rows: FeatureMatrix, multipliers: [Double], gamma: Double, rho: Double, report: SolverReport)
+    {
+        self.rows = rows
+        self.multipliers = multipliers
+        self.gamma = gamma
+        self.rho = rho
+        self.report = report
+    }
+
+    init(state: DetectorState) throws {
+        let rows = try state.matrix("support"), multipliers = try state.array("multipliers").values
+        guard multipliers.count == rows.rows else {
+            throw OCCError(.badData, "the detector's multipliers do not fit")
+        }
+        self.init(
+            rows: rows, multipliers: multipliers, gamma: try state.number("gamma"),
+            rho: try state.number("rho"),
+            report: SolverReport(
+                iterations: Int(try state.number("iterations")), objective: try state.number("objective"),
+                gap: try state.number("gap"), supportVectors: rows.rows))
+    }
+
+    var state: DetectorState {
+        var state = DetectorState()
+        state.set("support", rows)
+        state.set("multipliers", multipliers, shape: [multipliers.count])
+        state.numbers = [
+            "gamma": gamma, "rho": rho, "iterations": Double(report.iterations),
+            "objective": report.objective,
+            "gap": report.gap,
+        ]
+        return state
+    }
+
+    /// sum_j a_j k(x, x_j), and its gradient where wanted.
+    func kernelSums(_ queries: FeatureMatrix, gradient: Bool) throws -> (sums: [Double], gradient: [Double]) {
+        var sums = [Double](repeating: 0, count: queries.rows)
+        var slopes = [Double](repeating: 0, count: gradient ? queries.values.count : 0)
+        func call(_ slopes: UnsafeMutablePointer<Double>?, _ sums: UnsafeMutablePointer<Double>) -> ck_status
+        {
+            ck_kernel_sum(
+                queries.values, Int64(queries.rows), rows.values, multipliers, Int64(rows.rows),
+                Int64(rows.columns),
+                gamma, sums, slopes)
+        }
+        try check(gradient ? call(&slopes, &sums) : call(nil, &sums), operation: "kernel sum")
+        return (sums, slopes)
+    }
+}
+
+/// The settings of a dual's solver, which the support-vector detectors share.
+func solverSettings<Root>(
+    nu: WritableKeyPath<Root, Double> & Sendable, tolerance: WritableKeyPath<Root, Double> & Sendable
+) -> [Setting<Root>] {
+    [
+        Setting("nu", nu, "SHARE", range: .above(0, upTo: 1), "Share of training rows allowed outside."),
+        Setting(
+            "tolerance", tolerance, "GAP", range: .above(0), "Largest violation of the KKT conditions left."),
+    ]
+}

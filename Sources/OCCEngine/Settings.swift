@@ -1,0 +1,407 @@
+/// A value that a setting can hold: it has a JSON form and a form on the command line.
+public protocol SettingValue: Sendable {
+    /// The value in JSON.
+    var json: JSONValue { get }
+    /// The value that JSON holds; nil where that is of another type.
+    init?(json: JSONValue)
+    /// The value that a person wrote; nil where it is not understood.
+    init?(text: String)
+    /// What errors call a value of this type, such as "a number".
+    static var typeName: String { get }
+    /// The number that a range is about; nil where there is none.
+    var magnitude: Double? { get }
+}
+
+extension SettingValue {
+    public var magnitude: Double? { nil }
+}
+
+extension Double: SettingValue {
+    public var json: JSONValue { .number(self) }
+    public init?(json: JSONValue) {
+        switch json {
+        case .integer(let value): self = Double(value)
+        case .unsigned(let value): self = Double(value)
+        case .number(let value): self = value
+        default: return nil
+        }
+    }
+    public init?(text: String) { self.init(text) }
+    public static var typeName: String { "a number" }
+    public var magnitude: Double? { self }
+}
+
+extension Int: SettingValue {
+    public var json: JSONValue { .integer(Int64(self)) }
+    public init?(json: JSONValue) {
+        guard case .integer(let value) = json else { return nil }
+        self.init(exactly: value)
+    }
+    public init?(text: String) { self.init(text) }
+    public static var typeName: String { "a whole number" }
+    public var magnitude: Double? { Double(self) }
+}
+
+extension UInt64: SettingValue {
+    public var json: JSONValue { Int64(exactly: self).map(JSONValue.integer) ?? .unsigned(self) }
+    public init?(json: JSONValue) {
+        switch json {
+        case .integer(let value): self.init(exactly: value)
+        case .unsigned(let value): self = value
+        default: return nil
+        }
+    }
+    public init?(text: String) { self.init(text) }
+    public static var typeName: String { "a whole number" }
+    public var magnitude: Double? { Double(self) }
+}
+
+extension String: SettingValue {
+    public var json: JSONValue { .string(self) }
+    public init?(json: JSONValue) {
+        guard case .string(let value) = json else { return nil }
+        self = value
+    }
+    public init?(text: String) { self = text }
+    public static var typeName: String { "text" }
+}
+
+extension Bool: SettingValue {
+    public var json: JSONValue { .bool(self) }
+    public init?(json: JSONValue) {
+        guard case .bool(let value) = json else { return nil }
+        self = value
+    }
+    public init?(text: String) { self.init(text) }
+    public static var typeName: String { "true or false" }
+}
+
+/// Widths of layers: `512x8,128` is eight times 512 and 128; `none` is none.
+extension [Int]: SettingValue {
+    public var json: JSONValue { .array(map(\.json)) }
+    public init?(json: JSONValue) {
+        guard case .array(let values) = json else { return nil }
+        let numbers = values.compactMap(Int.init(json:))
+        guard numbers.count == values.count else { return nil }
+        self = numbers
+    }
+    public init?(text: String) {
+        self = []
+        guard text != "none" else { return }
+        for part in text.split(separator: ",", omittingEmptySubsequences: false) {
+            let factors = part.split(separator: "x", omittingEmptySubsequences: false).map { Int($0) }
+            guard (1...2).contains(factors.count), let width = factors[0],
+                let count = factors.count == 2 ? factors[1] : 1, (1...64).contains(count)
+            else { return nil }
+            self += [Int](repeating: width, count: count)
+        }
+    }
+    public static var typeName: String { "widths such as 512x8,128, or none" }
+}
+
+/// What a number may be. Values that are not finite are in no range.
+public struct SettingRange: Sendable {
+    /// In words, such as "above 0".
+    public let words: String
+    private let holds: @Sendable (Double) -> Bool
+
+    /// Whether a value is allowed.
+    public func contains(_ value: Double) -> Bool { value.isFinite && holds(value) }
+
+    /// Any finite number.
+    public static let finite = SettingRange(words: "a finite number") { _ in true }
+    /// Numbers greater than a bound.
+    public static func above(_ bound: Double) -> SettingRange {
+        SettingRange(words: "above \(short(bound))") { $0 > bound }
+    }
+    /// Numbers from a bound on.
+    public static func from(_ bound: Double) -> SettingRange {
+        SettingRange(words: "\(short(bound)) or more") { $0 >= bound }
+    }
+    /// Numbers between two bounds, these included.
+    public static func within(_ range: ClosedRange<Double>) -> SettingRange {
+        SettingRange(words: "\(short(range.lowerBound)) to \(short(range.upperBound))") { range.contains($0) }
+    }
+    /// Numbers from a bound to below another.
+    public static func within(_ range: Range<Double>) -> SettingRange {
+        SettingRange(words: "\(short(range.lowerBound)) to below \(short(range.upperBound))") {
+            range.contains($0)
+        }
+    }
+    /// Numbers above a bound, up to another.
+    public static func above(_ bound: Double, upTo last: Double) -> SettingRange {
+        SettingRange(words: "above \(short(bound)), at most \(short(last))") { $0 > bound && $0 <= last }
+    }
+    /// Numbers between two bounds, these left out.
+    public static func between(_ lower: Double, _ upper: Double) -> SettingRange {
+        SettingRange(words: "above \(short(lower)) and below \(short(upper))") { $0 > lower && $0 < upper }
+    }
+    /// One of a few numbers.
+    public static func oneOf(_ values: [Int]) -> SettingRange {
+        SettingRange(words: "one of " + values.map(String.init).joined(separator: ", ")) { value in
+            values.contains { Double($0) == value }
+        }
+    }
+
+    private static func short(_ value: Double) -> String {
+        value == value.rounded() && abs(value) < 1e15 ? String(Int(value)) : String(value)
+    }
+}
+
+/// Something that can be set, declared once: the command line, config.json, the help, the check and the documentation
+/// all read this declaration.
+///
+/// It has one name: `learning-rate` on the command line is `learningRate` in JSON.
+public struct Setting<Root>: Sendable {
+    /// The name, lower case with hyphens.
+    public let name: String
+    /// What stands for the value in the help; nil for one that is on or off.
+    public let placeholder: String?
+    /// What it means, a sentence without its default.
+    public let help: String
+    /// The names it can have, where there are only a few.
+    public let choices: [String]
+    /// What it may be, in words; nil where anything of its type is.
+    public let range: String?
+
+    let read: @Sendable (Root) -> JSONValue
+    let write: @Sendable (inout Root, JSONValue) throws(SettingError) -> Void
+    let parse: @Sendable (String) throws(SettingError) -> JSONValue
+
+    /// The name in JSON.
+    public var key: String { settingKey(name) }
+
+    /// A setting that always has a value.
+    ///
+    /// - Parameters:
+    ///   - name: lower case with hyphens.
+    ///   - range: what a number may be; every element of widths.
+    public init<Value: SettingValue>(
+        _ name: String, _ path: WritableKeyPath<Root, Value> & Sendable, _ placeholder: String,
+        range: SettingRange? = nil, _ help: String
+    ) {
+        self.init(
+            name, placeholder, help, range: range,
+            read: { $0[keyPath: path].json },
+            write: { $0[keyPath: path] = $1 }, optional: nil)
+    }
+
+    /// A setting that may be left out.
+    public init<Value: SettingValue>(
+        _ name: String, _ path: WritableKeyPath<Root, Value?> & Sendable, _ placeholder: String,
+        range: SettingRange? = nil, _ help: String
+    ) {
+        self.init(
+            name, placeholder, help, range: range,
+            read: { $0[keyPath: path]?.json ?? .null },
+            write: { $0[keyPath: path] = $1 }, optional: { $0[keyPath: path] = nil })
+    }
+
+    /// A setting that is one of a few names.
+    public init<Value: RawRepresentable & CaseIterable & Sendable>(
+        _ name: String, _ path: WritableKeyPath<Root, Value> & Sendable, _ help: String
+    ) where Value.RawValue == String {
+        let choices = Value.allCases.map(\.rawValue)
+        @Sendable func value(_ text: String) throws(SettingError) -> Value {
+            guard let value = Value(rawValue: text) else {
+                throw SettingError(name, "there is no '\(text)'", choices: choices, given: text)
+            }
+            return value
+        }
+        self.name = name
+        placeholder = "NAME"
+        self.help = help
+        self.choices = choices
+        range = nil
+        read = { .string($0[keyPath: path].rawValue) }
+        write = { (root, json) throws(SettingError) in
+            guard case .string(let text) = json else { throw SettingError(name, "is no text") }
+            root[keyPath: path] = try value(text)
+        }
+        parse = { (text) throws(SettingError) in .string(try value(text).rawValue) }
+    }
+
+    /// A setting that is on or off: a flag on the command line.
+    public init(flag name: String, _ path: WritableKeyPath<Root, Bool> & Sendable, _ help: String) {
+        self.name = name
+        placeholder = nil
+        self.help = help
+        choices = []
+        range = nil
+        read = { .bool($0[keyPath: path]) }
+        write = { (root, json) throws(SettingError) in
+            guard case .bool(let value) = json else { throw SettingError(name, "is not true or false") }
+            root[keyPath: path] = value
+        }
+        parse = { (_) throws(SettingError) in .bool(true) }
+    }
+
+    private init<Value: SettingValue>(
+        _ name: String, _ placeholder: String, _ help: String, range: SettingRange?,
+        read: @escaping @Sendable (Root) -> JSONValue,
+        write set: @escaping @Sendable (inout Root, Value) -> Void,
+        optional clear: (@Sendable (inout Root) -> Void)?
+    ) {
+        @Sendable func checked(_ value: Value?, _ given: String) throws(SettingError) -> Value {
+            guard let value else { throw SettingError(name, "'\(given)' is not \(Value.typeName)") }
+            // Numbers are finite whatever their range.
+            let allowed = range ?? .finite
+            let magnitudes = (value as? [Int])?.map(Double.init) ?? value.magnitude.map { [$0] } ?? []
+            if let wrong = magnitudes.first(where: { !allowed.contains($0) }) {
+                let shown = magnitudes.count == 1 ? given : String(Int(wrong))
+                throw SettingError(name, "\(shown) is out of range: it is \(allowed.words)")
+            }
+            return value
+        }
+        self.name = name
+        self.placeholder = placeholder
+        self.help = help
+        choices = []
+        self.range = range?.words
+        self.read = read
+        self.write = { (root, json) throws(SettingError) in
+            if json == .null, let clear {
+                clear(&root)
+            } else {
+                set(&root, try checked(Value(json: json), (try? json.text()) ?? ""))
+            }
+        }
+        parse = { (text) throws(SettingError) in try checked(Value(text: text), text).json }
+    }
+}
+
+/// A setting that cannot have the value given.
+public struct SettingError: Error, Sendable, Equatable {
+    /// The setting's name, lower case with hyphens.
+    public let setting: String
+    /// What is wrong.
+    public let reason: String
+    /// The names there are, and the one given, where it is one of a few.
+    public let choices: [String]
+    public let given: String?
+
+    public init(_ setting: String, _ reason: String, choices: [String] = [], given: String? = nil) {
+        self.setting = setting
+        self.reason = reason
+        self.choices = choices
+        self.given = given
+    }
+
+    /// The error for people, as `kind`.
+    package func error(_ kind: OCCError.Kind = .usage) -> OCCError {
+        guard !choices.isEmpty else { return OCCError(kind, "\(setting: setting): \(reason)") }
+        let nearest = given.flatMap { nearestMatch(to: $0, in: choices) }.map { "Did you mean \($0)? " } ?? ""
+        return OCCError(
+            kind, "\(setting: setting): \(reason)",
+            remedy: "\(nearest)There is: \(choices.joined(separator: ", ")).")
+    }
+}
+
+/// A setting without the type it belongs to: for listings.
+public struct SettingDescription: Sendable, Equatable {
+    public let name: String
+    public let placeholder: String?
+    public let help: String
+    public let choices: [String]
+    public let range: String?
+    /// The value that it has by itself; null where there is none.
+    public let standard: JSONValue
+
+    /// The help with the choices, the range and the default.
+    public var sentence: String {
+        var words = help
+        if !choices.isEmpty { words += " One of " + choices.joined(separator: ", ") + "." }
+        if let range { words += " It is \(range)." }
+        switch standard {
+        case .null, .bool: return words
+        case .string(let text): return "\(words) (\(text))"
+        case .number(let value) where value == value.rounded() && abs(value) < 1e15:
+            return "\(words) (\(Int(value)))"
+        default: return "\(words) (\((try? standard.text()) ?? ""))"
+        }
+    }
+}
+
+/// Something with settings.
+public protocol HasSettings {
+    /// The settings, in the order of listings. Values that differ have different settings' values: two that agree in
+    /// all of them are the same.
+    static var settings: [Setting<Self>] { get }
+}
+
+extension HasSettings {
+    /// The settings' values, by their JSON keys.
+    public var settingValues: [String: JSONValue] {
+        Dictionary(uniqueKeysWithValues: Self.settings.map { ($0.key, $0.read(self)) })
+    }
+
+    /// The settings, with the values they have here as their defaults.
+    public var settingDescriptions: [SettingDescription] {
+        Self.settings.map {
+            SettingDescription(
+                name: $0.name, placeholder: $0.placeholder, help: $0.help, choices: $0.choices,
+                range: $0.range, standard: $0.read(self))
+        }
+    }
+
+    /// Sets the setting of a JSON key.
+    ///
+    /// - Returns: whether there is such a setting.
+    /// - Throws: `SettingError` for a value of another type or out of its range.
+    public mutating func set(key: String, to value: JSONValue) throws(SettingError) -> Bool {
+        guard let setting = Self.settings.first(where: { $0.key == key }) else { return false }
+        try setting.write(&self, value)
+        return true
+    }
+
+    /// Sets the setting of a name from the text that a person wrote.
+    ///
+    /// - Returns: whether there is such a setting.
+    /// - Throws: `SettingError` for text that is not understood or out of its range.
+    public mutating func set(name: String, text: String) throws(SettingError) -> Bool {
+        guard let setting = Self.settings.first(where: { $0.name == name }) else { return false }
+        try setting.write(&self, try setting.parse(text))
+        return true
+    }
+
+    /// Checks every setting against its range.
+    public func checkSettings() throws(SettingError) {
+        var copy = self
+        for setting in Self.settings { try setting.write(&copy, setting.read(self)) }
+    }
+}
+
+/// Something chosen by its name, with settings of its own: an encoder, a method, a detector.
+public protocol Configurable: HasSettings, Sendable {
+    /// The name it is chosen by: lower case with hyphens.
+    var name: String { get }
+    /// What it is, in a line.
+    var summary: String { get }
+}
+
+/// learning-rate -> learningRate
+package func settingKey(_ name: String) -> String {
+    let words = name.split(separator: "-")
+    return words.enumerated().map { $0 == 0 ? String($1) : $1.prefix(1).uppercased() + $1.dropFirst() }
+        .joined()
+}
+
+/// The candidate with the fewest edits from `text`, if it takes few enough to be a slip.
+package func nearestMatch(to text: String, in candidates: [String]) -> String? {
+    func distance(_ a: [Character], _ b: [Character]) -> Int {
+        var row = Array(0...b.count)
+        for (i, x) in a.enumerated() {
+            var diagonal = row[0]
+            row[0] = i + 1
+            for (j, y) in b.enumerated() {
+                (diagonal, row[j + 1]) = (
+                    row[j + 1], min(row[j + 1] + 1, row[j] + 1, diagonal + (x == y ? 0 : 1))
+                )
+            }
+        }
+        return row[b.count]
+    }
+    let scored = candidates.sorted().map { (distance(Array(text), Array($0)), $0) }
+    guard let best = scored.min(by: { $0.0 < $1.0 }), best.0 <= max(2, text.count / 3) else { return nil }
+    return best.1
+}

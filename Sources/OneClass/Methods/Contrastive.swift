@@ -1,0 +1,89 @@
+import OCCData
+import OCCEngine
+import OCCNetworks
+
+/// Contrastive learning of instances, and its distribution-augmented form (Sohn et al., ICLR 2021): the data
+/// set is first replaced by the union of its images under some symmetries of the square, each an instance of its own; then
+/// every instance gives two views under the recipe, and NT-Xent contrasts them.
+public struct Contrastive: Method, Equatable {
+    /// Whether the data set is augmented to a union.
+    public let isDistributionAugmented: Bool
+    /// NT-Xent's temperature.
+    public var temperature = 0.2
+    /// Which pairs NT-Xent contrasts.
+    public var form = ContrastiveForm.crossView
+    /// The symmetries of the union: `rot`, `hflip`, `vflip`, or the first 1...8 symmetries of the square.
+    public var distributionAugmentation = "rot"
+
+    public init(distributionAugmented: Bool = false) { isDistributionAugmented = distributionAugmented }
+
+    /// The distribution-augmented form.
+    public static let distributionAugmented = Contrastive(distributionAugmented: true)
+
+    public var name: String { isDistributionAugmented ? "da-contrastive" : "contrastive" }
+    public var summary: String {
+        isDistributionAugmented
+            ? "Contrasts the instances of the images and their rotations." : "Contrasts instances (NT-Xent)."
+    }
+    public static let settings = [
+        Setting(
+            "temperature", \Contrastive.temperature, "T", range: .above(0), "Of the contrastive loss."),
+        Setting("contrastive-form", \.form, "Which pairs are contrasted."),
+        Setting(
+            "distribution-augmentation", \.distributionAugmentation, "NAME",
+            "Of da-contrastive: rot, hflip, vflip, or the first 1 to 8 symmetries of the square."),
+    ]
+
+    /// The paper's head: 512 x 8 and an embedding of 128.
+    public var defaults: TrainingDefaults {
+        TrainingDefaults(headWidths: [Int](repeating: 512, count: 8) + [128], batch: 32)
+    }
+    public let rowInputs = [RowInput("symmetry")]
+    public let copies = 2
+    public func itemCount(images: Int) -> Int { images * symmetries.count }
+    public func row(index: Int, copy: Int, batch: Int) -> Int { copy * batch + index }
+
+    public func view(item: Int, copy: Int) -> BatchRow {
+        let symmetries = symmetries
+        return BatchRow(image: item / symmetries.count, inputs: [symmetries[item % symmetries.count]])
+    }
+
+    /// The symmetries that make the union (ck_dihedral.h), in the paper's order.
+    package var symmetries: [Int] { isDistributionAugmented ? (try? union()) ?? [0] : [0] }
+
+    private func union() throws -> [Int] {
+        switch distributionAugmentation {
+        case "rot": return [0, 2, 4, 6]
+        case "hflip": return [0, 1]
+        case "vflip": return [0, 5]
+        default:
+            guard let count = Int(distributionAugmentation), (1...8).contains(count) else {
+                throw OCCError(
+                    .usage,
+                    "\(setting: "distribution-augmentation"): there is no '\(distributionAugmentation)'",
+                    remedy: "It is rot, hflip, vflip, or 1 to 8.")
+            }
+            return Array(0..<count)
+        }
+    }
+
+    public func check(headWidths: [Int]) throws {
+        _ = try union()
+        guard !headWidths.isEmpty else {
+            throw OCCError(
+                .usage,
+                "\(setting: "head") is none: contrastive learning needs an embedding of at least one width")
+        }
+    }
+
+    public func build(_ batch: TrainingBatch, in plan: PlanBuilder) throws -> TrainingOutputs {
+        let union =
+            symmetries == [0]
+            ? batch.images : try dihedral(batch.images, transforms: batch.inputs["symmetry"], in: plan)
+        let features = try batch.encoder(try batch.recipe(union, in: plan), in: plan).pooled
+        let z = try l2Normalize(
+            try ProjectionHead(widths: batch.headWidths, logits: 0)(features, in: plan), in: plan)
+        return TrainingOutputs(
+            loss: try ntXent(z, temperature: Float(temperature), form: form, in: plan), features: features)
+    }
+}

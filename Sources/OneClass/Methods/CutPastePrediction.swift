@@ -1,0 +1,73 @@
+import OCCData
+import OCCEngine
+import OCCNetworks
+
+/// CutPaste (Li et al., CVPR 2021): each image as it is and with a part of it pasted elsewhere; the label says
+/// which. With both kinds of pasting it is the paper's 3-way classification.
+public struct CutPastePrediction: Method, Equatable {
+    /// What is told apart from images as they are.
+    public enum Form: Sendable {
+        /// A rectangle of the image, pasted elsewhere.
+        case rectangle
+        /// A thin rotated scar.
+        case scar
+        /// Both, as two classes.
+        case threeWay
+    }
+
+    public let form: Form
+
+    public init(_ form: Form) { self.form = form }
+
+    public var name: String {
+        switch form {
+        case .rectangle: "cutpaste"
+        case .scar: "cutpaste-scar"
+        case .threeWay: "cutpaste-3way"
+        }
+    }
+    public var summary: String {
+        switch form {
+        case .rectangle: "Tells images from such with a part pasted elsewhere (CutPaste)."
+        case .scar: "CutPaste with thin scars."
+        case .threeWay: "CutPaste with parts and scars as two classes."
+        }
+    }
+    public static let settings: [Setting<CutPastePrediction>] = []
+
+    /// The learning rate and weight decay are the paper's, the recipe its weak crops and colors; of the head it says
+    /// nothing.
+    public var defaults: TrainingDefaults {
+        TrainingDefaults(
+            headWidths: [512, 128], recipe: "cnr0.9+jitter_b0.1_c0.1_s0.1_h0.1", learningRate: 0.03,
+            weightDecay: 3e-5, batch: 32)
+    }
+    public let rowInputs = [RowInput("pasted")]
+
+    /// What the copies of an image show, in the order of the labels.
+    public var kinds: [CutPaste.Kind] {
+        switch form {
+        case .rectangle: [.nothing, .rectangle]
+        case .scar: [.nothing, .scar]
+        case .threeWay: [.nothing, .rectangle, .scar]
+        }
+    }
+    public var copies: Int { kinds.count }
+
+    public func view(item: Int, copy: Int) -> BatchRow {
+        BatchRow(image: item, label: copy, inputs: [kinds[copy].rawValue])
+    }
+
+    public func classifierHead(widths: [Int]) -> ProjectionHead? {
+        ProjectionHead(widths: widths, logits: kinds.count)
+    }
+
+    public func build(_ batch: TrainingBatch, in plan: PlanBuilder) throws -> TrainingOutputs {
+        let x = try CutPaste()(
+            try batch.recipe(batch.images, in: plan), kinds: batch.inputs["pasted"], in: plan)
+        let features = try batch.encoder(x, in: plan).pooled
+        let logits = try ProjectionHead(widths: batch.headWidths, logits: kinds.count)(features, in: plan)
+        return TrainingOutputs(
+            loss: try softmaxCrossEntropy(logits, labels: batch.labels, in: plan), features: features)
+    }
+}

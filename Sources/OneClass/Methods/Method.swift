@@ -1,0 +1,153 @@
+import OCCData
+import OCCEngine
+import OCCNetworks
+
+/// A self-supervised task: which views of which images it shows the encoder, with which labels, under which
+/// objective.
+///
+/// Conforming types are values that carry their own settings and training defaults; the trainer owns the loop, the plan and
+/// the data. An item is what a step counts: an image, or an image under a transformation that makes it an instance of its
+/// own. Each item gives `copies` rows of the batch.
+public protocol Method: Configurable {
+    /// What it is trained with where the configuration says nothing else.
+    var defaults: TrainingDefaults { get }
+    /// The numbers that the host writes for each row, beside its image and label: transformations, for instance.
+    var rowInputs: [RowInput] { get }
+    /// Items that a data set of `images` images gives: distribution augmentation makes several of each.
+    func itemCount(images: Int) -> Int
+    /// Rows of the batch that one item takes.
+    var copies: Int { get }
+    /// Row of the batch that copy `copy` of the batch's item `index` takes.
+    func row(index: Int, copy: Int, batch: Int) -> Int
+    /// What a row shows.
+    func view(item: Int, copy: Int) -> BatchRow
+    /// Appends augmentation, network and loss to a training plan.
+    func build(_ batch: TrainingBatch, in plan: PlanBuilder) throws -> TrainingOutputs
+    /// The head of its classifier, whose first class is that of images as they are; nil for a method without one.
+    func classifierHead(widths: [Int]) -> ProjectionHead?
+    /// Checks what the ranges of single settings cannot say.
+    ///
+    /// - Throws: `OCCError(.usage)` naming the setting.
+    func check(headWidths: [Int]) throws
+}
+
+extension Method {
+    public var rowInputs: [RowInput] { [] }
+    public func itemCount(images: Int) -> Int { images }
+    public func row(index: Int, copy: Int, batch: Int) -> Int { index * copies + copy }
+    public func classifierHead(widths: [Int]) -> ProjectionHead? { nil }
+    public func check(headWidths: [Int]) throws {}
+}
+
+/// The methods by name.
+public enum Methods {
+    /// Those that are built in, and what a program registers.
+    public static let registry = Registry<any Method>(
+        "method",
+        [
+            RotationPrediction(), Contrastive(), Contrastive.distributionAugmented, Denoising(),
+            CutPastePrediction(.rectangle), CutPastePrediction(.scar), CutPastePrediction(.threeWay),
+        ]
+    ) { $0.name }
+}
+
+/// What a method is trained with where nothing else is said.
+public struct TrainingDefaults: Sendable, Equatable {
+    /// Widths of the projection head.
+    public var headWidths: [Int]
+    /// The augmentation recipe.
+    public var recipe: String
+    /// The learning rate's peak, and the L2 penalty.
+    public var learningRate: Double, weightDecay: Double
+    /// Items to a step.
+    public var batch: Int
+
+    /// By itself what Sohn et al. (ICLR 2021) use for all methods.
+    public init(
+        headWidths: [Int] = [Int](repeating: 512, count: 8),
+        recipe: String = "\(AugmentationRecipe.standard)",
+        learningRate: Double = 0.01, weightDecay: Double = 3e-4, batch: Int = 64
+    ) {
+        self.headWidths = headWidths
+        self.recipe = recipe
+        self.learningRate = learningRate
+        self.weightDecay = weightDecay
+        self.batch = batch
+    }
+}
+
+/// Whole numbers that the host writes for each row of a batch.
+public struct RowInput: Sendable, Equatable {
+    public let name: String
+    /// How many of them.
+    public let width: Int
+
+    public init(_ name: String, width: Int = 1) {
+        self.name = name
+        self.width = width
+    }
+}
+
+/// What one row of a batch shows.
+public struct BatchRow: Sendable, Equatable {
+    /// The image, by its place among the training images.
+    public let image: Int
+    public let label: Int
+    /// The values of the method's row inputs, one after the other.
+    public let inputs: [Int]
+
+    public init(image: Int, label: Int = 0, inputs: [Int] = []) {
+        self.image = image
+        self.label = label
+        self.inputs = inputs
+    }
+}
+
+/// The method's row inputs as tensors of a plan.
+public struct RowInputTensors {
+    let tensors: [String: Tensor]
+
+    /// The tensor of a row input: int32 [N], or [N,width] where it has more than one number.
+    public subscript(name: String) -> Tensor {
+        guard let tensor = tensors[name] else {
+            preconditionFailure("the method declares no row input '\(name)'")
+        }
+        return tensor
+    }
+
+    /// Declares them in a plan, under names with a prefix.
+    init(_ inputs: [RowInput], rows: Int, prefix: String, in plan: PlanBuilder) throws {
+        tensors = Dictionary(
+            uniqueKeysWithValues: try inputs.map { input in
+                let shape = input.width == 1 ? [rows] : [rows, input.width]
+                return (input.name, try plan.input("\(prefix)\(input.name)", shape, type: .int32))
+            })
+    }
+}
+
+/// What a method builds its training plan from.
+public struct TrainingBatch {
+    /// [N,S,S,3] in 0...1, as stored.
+    public let images: Tensor
+    /// int32 [N].
+    public let labels: Tensor
+    /// What the host writes for each row.
+    public let inputs: RowInputTensors
+    public let recipe: AugmentationRecipe
+    public let encoder: any Encoder
+    /// Widths of the projection head.
+    public let headWidths: [Int]
+}
+
+/// What a training plan gives back.
+public struct TrainingOutputs {
+    /// The loss, a scalar.
+    public let loss: Tensor
+    /// The pooled features of the batch, [N,D], watched for collapse.
+    public let features: Tensor
+
+    public init(loss: Tensor, features: Tensor) {
+        self.loss = loss
+        self.features = features
+    }
+}

@@ -1,0 +1,43 @@
+import OCCDetectors
+import OCCEngine
+
+/// A method whose classifier tells by which transformation an image was changed: how sure it is of them scores an image
+/// without a detector (Golan & El-Yaniv, NeurIPS 2018). For models of whole images.
+public protocol TransformationScoring: Method {
+    /// The row inputs of every transformation, in the order of the classes.
+    var transformations: [[Int]] { get }
+    /// Appends the transformation of images [N,S,S,3].
+    func transformed(_ images: Tensor, _ inputs: RowInputTensors, in plan: PlanBuilder) throws -> Tensor
+    /// What the scores need to know of normal images; nothing by default.
+    func fitScores(_ probabilities: TransformationProbabilities) throws -> DetectorState
+    /// The scores by name, each one an image; higher is more anomalous.
+    ///
+    /// - Parameter state: what `fitScores` found.
+    func transformationScores(_ probabilities: TransformationProbabilities, state: DetectorState) throws
+        -> [String: [Double]]
+}
+
+extension TransformationScoring {
+    public func fitScores(_ probabilities: TransformationProbabilities) throws -> DetectorState {
+        DetectorState()
+    }
+}
+
+/// The probabilities p(class | image under a transformation).
+public struct TransformationProbabilities: Sendable {
+    public let images: Int, classes: Int
+    /// By transformation: images x classes, row-major.
+    public let values: [[Float]]
+
+    public init(images: Int, classes: Int, values: [[Float]]) {
+        precondition(values.allSatisfy { $0.count == images * classes })
+        self.images = images
+        self.classes = classes
+        self.values = values
+    }
+
+    /// The probability of a class for an image under a transformation.
+    public func callAsFunction(_ transformation: Int, image: Int, class label: Int) -> Double {
+        Double(values[transformation][image * classes + label])
+    }
+}

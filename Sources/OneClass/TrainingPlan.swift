@@ -1,0 +1,65 @@
+import OCCData
+import OCCEngine
+import OCCNetworks
+
+/// What a run computes, before it has any memory: the plans of a training step and of scoring. A `Trainer` loads and runs
+/// them; `occ-gpu plan` only looks.
+public struct TrainingPlan {
+    public let configuration: RunConfiguration
+    /// The operations of a step.
+    public let plan: Plan
+    /// Optimizer steps of the run.
+    public let totalSteps: Int
+    /// Holds the plans.
+    public let program: Program
+    let scoring: ScoringPlans
+    let tensors: Tensors
+
+    /// What the host writes before a step, and reads after it.
+    struct Tensors {
+        /// The training images, which stay on the device.
+        let images: Tensor
+        /// The image of each row, its label, its row inputs, and where its patch lies when the encoder sees patches.
+        let indices: Tensor, labels: Tensor, inputs: RowInputTensors, corners: Tensor?
+        let outputs: TrainingOutputs
+        /// The square of the gradient's L2 norm.
+        let squaredGradientNorm: Tensor
+    }
+
+    /// - Parameters:
+    ///   - images: how many there are to train on.
+    ///   - side: theirs, in pixels.
+    public init(_ configuration: RunConfiguration, images: Int, side: Int, device: Device) throws {
+        try configuration.validate()
+        self.configuration = configuration
+        totalSteps = configuration.totalSteps(images: images)
+        program = Program(device: device, math: configuration.math)
+        let method = configuration.method, rows = configuration.itemsPerStep * method.copies
+        let grid = try configuration.grid(side: side), recipe = try configuration.recipe
+        (plan, tensors) = try program.add("train", .training) { plan in
+            let data = try plan.input("data", [images, side, side, 3], type: .uint8)
+            let indices = try plan.input("indices", [rows], type: .int32)
+            let labels = try plan.input("labels", [rows], type: .int32)
+            let inputs = try RowInputTensors(method.rowInputs, rows: rows, prefix: "", in: plan)
+            let corners = try grid.map { _ in try plan.input("corners", [rows, 2], type: .int32) }
+            let views = try gather(data, indices: indices, corners: corners, side: grid?.patch, in: plan)
+            let batch = TrainingBatch(
+                images: views, labels: labels, inputs: inputs, recipe: recipe, encoder: configuration.encoder,
+                headWidths: configuration.headWidths)
+            let outputs = try method.build(batch, in: plan)
+            plan.keep(outputs.loss)
+            plan.keep(outputs.features)
+            try plan.differentiate(outputs.loss)
+            let norm = try sumOfSquares(plan.allParameters.gradients, in: plan)
+            plan.keep(norm)
+            try configuration.optimizerInForce.append(to: plan)
+            return Tensors(
+                images: data, indices: indices, labels: labels, inputs: inputs, corners: corners,
+                outputs: outputs, squaredGradientNorm: norm)
+        }
+        scoring = try ScoringPlans(configuration, program, side: side)
+    }
+
+    /// Views through the network in a step.
+    public var imagesPerStep: Int { tensors.indices.count }
+}
