@@ -14,6 +14,17 @@ public func relu(_ x: Tensor, in plan: PlanBuilder) throws -> Tensor {
     return y
 }
 
+/// a + b, of one shape.
+public func add(_ a: Tensor, _ b: Tensor, in plan: PlanBuilder) throws -> Tensor {
+    let y = plan.transient("sum", a.shape)
+    try plan.add("sum", y: y, a: a, b: b, ck_elementwise_params(count: Int64(a.count)), flop: a.count)
+    plan.recordBackward(of: y, from: [a, b]) { pass in
+        guard let dy = pass.gradient(of: y) else { return }
+        for term in [a, b] where plan.isDifferentiable(term) { try pass.contribute(dy, to: term) }
+    }
+    return y
+}
+
 /// Rows divided by their L2 norm (at least `epsilon`); [N,C].
 public func l2Normalize(_ x: Tensor, epsilon: Float = 1e-12, in plan: PlanBuilder) throws -> Tensor {
     let params = try rowParams(x, epsilon: epsilon, "l2", "l2_normalize_forward")
