@@ -28,6 +28,10 @@ public struct EncoderOutput {
 public enum Encoders {
     /// Those that are built in, and what a program registers.
     public static let registry = Registry<any Encoder>(
-        "encoder", [ResNet(.resnet10), ResNet(.resnet18), ResNet(.resnet34), ResNet(.resnet50)]
+        "encoder",
+        [
+            ResNet(.resnet10), ResNet(.resnet18), ResNet(.resnet34), ResNet(.resnet50),
+            WideResNet(depth: 16, widening: 4),
+        ]
     ) { $0.name }
 }

@@ -31,12 +31,14 @@ public struct WideResNet: Encoder, Equatable {
     }
     public static let settings = [
         Setting(
-            "width", \WideResNet.width, "FACTOR", range: .above(0, upTo: 8), "Multiplies the encoder's widths.")
+            "width", \WideResNet.width, "FACTOR", range: .above(0, upTo: 8),
+            "Multiplies the encoder's widths.")
     ]
 
     public func callAsFunction(_ images: Tensor, in plan: PlanBuilder) throws -> EncoderOutput {
         let large = try images.shape(dimensions: 4, of: "conv1", "conv2d_forward")[1] > 64
-        var x = try Conv2D("conv1", channels: 16, kernel: large ? 7 : 3, stride: large ? 2 : 1)(images, in: plan)
+        var x = try Conv2D("conv1", channels: 16, kernel: large ? 7 : 3, stride: large ? 2 : 1)(
+            images, in: plan)
         if large { x = try maxPool(x, kernel: 3, stride: 2, padding: 1, in: plan) }
         for group in 0..<3 {
             let channels = max(1, Int((Double(widening * 16 << group) * width).rounded()))

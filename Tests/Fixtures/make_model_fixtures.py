@@ -3,7 +3,7 @@ ten SGD steps, the gradients of the first, features in inference mode after the 
 of a weighted sum of features with respect to the images; all in double precision. A case is only worth something when it is well conditioned:
 the script refuses one where PyTorch's own single precision, or rounding the weights to it at random, misses the losses.
 
-    python Tests/Fixtures/make_model_fixtures.py        (PyTorch 2.15, numpy)
+    python Tests/Fixtures/make_model_fixtures.py [CASE...]       (PyTorch 2.15, numpy)
 """
 
 import json
@@ -26,6 +26,7 @@ CASES = {
     "contrastive": dict(depth="resnet18", width=0.0625, side=32, rows=64, head=[12], logits=0, objective="cross-view", rate=0.0005),
     "simclr": dict(depth="resnet10", width=0.0625, side=32, rows=32, head=[24, 12], logits=0, objective="symmetric", rate=0.0002),
     "bottleneck": dict(depth="resnet50", width=0.0625, side=8, rows=16, head=[], logits=4, objective="cross-entropy", rate=1e-6, steps=1),
+    "wide": dict(depth="wide-resnet-16-4", width=0.125, side=32, rows=32, head=[], logits=4, objective="cross-entropy", rate=0.0002),
     "large-stem": dict(depth="resnet10", width=0.0625, side=96, rows=8, head=[], logits=4, objective="cross-entropy", rate=0.0002),
 }
 
@@ -123,5 +124,5 @@ def make(name, case):
     save(os.path.join(HERE, f"model-{name}.safetensors"), {"case": json.dumps(case), "torch": torch.__version__}, tensors)
 
 
-for name, case in CASES.items():
-    make(name, case)
+for name in sys.argv[1:] or CASES:
+    make(name, CASES[name])

@@ -35,12 +35,13 @@ import Testing
 
     /// All in strict mode; the fast one, whose rounding a small network's ten steps can amplify a
     /// thousandfold, is held to the first step.
-    @Test(arguments: ["rotation", "contrastive", "simclr", "bottleneck", "large-stem"], MathMode.allCases)
+    @Test(arguments: ["rotation", "contrastive", "simclr", "bottleneck", "large-stem", "wide"], MathMode.allCases)
     func agreesWithPyTorch(_ name: String, _ math: MathMode) throws {
         let file = try TensorFile(contentsOf: fixturePath("model-\(name).safetensors"))
         let c = try JSONDecoder().decode(Case.self, from: Data(try #require(file.metadata["case"]).utf8))
-        let depth = try #require(ResNet.Depth(rawValue: c.depth))
-        let encoder = ResNet(depth, width: c.width), head = ProjectionHead(widths: c.head, logits: c.logits)
+        var named = try Encoders.registry.entry(c.depth)
+        #expect(try named.set(key: "width", to: .number(c.width)))
+        let encoder = named, head = ProjectionHead(widths: c.head, logits: c.logits)
         let program = Program(device: try .cpu(), math: math)
         let shape = [c.rows, c.side, c.side, 3]
         let (train, (images, labels, loss)) = try program.add("train", .training) { plan in

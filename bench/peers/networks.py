@@ -101,12 +101,63 @@ class Head(nn.Module):
         return self.logits(self.embed(x))
 
 
+class WideBlock(nn.Module):
+    def __init__(self, inputs, width, stride):
+        super().__init__()
+        self.bn1 = nn.BatchNorm2d(inputs)
+        self.conv1 = nn.Conv2d(inputs, width, 3, stride, 1, bias=False)
+        self.bn2 = nn.BatchNorm2d(width)
+        self.conv2 = nn.Conv2d(width, width, 3, 1, 1, bias=False)
+        same = stride == 1 and inputs == width
+        self.shortcut = None if same else nn.Conv2d(inputs, width, 1, stride, bias=False)
+
+    def forward(self, x):
+        active = F.relu(self.bn1(x))
+        y = self.conv2(F.relu(self.bn2(self.conv1(active))))
+        return y + (x if self.shortcut is None else self.shortcut(active))
+
+
+class WideResNet(nn.Module):
+    """Zagoruyko & Komodakis 2016, pre-activation: images [N,3,S,S] -> pooled features [N,D]."""
+
+    def __init__(self, depth, widening, width=1.0, side=32):
+        super().__init__()
+        self.large = side > 64
+        kernel, stride = (7, 2) if self.large else (3, 1)
+        self.conv1 = nn.Conv2d(3, 16, kernel, stride, kernel // 2, bias=False)
+        inputs = 16
+        for group in range(3):
+            channels = max(1, round(16 * 2**group * widening * width))
+            blocks = []
+            for index in range((depth - 4) // 6):
+                blocks.append(WideBlock(inputs, channels, 2 if group > 0 and index == 0 else 1))
+                inputs = channels
+            setattr(self, f"block{group + 1}", nn.Sequential(*blocks))
+        self.bn1 = nn.BatchNorm2d(inputs)
+        self.features = inputs
+
+    def forward(self, x):
+        x = self.conv1(x)
+        if self.large:
+            x = F.max_pool2d(x, 3, 2, 1)
+        x = F.relu(self.bn1(self.block3(self.block2(self.block1(x)))))
+        return x.mean(dim=(2, 3))
+
+
+def encoder(name, width, side):
+    """The encoder of a name, as occ-gpu calls it."""
+    if name.startswith("wide-resnet-"):
+        depth, widening = (int(part) for part in name.split("-")[2:])
+        return WideResNet(depth, widening, width, side)
+    return ResNet(name, width, side)
+
+
 class Model(nn.Module):
     """An encoder and its head; `named()` has occ-gpu's names."""
 
     def __init__(self, depth, width, side, widths, logits):
         super().__init__()
-        self.encoder = ResNet(depth, width, side)
+        self.encoder = encoder(depth, width, side)
         self.head = Head(self.encoder.features, widths, logits)
 
     def forward(self, x):
