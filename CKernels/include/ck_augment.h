@@ -28,6 +28,15 @@ CK_INLINE ck_between ck_between_pixels(float at, int size) {
     return b;
 }
 
+// ---- Mirrored edges -------------------------------------------------------------------------------------------------
+
+// The pixel of 0 ... size - 1 that is at `at` when the row is continued by its mirror image, the edge pixel twice:
+// ... c b a | a b c | c b a ...
+CK_INLINE int ck_mirrored(int at, int size) {
+    int period = 2 * size, place = (at % period + period) % period;
+    return place < size ? place : period - 1 - place;
+}
+
 // ---- Random crop --------------------------------------------------------------------------------------------------
 
 typedef struct ck_crop {

@@ -77,6 +77,13 @@ OPERATION(dihedral, image, "Each image under one of the eight symmetries of the 
     KERNEL_FOR(dihedral, image, augment, 256, ck_elements(IMAGE_ELEMENTS))
 END(dihedral)
 
+OPERATION(translate, image, "Each image moved by steps of p's unit (down, right), mirrored into what that leaves empty")
+    OUT(y, f32, p->n, p->h, p->w, p->c)
+    IN(x, f32, p->n, p->h, p->w, p->c)
+    IN(shifts, i32, p->n, 2)
+    KERNEL_FOR(translate, image, augment, 256, ck_elements(IMAGE_ELEMENTS))
+END(translate)
+
 OPERATION(random_crop, image, "A square crop of random side and place, resized back (bilinear)")
     OUT(y, f32, p->n, p->h, p->w, p->c)
     IN(x, f32, p->n, p->h, p->w, p->c)

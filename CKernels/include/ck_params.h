@@ -23,6 +23,7 @@ typedef struct ck_image_params {  // N images of H x W x C
     float maximum;        // blur: the largest sigma; noise: sigma
     float brightness, contrast, saturation, hue;  // jitter strengths
     int32_t taps;         // blur: kernel length, odd
+    int32_t unit;         // translate: pixels to a step
     int32_t stored_h, stored_w;  // gather: the size of the stored images, of which H x W is a part
 } ck_image_params;
 

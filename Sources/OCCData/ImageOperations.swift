@@ -22,6 +22,16 @@ public func dihedral(_ images: Tensor, transforms: Tensor, in plan: PlanBuilder)
     return y
 }
 
+/// Each image moved by steps of `unit` pixels, down and right, its mirror image in what that leaves empty; shifts
+/// int32 [N,2].
+public func translate(_ images: Tensor, shifts: Tensor, unit: Int, in plan: PlanBuilder) throws -> Tensor {
+    let y = plan.transient("translated", images.shape)
+    var params = try imageParams(images, stream: RandomStream.none)
+    params.unit = Int32(unit)
+    try plan.translate("translate", y: y, x: images, shifts: shifts, params)
+    return y
+}
+
 /// Adds normal noise of deviation `sigma`.
 public func gaussianNoise(_ images: Tensor, sigma: Double, in plan: PlanBuilder) throws -> Tensor {
     let y = plan.transient("noisy", images.shape)

@@ -39,6 +39,22 @@ extension PlanBuilder {
             ], ck_operation_params(image: params), flop: flop)
     }
 
+    /// Each image moved by steps of p's unit (down, right), mirrored into what that leaves empty.
+    ///
+    /// - Parameters:
+    ///   - y: written, float32 [N, H, W, C].
+    ///   - x: read, float32 [N, H, W, C].
+    ///   - shifts: read, int32 [N, 2].
+    package func translate(
+        _ layer: String, y: Tensor, x: Tensor, shifts: Tensor, _ params: ck_image_params, flop: Int = 0
+    ) throws {
+        try append(
+            .CK_KIND_translate, layer,
+            [
+                y, x, shifts,
+            ], ck_operation_params(image: params), flop: flop)
+    }
+
     /// A square crop of random side and place, resized back (bilinear).
     ///
     /// - Parameters:

@@ -36,6 +36,7 @@ enum AugmentationCases {
                 ($0.probability, $0.minimum, $0.maximum, $0.taps) = (0.7, 0.1, 2, 5)
             },
             make(.CK_KIND_gaussian_noise, AugmentationReference.noise) { $0.maximum = 0.1 },
+            translation(n: n, h: h, w: w, x: x, unit: 1), translation(n: n, h: h, w: w, x: x, unit: 2),
         ]
         guard h == w else { return result }
         result.append(
@@ -53,6 +54,36 @@ enum AugmentationCases {
                     ]
                 }))
         return result
+    }
+
+    /// Shifts of nothing, of a part, and of more than the image.
+    private static func translation(n: Int, h: Int, w: Int, x: [Float], unit: Int) -> OperationCase {
+        let shifts = (0..<n).map { image in [image * (h / 3 + 1) - h / 2, 1 - image * (w + 2)] }
+        /// The row continued by mirror images until it is long enough.
+        @Sendable func mirrored(_ size: Int, from place: Int) -> Int {
+            let row = Array(0..<size), line = (0..<32).flatMap { $0 % 2 == 0 ? row : row.reversed() }
+            return line[place + 16 * size]
+        }
+        var params = images(n, h, w)
+        params.unit = Int32(unit)
+        return OperationCase(
+            "\(n)x\(h)x\(w) by \(unit)", .CK_KIND_translate, ck_operation_params(image: params),
+            ["x": .input(x), "shifts": .indices(shifts.flatMap { $0.map(Int32.init) })],
+            expected: { s in
+                let x = s["x"]
+                var y: [Double] = []
+                for (image, shift) in shifts.enumerated() {
+                    for row in 0..<h {
+                        for column in 0..<w {
+                            let from = mirrored(h, from: row - unit * shift[0])
+                            let at = mirrored(w, from: column - unit * shift[1])
+                            let pixel = 3 * ((image * h + from) * w + at)
+                            y += x[pixel..<pixel + 3]
+                        }
+                    }
+                }
+                return ["y": y]
+            })
     }
 
     /// The parameters of n images of h x w, three channels.

@@ -64,6 +64,28 @@ ck_status ck_cpu_dihedral(const ck_dihedral_operands *t, const ck_image_params *
     return CK_OK;
 }
 
+// ---- Translation --------------------------------------------------------------------------------------------------
+
+static void translate_image(void *context, int64_t n, int worker) {
+    (void)worker;
+    struct job *j = context;
+    const ck_image_params *p = j->p;
+    int down = p->unit * j->indices[2 * n], right = p->unit * j->indices[2 * n + 1];
+    const float *x = j->x + n * image_size(p);
+    float *y = j->y + n * image_size(p);
+    for (int row = 0; row < p->h; row++) {
+        const float *line = x + (int64_t)ck_mirrored(row - down, p->h) * p->w * p->c;
+        for (int column = 0; column < p->w; column++, y += p->c)
+            memcpy(y, line + (int64_t)ck_mirrored(column - right, p->w) * p->c, sizeof(float) * (size_t)p->c);
+    }
+}
+
+ck_status ck_cpu_translate(const ck_translate_operands *t, const ck_image_params *p, void *) {
+    struct job j = {.p = p, .y = t->y, .x = t->x, .indices = t->shifts};
+    ck_parallel_for(p->n, translate_image, &j);
+    return CK_OK;
+}
+
 // ---- Random crop ------------------------------------------------------------------------------------------------
 
 // A random square, resized back to H x W (bilinear).

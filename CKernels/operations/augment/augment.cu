@@ -27,6 +27,16 @@ CK_KERNEL(256) ck_dihedral(float *y, const float *x, const int32_t *transforms, 
     }
 }
 
+CK_KERNEL(256) ck_translate(float *y, const float *x, const int32_t *shifts, ck_image_params p) {
+    int64_t count = p.n * image_size(p);
+    for (int64_t i = ck_first(); i < count; i += ck_stride()) {
+        int64_t n = i / image_size(p);
+        int row = ck_mirrored((int)(i / p.c / p.w % p.h) - p.unit * shifts[2 * n], p.h);
+        int column = ck_mirrored((int)(i / p.c % p.w) - p.unit * shifts[2 * n + 1], p.w);
+        y[i] = x[n * image_size(p) + ((int64_t)row * p.w + column) * p.c + i % p.c];
+    }
+}
+
 CK_KERNEL(256) ck_random_crop(float *y, const float *x, const ck_step_state *step, ck_image_params p) {
     int64_t pixels = (int64_t)p.n * p.h * p.w;
     for (int64_t i = ck_first(); i < pixels; i += ck_stride()) {
