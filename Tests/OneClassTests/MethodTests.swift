@@ -56,6 +56,47 @@ import Testing
         #expect(Contrastive().itemCount(images: 10) == 10)
     }
 
+    /// 72 different transformations, the first none; each image under each is an item of its own.
+    @Test func geometricTransformationsAreSeventyTwo() throws {
+        let method = GeometricTransformations()
+        #expect(Set(method.transformations).count == 72)
+        #expect(method.transformations[0] == [0, 0, 0, 0])
+        #expect(method.itemCount(images: 10) == 720)
+        #expect(method.view(item: 75, copy: 0).image == 1)
+        #expect(method.view(item: 75, copy: 0).label == 3)
+        #expect(method.view(item: 75, copy: 0).inputs == method.transformations[3])
+    }
+
+    /// Images like those the concentrations were fitted on score lower than such that the classifier is unsure of.
+    @Test func geometricScoresTellSureFromUnsure() throws {
+        let method = GeometricTransformations()
+        var random = TestRandom(3)
+        /// Probabilities with so much on the right class.
+        func probabilities(_ images: Int, right: Float) -> TransformationProbabilities {
+            let values = (0..<72).map { label -> [Float] in
+                (0..<images).flatMap { _ in
+                    let noise = random.uniforms(72).map { $0 + 0.1 }, sum = noise.reduce(0, +)
+                    return noise.enumerated().map {
+                        (1 - right) * $0.element / sum + ($0.offset == label ? right : 0)
+                    }
+                }
+            }
+            return TransformationProbabilities(images: images, classes: 72, values: values)
+        }
+        let state = try method.fitScores(probabilities(30, right: 0.9))
+        let sure = try method.transformationScores(probabilities(8, right: 0.9), state: state)
+        let unsure = try method.transformationScores(probabilities(8, right: 0.3), state: state)
+        for name in ["simple", "dirichlet"] {
+            let (low, high) = (try #require(sure[name]), try #require(unsure[name]))
+            #expect(low.max()! < high.min()!, "\(name)")
+        }
+        var damaged = state
+        damaged.set("alpha", [1, 2], shape: [2])
+        #expect(throws: OCCError.self) {
+            try method.transformationScores(probabilities(1, right: 0.5), state: damaged)
+        }
+    }
+
     private func features(_ rows: Int, _ make: (Int, inout TestRandom) -> [Float]) -> [Float] {
         var random = TestRandom(1)
         return (0..<rows).flatMap { make($0, &random) }

@@ -45,7 +45,9 @@ public enum Methods {
     public static let registry = Registry<any Method>(
         "method",
         [
-            RotationPrediction(), Contrastive(), Contrastive.distributionAugmented, Denoising(),
+            RotationPrediction(), GeometricTransformations(), Contrastive(),
+            Contrastive.distributionAugmented,
+            Denoising(),
             CutPastePrediction(.rectangle), CutPastePrediction(.scar), CutPastePrediction(.threeWay),
         ]
     ) { $0.name }
