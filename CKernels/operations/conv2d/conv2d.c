@@ -42,30 +42,31 @@ static void gather_patches(float *columns, const float *x, const conv2d *p, int6
     }
 }
 
-struct forward {
+struct convolution {
     conv2d p;
-    float *y;
-    const float *x, *w;
+    float *out;
+    const float *in, *w;
     float *scratch;
     int64_t rows, tile;
 };
 
-static void forward_tile(void *context, int64_t index, int worker) {
-    struct forward *f = context;
+static void convolve_tile(void *context, int64_t index, int worker) {
+    struct convolution *f = context;
     int64_t length = patch_length(&f->p), first = index * f->tile, count = ck_min64(f->tile, f->rows - first);
-    const float *a = f->x + first * length;
+    const float *a = f->in + first * length;
     if (!is_pointwise(&f->p)) {
         float *columns = f->scratch + (int64_t)worker * f->tile * length;
-        gather_patches(columns, f->x, &f->p, first, count);
+        gather_patches(columns, f->in, &f->p, first, count);
         a = columns;
     }
-    ck_gemm(0, 1, count, f->p.k, length, a, length, f->w, length, 0, f->y + first * f->p.k, f->p.k);
+    ck_gemm(0, 1, count, f->p.k, length, a, length, f->w, length, 0, f->out + first * f->p.k, f->p.k);
 }
 
-static void convolve(float *y, const float *x, const float *w, const conv2d *p, float *scratch) {
+// out[N,P,Q,K] = in[N,H,W,C] * w[K,R,S,C]: y of x, or dx of dy.
+static void convolve(float *out, const float *in, const float *w, const conv2d *p, float *scratch) {
     int64_t rows = (int64_t)p->n * p->p * p->q;
-    struct forward f = {*p, y, x, w, scratch, rows, tile_rows(rows, patch_length(p))};
-    ck_parallel_for(ck_ceil_div(rows, f.tile), forward_tile, &f);
+    struct convolution f = {*p, out, in, w, scratch, rows, tile_rows(rows, patch_length(p))};
+    ck_parallel_for(ck_ceil_div(rows, f.tile), convolve_tile, &f);
 }
 
 ck_status ck_cpu_conv2d_forward(const ck_conv2d_forward_operands *t, const conv2d *p, void *workspace) {
@@ -78,31 +79,36 @@ ck_status ck_cpu_conv2d_forward(const ck_conv2d_forward_operands *t, const conv2
 
 // ---- dx ---------------------------------------------------------------------------------------------------------
 
-// At stride 1, dx is the convolution of dy with the filter turned by 180 degrees and its channels exchanged; at stride 2 the
-// transposed convolution, which has a fast form too.
-static conv2d turned(const conv2d *p) {
-    return (conv2d){p->n, p->p, p->q, p->k, p->c, p->r, p->s, p->stride, p->r - 1 - p->pad, p->h, p->w, p->math};
+// The convolution from dy to dx. At stride 1 that is one with the filters turned by 180 degrees and their
+// channels exchanged; at stride 2 the transposed one, which Winograd's transform does too.
+static conv2d back_of(const conv2d *p) {
+    conv2d back = *p;
+    back.h = p->p, back.w = p->q, back.c = p->k;
+    back.p = p->h, back.q = p->w, back.k = p->c;
+    back.pad = p->r - 1 - p->pad;
+    return back;
 }
 
 static int is_gathered(const conv2d *p) { return p->stride == 1 && p->r == p->s && p->r - 1 >= p->pad; }
 
 static int is_winograd_backward(const conv2d *p) {
-    conv2d back = turned(p);
+    conv2d back = back_of(p);
     return p->stride == 1 ? is_gathered(p) && ck_winograd_fits(&back) : ck_winograd_fits(p);
 }
 
-struct turn {
+// turned[C,R,S,K]: the filters turned by 180 degrees, their channels exchanged.
+struct turning {
     conv2d p;
-    float *to;
+    float *turned;
     const float *w;
 };
 
 static void turn_channel(void *context, int64_t c, int worker) {
     (void)worker;
-    struct turn *t = context;
+    struct turning *t = context;
     int64_t taps = (int64_t)t->p.r * t->p.s;
     for (int64_t tap = 0; tap < taps; tap++) {
-        float *to = t->to + (c * taps + tap) * t->p.k;
+        float *to = t->turned + (c * taps + tap) * t->p.k;
         const float *from = t->w + (taps - 1 - tap) * t->p.c + c;
         for (int64_t k = 0; k < t->p.k; k++) to[k] = from[k * taps * t->p.c];
     }
@@ -146,12 +152,12 @@ static void scatter_group(void *context, int64_t index, int worker) {
 
 ck_status ck_cpu_conv2d_backward_data(const ck_conv2d_backward_data_operands *t, const conv2d *p, void *workspace) {
     float *scratch = workspace;
-    conv2d back = turned(p);
+    conv2d back = back_of(p);
     if (is_winograd_backward(p)) {
         ck_winograd_convolve(t->dx, t->dy, t->w, 1, &back, scratch);
     } else if (is_gathered(p)) {
-        struct turn turn = {*p, scratch, t->w};
-        ck_parallel_for(p->c, turn_channel, &turn);
+        struct turning turning = {*p, scratch, t->w};
+        ck_parallel_for(p->c, turn_channel, &turning);
         convolve(t->dx, t->dy, scratch, &back, scratch + patch_length(p) * p->k);
     } else {
         struct scatter f = {*p, t->dx, t->dy, t->w, scratch, images_to_group(p)};
@@ -274,7 +280,7 @@ uint64_t ck_cpu_workspace_conv2d_forward(const conv2d *p) {
 
 uint64_t ck_cpu_workspace_conv2d_backward_data(const conv2d *p) {
     int64_t workers = ck_thread_count(), floats;
-    conv2d back = turned(p);
+    conv2d back = back_of(p);
     if (is_winograd_backward(p))
         floats = ck_winograd_convolve_scratch(&back, 1, workers);
     else if (is_gathered(p))

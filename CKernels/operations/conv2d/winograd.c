@@ -1,34 +1,32 @@
-// 3x3 convolution with fewer multiplications, by Winograd's minimal filtering (Winograd 1980; Lavin & Gray, CVPR 2016).
-// With x's tiles V = B'xB, the filters U = GwG' and the outputs' tiles y = A'(UV)A:
-//   forward          M[f] = U[f] V[f] for each frequency f, y = A' M A
-//   backward data    the same, of dy with the filters turned and their channels exchanged
-//   backward weight  dU[f] = (A dy A')[f] V[f], dw = G' dU G   (the forward's adjoint)
-// What the transforms are depends on the stride: winograd_unit.c, winograd_strided.c. This file takes tiles through them.
-// Channels are multiples of 16 and lie in panels of 16: V and M are [f][panel][tile][16], U is [f][panel of M][row of V][16].
-// Every sum has a fixed order, whatever the number of threads.
+// 3x3 convolution with fewer multiplications: takes tiles through the input transform, the products of each
+// frequency and the output transform of winograd_transform.h, where the derivation is.
+// Channels are multiples of 16 and lie in panels of 16. Sums have a fixed order, for any number of threads.
 #include "winograd.h"
-#include "winograd_form.h"
+#include "winograd_transform.h"
 
 typedef ck_conv2d_params conv2d;
-typedef ck_winograd_form form;
+typedef ck_winograd_transform transform;
 typedef ck_winograd_block block;
 
 enum { L = CK_LANES };
 
-static int64_t tile_count(const form *w, const conv2d *p) {
-    return p->n * ck_ceil_div(p->p, w->side) * ck_ceil_div(p->q, w->side);
+static const transform *transform_of(const conv2d *p, int backward) {
+    return p->stride == 1 ? &ck_winograd_unit : backward ? &ck_winograd_strided_back : &ck_winograd_strided;
+}
+
+static int64_t tile_count(const transform *by, const conv2d *p) {
+    return p->n * ck_ceil_div(p->p, by->side) * ck_ceil_div(p->q, by->side);
 }
 
 int ck_winograd_fits(const conv2d *p) {
     if (p->math == CK_MATH_STRICT || p->r != 3 || p->s != 3 || p->c % L || p->k % L) return 0;
-    const form *w = p->stride == 1 ? &ck_winograd_unit : &ck_winograd_strided;
-    // Below some tiles the transformed filters cost more than they save, and so do tiles that are mostly margin.
-    int64_t tiles = tile_count(w, p), pixels = (int64_t)p->n * p->p * p->q;
+    // With few tiles, transforming the filters costs more than it saves; so do tiles that are mostly margin.
+    int64_t tiles = tile_count(transform_of(p, 0), p), pixels = (int64_t)p->n * p->p * p->q;
     if (tiles < 16) return 0;
     return p->stride == 1 ? p->pad <= 2 : p->stride == 2 && p->pad == 1 && 32 * tiles <= 3 * pixels;
 }
 
-// ---- Products ---------------------------------------------------------------------------------------------------------
+// ---- Products ---------------------------------------------------------------------------------------------
 
 // rows x vectors of m[panel][tile][16], summed over all C: v is [C / 16][room][16], u is [K / 16][C][16].
 CK_INLINED void product_tile(float *m, const float *v, const float *u, int64_t c, int64_t room, const int rows,
@@ -84,9 +82,9 @@ CK_VERSIONS(multiply,
             (float *m, const float *v, const float *u, int64_t c, int64_t count, int64_t room, int64_t panels), m, v, u,
             c, count, room, panels)
 
-// rows x vectors of du[k][c], summed over the tiles of a block and added to what is there unless it is the first.
-CK_INLINED void gradient_tile(float *du, const float *g, const float *v, int64_t c, int64_t count, int64_t room,
-                              int first, const int rows, const int vectors) {
+// rows x vectors of du[k][c], summed over a block's tiles and added to what is there unless it is the first.
+CK_INLINED void gradient_tile(float *du, const float *dm, const float *v, int64_t c, int64_t count,
+                              int64_t room, int first, const int rows, const int vectors) {
     ck_v16 sum[8][2];
 #pragma clang loop unroll(full)
     for (int r = 0; r < rows; r++)
@@ -99,7 +97,7 @@ CK_INLINED void gradient_tile(float *du, const float *g, const float *v, int64_t
 #pragma clang loop unroll(full)
         for (int r = 0; r < rows; r++)
 #pragma clang loop unroll(full)
-            for (int j = 0; j < vectors; j++) sum[r][j] += g[t * L + r] * x[j];
+            for (int j = 0; j < vectors; j++) sum[r][j] += dm[t * L + r] * x[j];
     }
 #pragma clang loop unroll(full)
     for (int r = 0; r < rows; r++)
@@ -107,146 +105,164 @@ CK_INLINED void gradient_tile(float *du, const float *g, const float *v, int64_t
         for (int j = 0; j < vectors; j++) ck_store16(du + r * c + j * L, sum[r][j]);
 }
 
-// du[k][c] (+)= sum_t g v of one frequency, for the 16 output channels of a panel.
-CK_INLINED void multiply_gradient_body(float *du, const float *g, const float *v, int64_t c, int64_t count, int64_t room,
-                                       int first, const int rows, const int vectors) {
+// du[k][c] (+)= sum_t dm v of one frequency, for the 16 output channels of a panel.
+CK_INLINED void multiply_gradient_body(float *du, const float *dm, const float *v, int64_t c, int64_t count,
+                                       int64_t room, int first, const int rows, const int vectors) {
     for (int64_t panel = 0; panel < c / L;) {
         int pair = vectors == 2 && panel + 2 <= c / L;
         for (int64_t k = 0; k < L; k += rows) {
             if (pair)
-                gradient_tile(du + k * c + panel * L, g + k, v + panel * room * L, c, count, room, first, rows, 2);
+                gradient_tile(du + k * c + panel * L, dm + k, v + panel * room * L, c, count, room, first,
+                              rows, 2);
             else
-                gradient_tile(du + k * c + panel * L, g + k, v + panel * room * L, c, count, room, first, rows, 1);
+                gradient_tile(du + k * c + panel * L, dm + k, v + panel * room * L, c, count, room, first,
+                              rows, 1);
         }
         panel += pair ? 2 : 1;
     }
 }
 CK_VERSIONS(multiply_gradient,
-            (float *du, const float *g, const float *v, int64_t c, int64_t count, int64_t room, int first), du, g, v, c,
-            count, room, first)
+            (float *du, const float *dm, const float *v, int64_t c, int64_t count, int64_t room, int first),
+            du, dm, v, c, count, room, first)
 
-// ---- Forward and backward data ----------------------------------------------------------------------------------------
+// ---- Forward and backward data ----------------------------------------------------------------------------
 
-// Bytes of tiles that stay in a core's second-level cache, and in the shared one; of filters that every core may read anew.
+// Bytes of tiles that stay in a core's second-level cache, and in the shared one; of filters that every core
+// may read anew.
 enum { CORE_CACHE = 768 << 10, SHARED_CACHE = 12 << 20, FILTERS = 7 << 19, GROUP = 8 };
 
-// Floats to a frequency: of a tile of V and of M, and of the filters.
-static int64_t v_size(const form *w, const conv2d *p) { return (int64_t)w->inputs * p->c; }
-static int64_t m_size(const form *w, const conv2d *p) { return (int64_t)w->outputs * p->k; }
-static int64_t u_size(const form *w, const conv2d *p) { return v_size(w, p) * m_size(w, p); }
+// Rows of V and M in a frequency; floats of a tile's V and M, of a frequency of U (or dU), of all of U.
+static int64_t v_rows(const transform *by, const conv2d *p) { return (int64_t)by->input_phases * p->c; }
+static int64_t m_rows(const transform *by, const conv2d *p) { return (int64_t)by->output_phases * p->k; }
+static int64_t tile_floats(const transform *by, const conv2d *p) {
+    return by->frequencies * (v_rows(by, p) + m_rows(by, p));
+}
+static int64_t u_floats(const transform *by, const conv2d *p) { return v_rows(by, p) * m_rows(by, p); }
+static int64_t filter_floats(const transform *by, const conv2d *p) {
+    return by->frequencies * u_floats(by, p);
+}
+static int64_t filter_bytes(const transform *by, const conv2d *p) {
+    return filter_floats(by, p) * (int64_t)sizeof(float);
+}
 
-static int64_t tile_floats(const form *w, const conv2d *p) { return w->frequencies * (v_size(w, p) + m_size(w, p)); }
+// A buffer holds V of a block's tiles, then M (or dM). Where a phase begins in a frequency of either:
+static float *v_at(const transform *by, const conv2d *p, float *tiles, int64_t room, int64_t f,
+                   int64_t phase) {
+    return tiles + (f * v_rows(by, p) + phase * p->c) * room;
+}
+static float *m_at(const transform *by, const conv2d *p, float *tiles, int64_t room, int64_t f,
+                   int64_t phase) {
+    return tiles + (by->frequencies * v_rows(by, p) + f * m_rows(by, p) + phase * p->k) * room;
+}
 
-static int64_t tiles_in(const form *w, const conv2d *p, int64_t bytes) {
-    int64_t fit = bytes / (int64_t)sizeof(float) / tile_floats(w, p) / GROUP * GROUP;
-    int64_t all = ck_ceil_div(tile_count(w, p), GROUP) * GROUP;
+// How many tiles fit into so many bytes: whole groups, one at least, no more than there are.
+static int64_t tiles_in(const transform *by, const conv2d *p, int64_t bytes) {
+    int64_t fit = bytes / (int64_t)sizeof(float) / tile_floats(by, p) / GROUP * GROUP;
+    int64_t all = ck_ceil_div(tile_count(by, p), GROUP) * GROUP;
     return ck_min64(all, ck_max64(GROUP, fit));
 }
 
-// Few channels: a worker takes a block of tiles through all three stages. Many: the filters are too large to be read anew for
-// a small block, so all workers share a large one, stage by stage.
-static int is_shared(const form *w, const conv2d *p) {
-    return w->frequencies * u_size(w, p) * (int64_t)sizeof(float) > FILTERS;
-}
+static int64_t group_end(block b, int64_t group) { return ck_min64(b.count, (group + 1) * GROUP); }
 
-static int64_t block_room(const form *w, const conv2d *p) {
-    return tiles_in(w, p, is_shared(w, p) ? SHARED_CACHE : CORE_CACHE);
+// Few channels: a worker takes a block of tiles through all three stages. Many: the filters are too large to
+// be read anew for a small block, so all workers share a large one, stage by stage.
+static int is_shared(const transform *by, const conv2d *p) { return filter_bytes(by, p) > FILTERS; }
+
+static int64_t block_room(const transform *by, const conv2d *p) {
+    return tiles_in(by, p, is_shared(by, p) ? SHARED_CACHE : CORE_CACHE);
 }
 
 struct convolution {
-    const form *form;
+    const transform *by;
     conv2d p;
-    float *y, *u, *tiles;
-    const float *x, *w;
-    int turned;
+    float *out, *u, *tiles;
+    const float *in, *w;
+    int backward;
     int64_t room;
     block block;  // the shared one
 };
 
-static void filter_task(void *context, int64_t index, int worker) {
+static void filter_task(void *context, int64_t panel_k, int worker) {
     (void)worker;
     struct convolution *j = context;
-    for (int64_t rows = 0; rows < j->p.c / L; rows++) j->form->filters(j->u, j->w, &j->p, j->turned, index, rows);
-}
-
-static float *products_of(const struct convolution *j, float *tiles) {
-    return tiles + j->form->frequencies * v_size(j->form, &j->p) * j->room;
+    for (int64_t panel_c = 0; panel_c < j->p.c / L; panel_c++)
+        j->by->filter(j->u, j->w, &j->p, j->backward, panel_k, panel_c);
 }
 
 static void multiply_frequency(const struct convolution *j, float *tiles, block b, int64_t f) {
-    const form *w = j->form;
+    const transform *by = j->by;
     const conv2d *p = &j->p;
-    ck_winograd_span in = ck_winograd_phases(w->inputs, f), out = ck_winograd_phases(w->outputs, f);
-    multiply(products_of(j, tiles) + (f * m_size(w, p) + out.first * p->k) * b.room,
-             tiles + (f * v_size(w, p) + in.first * p->c) * b.room, j->u + f * u_size(w, p), in.count * p->c, b.count,
-             b.room, out.count * p->k / L);
+    ck_winograd_span in = ck_winograd_span_of(by->input_phases, f),
+                     out = ck_winograd_span_of(by->output_phases, f);
+    multiply(m_at(by, p, tiles, b.room, f, out.first), v_at(by, p, tiles, b.room, f, in.first),
+             j->u + f * u_floats(by, p), in.count * p->c, b.count, b.room, out.count * p->k / L);
 }
 
 static void own_block(void *context, int64_t index, int worker) {
     struct convolution *j = context;
-    float *tiles = j->tiles + (int64_t)worker * tile_floats(j->form, &j->p) * j->room;
-    block b = {index * j->room, ck_min64(j->room, tile_count(j->form, &j->p) - index * j->room), j->room};
-    j->form->input(tiles, j->x, &j->p, b, 0, b.count);
-    for (int64_t f = 0; f < j->form->frequencies; f++) multiply_frequency(j, tiles, b, f);
-    j->form->output(j->y, products_of(j, tiles), &j->p, b, 0, b.count);
+    const transform *by = j->by;
+    float *tiles = j->tiles + (int64_t)worker * tile_floats(by, &j->p) * j->room;
+    block b = {index * j->room, ck_min64(j->room, tile_count(by, &j->p) - index * j->room), j->room};
+    by->input(tiles, j->in, &j->p, b, 0, b.count);
+    for (int64_t f = 0; f < by->frequencies; f++) multiply_frequency(j, tiles, b, f);
+    by->output(j->out, m_at(by, &j->p, tiles, b.room, 0, 0), &j->p, b, 0, b.count);
 }
 
-static void shared_input(void *context, int64_t index, int worker) {
+static void shared_input(void *context, int64_t group, int worker) {
     (void)worker;
     struct convolution *j = context;
-    j->form->input(j->tiles, j->x, &j->p, j->block, index * GROUP, ck_min64(j->block.count, (index + 1) * GROUP));
+    j->by->input(j->tiles, j->in, &j->p, j->block, group * GROUP, group_end(j->block, group));
 }
 
-static void shared_multiply(void *context, int64_t index, int worker) {
+static void shared_multiply(void *context, int64_t f, int worker) {
     (void)worker;
     struct convolution *j = context;
-    multiply_frequency(j, j->tiles, j->block, index);
+    multiply_frequency(j, j->tiles, j->block, f);
 }
 
-static void shared_output(void *context, int64_t index, int worker) {
+static void shared_output(void *context, int64_t group, int worker) {
     (void)worker;
     struct convolution *j = context;
-    j->form->output(j->y, products_of(j, j->tiles), &j->p, j->block, index * GROUP,
-                    ck_min64(j->block.count, (index + 1) * GROUP));
+    j->by->output(j->out, m_at(j->by, &j->p, j->tiles, j->room, 0, 0), &j->p, j->block, group * GROUP,
+                  group_end(j->block, group));
 }
 
-static const form *form_of(const conv2d *p, int turned) {
-    return p->stride == 1 ? &ck_winograd_unit : turned ? &ck_winograd_strided_back : &ck_winograd_strided;
-}
-
-void ck_winograd_convolve(float *y, const float *x, const float *w, int turned, const conv2d *p, float *scratch) {
-    const form *as = form_of(p, turned);
-    struct convolution j = {.form = as, .p = *p, .y = y, .u = scratch, .x = x, .w = w, .turned = turned};
-    j.room = block_room(as, p);
-    j.tiles = scratch + as->frequencies * u_size(as, p);
+void ck_winograd_convolve(float *out, const float *in, const float *w, int backward, const conv2d *p,
+                          float *scratch) {
+    const transform *by = transform_of(p, backward);
+    struct convolution j = {
+        .by = by, .p = *p, .out = out, .u = scratch, .in = in, .w = w, .backward = backward};
+    j.room = block_room(by, p);
+    j.tiles = scratch + filter_floats(by, p);
     ck_parallel_for(p->k / L, filter_task, &j);
-    int64_t all = tile_count(as, p);
-    if (!is_shared(as, p)) {
+    int64_t all = tile_count(by, p);
+    if (!is_shared(by, p)) {
         ck_parallel_for(ck_ceil_div(all, j.room), own_block, &j);
         return;
     }
     for (int64_t first = 0; first < all; first += j.room) {
         j.block = (block){first, ck_min64(j.room, all - first), j.room};
         ck_parallel_for(ck_ceil_div(j.block.count, GROUP), shared_input, &j);
-        ck_parallel_for(as->frequencies, shared_multiply, &j);
+        ck_parallel_for(by->frequencies, shared_multiply, &j);
         ck_parallel_for(ck_ceil_div(j.block.count, GROUP), shared_output, &j);
     }
 }
 
-int64_t ck_winograd_convolve_scratch(const conv2d *p, int turned, int64_t workers) {
-    const form *as = form_of(p, turned);
-    int64_t blocks = is_shared(as, p) ? 1 : workers;
-    return as->frequencies * u_size(as, p) + blocks * tile_floats(as, p) * block_room(as, p);
+int64_t ck_winograd_convolve_scratch(const conv2d *p, int backward, int64_t workers) {
+    const transform *by = transform_of(p, backward);
+    int64_t blocks = is_shared(by, p) ? 1 : workers;
+    return filter_floats(by, p) + blocks * tile_floats(by, p) * block_room(by, p);
 }
 
-// ---- Backward weight --------------------------------------------------------------------------------------------------
+// ---- Backward weight --------------------------------------------------------------------------------------
 
-// Small filters: the tiles are cut into at most PARTS, and a worker takes a part through all stages, block by block, into a dU
-// of its own; the parts' are added in order. Large ones: all workers share a block, stage by stage, and one dU.
+// Small filters: the tiles are cut into at most PARTS, and a worker takes a part through all stages, block by
+// block, into a dU of its own; the parts' are added in order. Large ones: all workers share a block, stage by
+// stage, and one dU.
 enum { PARTS = 16, PART_FILTERS = 160 << 10 };
 
 struct weight {
-    const form *form;
+    const transform *by;
     conv2d p;
     float *dw, *du, *partial, *tiles;  // partial: the parts' dU
     const float *dy, *x;
@@ -254,107 +270,101 @@ struct weight {
     block block;  // the shared one
 };
 
-static int is_parted(const form *w, const conv2d *p) {
-    return w->frequencies * u_size(w, p) * (int64_t)sizeof(float) <= PART_FILTERS;
-}
+static int is_parted(const transform *by, const conv2d *p) { return filter_bytes(by, p) <= PART_FILTERS; }
 
 // Tiles to a part.
-static int64_t part_tiles(const form *w, const conv2d *p) {
-    return ck_ceil_div(ck_ceil_div(tile_count(w, p), GROUP), PARTS) * GROUP;
+static int64_t part_tiles(const transform *by, const conv2d *p) {
+    return ck_ceil_div(ck_ceil_div(tile_count(by, p), GROUP), PARTS) * GROUP;
 }
 
-static int64_t part_count(const form *w, const conv2d *p) {
-    return is_parted(w, p) ? ck_ceil_div(tile_count(w, p), part_tiles(w, p)) : 0;
+static int64_t part_count(const transform *by, const conv2d *p) {
+    return is_parted(by, p) ? ck_ceil_div(tile_count(by, p), part_tiles(by, p)) : 0;
 }
 
-// As many tiles at a time as a core's cache holds, or as outweigh the reading and writing of the shared dU between blocks.
-static int64_t weight_room(const form *w, const conv2d *p) {
-    int64_t filters = w->frequencies * u_size(w, p) * (int64_t)sizeof(float);
-    if (is_parted(w, p)) return ck_min64(part_tiles(w, p), tiles_in(w, p, CORE_CACHE));
-    return tiles_in(w, p, ck_max64(SHARED_CACHE / 4, filters * 5 / 4));
-}
-
-static float *gradients_of(const struct weight *j, float *tiles) {
-    return tiles + j->form->frequencies * v_size(j->form, &j->p) * j->room;
+// As many tiles at a time as a core's cache holds, or as outweigh reading and writing the shared dU for each.
+static int64_t weight_room(const transform *by, const conv2d *p) {
+    if (is_parted(by, p)) return ck_min64(part_tiles(by, p), tiles_in(by, p, CORE_CACHE));
+    return tiles_in(by, p, ck_max64(SHARED_CACHE / 4, filter_bytes(by, p) * 5 / 4));
 }
 
 static void transform_tiles(const struct weight *j, float *tiles, block b, int64_t from, int64_t until) {
-    j->form->input(tiles, j->x, &j->p, b, from, until);
-    j->form->gradient(gradients_of(j, tiles), j->dy, &j->p, b, from, until);
+    j->by->input(tiles, j->x, &j->p, b, from, until);
+    j->by->output_adjoint(m_at(j->by, &j->p, tiles, b.room, 0, 0), j->dy, &j->p, b, from, until);
 }
 
 static void multiply_weight(const struct weight *j, float *du, float *tiles, block b, int64_t f, int first) {
-    const form *w = j->form;
-    int64_t k = j->p.k;
-    ck_winograd_span in = ck_winograd_phases(w->inputs, f);
-    for (int64_t panel = 0; panel < k / L; panel++)
-        multiply_gradient(du + f * u_size(w, &j->p) + panel * L * in.count * j->p.c,
-                          gradients_of(j, tiles) + (f * k / L + panel) * b.room * L,
-                          tiles + (f * v_size(w, &j->p) + in.first * j->p.c) * b.room, in.count * j->p.c, b.count, b.room,
-                          first);
+    const transform *by = j->by;
+    const conv2d *p = &j->p;
+    ck_winograd_span in = ck_winograd_span_of(by->input_phases, f);
+    const float *v = v_at(by, p, tiles, b.room, f, in.first), *dm = m_at(by, p, tiles, b.room, f, 0);
+    int64_t rows = in.count * p->c;  // of V that take part
+    for (int64_t panel = 0; panel < p->k / L; panel++)
+        multiply_gradient(du + f * u_floats(by, p) + panel * L * rows, dm + ck_tile_at(b, panel, 0), v, rows,
+                          b.count, b.room, first);
 }
 
 static void weight_part(void *context, int64_t index, int worker) {
     struct weight *j = context;
-    const form *w = j->form;
-    float *tiles = j->tiles + (int64_t)worker * tile_floats(w, &j->p) * j->room;
-    float *du = j->partial + index * w->frequencies * u_size(w, &j->p);
-    int64_t begin = index * j->part, end = ck_min64(begin + j->part, tile_count(w, &j->p));
+    const transform *by = j->by;
+    float *tiles = j->tiles + (int64_t)worker * tile_floats(by, &j->p) * j->room;
+    float *du = j->partial + index * filter_floats(by, &j->p);
+    int64_t begin = index * j->part, end = ck_min64(begin + j->part, tile_count(by, &j->p));
     for (int64_t first = begin; first < end; first += j->room) {
         block b = {first, ck_min64(j->room, end - first), j->room};
         transform_tiles(j, tiles, b, 0, b.count);
-        for (int64_t f = 0; f < w->frequencies; f++) multiply_weight(j, du, tiles, b, f, first == begin);
+        for (int64_t f = 0; f < by->frequencies; f++) multiply_weight(j, du, tiles, b, f, first == begin);
     }
 }
 
 static void weight_sum(void *context, int64_t index, int worker) {
     (void)worker;
     struct weight *j = context;
-    int64_t size = j->form->frequencies * u_size(j->form, &j->p), from = index * CK_BLOCK;
-    ck_cpu_add_parts(j->du, j->partial, size, part_count(j->form, &j->p), from, ck_min64(size, from + CK_BLOCK));
+    int64_t size = filter_floats(j->by, &j->p), from = index * CK_BLOCK;
+    ck_cpu_add_parts(j->du, j->partial, size, part_count(j->by, &j->p), from,
+                     ck_min64(size, from + CK_BLOCK));
 }
 
-static void shared_tiles(void *context, int64_t index, int worker) {
+static void shared_tiles(void *context, int64_t group, int worker) {
     (void)worker;
     struct weight *j = context;
-    transform_tiles(j, j->tiles, j->block, index * GROUP, ck_min64(j->block.count, (index + 1) * GROUP));
+    transform_tiles(j, j->tiles, j->block, group * GROUP, group_end(j->block, group));
 }
 
-static void shared_weight(void *context, int64_t index, int worker) {
+static void shared_weight(void *context, int64_t f, int worker) {
     (void)worker;
     struct weight *j = context;
-    multiply_weight(j, j->du, j->tiles, j->block, index, j->block.first == 0);
+    multiply_weight(j, j->du, j->tiles, j->block, f, j->block.first == 0);
 }
 
-static void weight_channel(void *context, int64_t index, int worker) {
+static void weight_channel(void *context, int64_t k, int worker) {
     (void)worker;
     struct weight *j = context;
-    j->form->weight(j->dw, j->du, &j->p, index);
+    j->by->filter_adjoint(j->dw, j->du, &j->p, k);
 }
 
 void ck_winograd_weight(float *dw, const float *dy, const float *x, const conv2d *p, float *scratch) {
-    const form *as = form_of(p, 0);
-    int64_t all = tile_count(as, p), size = as->frequencies * u_size(as, p), parts = part_count(as, p);
-    struct weight j = {.form = as, .p = *p, .dw = dw, .du = scratch, .dy = dy, .x = x};
-    j.room = weight_room(as, p);
-    j.part = part_tiles(as, p);
+    const transform *by = transform_of(p, 0);
+    int64_t all = tile_count(by, p), size = filter_floats(by, p), parts = part_count(by, p);
+    struct weight j = {.by = by, .p = *p, .dw = dw, .du = scratch, .dy = dy, .x = x};
+    j.room = weight_room(by, p);
+    j.part = part_tiles(by, p);
     j.partial = j.du + size;
     j.tiles = j.partial + parts * size;
-    if (is_parted(as, p)) {
+    if (is_parted(by, p)) {
         ck_parallel_for(parts, weight_part, &j);
         ck_parallel_for(ck_block_count(size), weight_sum, &j);
     } else {
         for (int64_t first = 0; first < all; first += j.room) {
             j.block = (block){first, ck_min64(j.room, all - first), j.room};
             ck_parallel_for(ck_ceil_div(j.block.count, GROUP), shared_tiles, &j);
-            ck_parallel_for(as->frequencies, shared_weight, &j);
+            ck_parallel_for(by->frequencies, shared_weight, &j);
         }
     }
     ck_parallel_for(p->k, weight_channel, &j);
 }
 
 int64_t ck_winograd_weight_scratch(const conv2d *p, int64_t workers) {
-    const form *as = form_of(p, 0);
-    int64_t blocks = is_parted(as, p) ? workers : 1;
-    return (1 + part_count(as, p)) * as->frequencies * u_size(as, p) + blocks * tile_floats(as, p) * weight_room(as, p);
+    const transform *by = transform_of(p, 0);
+    int64_t blocks = is_parted(by, p) ? workers : 1;
+    return (1 + part_count(by, p)) * filter_floats(by, p) + blocks * tile_floats(by, p) * weight_room(by, p);
 }

@@ -1,45 +1,67 @@
-// 3x3 convolution at stride 2 and padding 1; see winograd.c. Along one axis, with a[t] = x[2t - 1] and b[t] = x[2t],
-//   y[t] = (w0 a[t] + w2 a[t + 1]) + w1 b[t]
-// is a filter of two taps on phase a and one of one tap on phase b. F(4, 2) takes five multiplications for the first; the
-// second goes through the same five points with an absent second tap, whose product at infinity is zero, and so shares the
-// outputs' transform. In two dimensions the four phases (rows of b with columns of a, aa, ab, bb) take 20 + 25 + 20 + 16 = 81
-// multiplications a tile of 4x4 outputs instead of 144. Frequency (4, j) is without rows of b, (i, 4) without columns of b:
-// in that order what takes part is always a run of neighbours.
-// Backward data: dx[2t + 1] = w2 dy[t] + w0 dy[t + 1] and dx[2t] = w1 dy[t] are the same filters on one input and two outputs.
-#include "winograd_form.h"
+// 3x3 convolution at stride 2 and padding 1 by F(4, 2) on the four phases of an image: 81 products a tile of
+// 4x4 outputs in place of 144. Its matrices, their derivation and the phases are in winograd_transform.h.
+#include "winograd_transform.h"
 
 typedef ck_conv2d_params conv2d;
 typedef ck_winograd_block block;
 
-enum { F = 25, L = CK_LANES, BA = 0, AA = 1, AB = 2, BB = 3 };
+enum { L = CK_LANES, SIDE = 4, POINTS = CK_STRIDED_POINTS, FREQUENCIES = POINTS * POINTS };
 
-// The phase of a row and a column; each is one of `a` or not.
-CK_INLINED int64_t phase_of(int row_a, int column_a) { return row_a ? (column_a ? AA : AB) : (column_a ? BA : BB); }
+// Of a pixel along one axis. Odd pixels have five points, even ones four: their product at infinity is zero.
+typedef enum parity { ODD, EVEN } parity;
 
-// ---- One-dimensional transforms, interpolation points 0, 1, -1, 2 and infinity ----------------------------------------
+CK_INLINED int points_of(parity at) { return at == ODD ? POINTS : POINTS - 1; }
 
-// o = B' d; with four inputs and outputs for phase b
-CK_INLINED void input_points(ck_v16 *o, const ck_v16 *d, int points) {
+CK_INLINED int64_t phase_of(parity row, parity column) {
+    if (row == ODD) return column == ODD ? CK_ODD_ODD : CK_ODD_EVEN;
+    return column == ODD ? CK_EVEN_ODD : CK_EVEN_EVEN;
+}
+
+CK_INLINED int64_t frequency(int64_t row_point, int64_t column_point) {
+    return row_point * POINTS + column_point;
+}
+
+// An axis has nine places: the points of the odd pixels, then those of the even ones.
+enum { PLACES = POINTS + POINTS - 1 };
+
+CK_INLINED parity parity_of(int64_t place) { return place < POINTS ? ODD : EVEN; }
+CK_INLINED int64_t point_of(int64_t place) { return place % POINTS; }
+
+// A tile reads nine pixels along an axis, the first one odd.
+enum { WINDOW = 9, ODD_PIXELS = 5, EVEN_PIXELS = 4 };
+
+// Puts pixel i of a window among those of its parity.
+CK_INLINED void split_window(ck_v16 odd[ODD_PIXELS], ck_v16 even[EVEN_PIXELS], int64_t i, ck_v16 value) {
+    if (i % 2 == 0)
+        odd[i / 2] = value;
+    else
+        even[i / 2] = value;
+}
+
+// ---- F(4, 2) along one axis -------------------------------------------------------------------------------
+
+// o = B^T d
+CK_INLINED void apply_bt(ck_v16 *o, const ck_v16 *d, parity of) {
     ck_v16 e = d[3] - d[2];
     o[0] = 2 * (d[0] - d[2]) + (d[3] - d[1]);
     o[1] = e - 2 * d[1];
     o[2] = e + 2 * (d[1] - d[2]);
     o[3] = d[3] - d[1];
-    if (points == 5) o[4] = 2 * (d[1] - d[3]) + (d[4] - d[2]);
+    if (of == ODD) o[4] = 2 * (d[1] - d[3]) + (d[4] - d[2]);
 }
 
-// o = A' m; without the product at infinity for phase b
-CK_INLINED void output_4(ck_v16 o[4], const ck_v16 *m, int points) {
+// o = A^T m
+CK_INLINED void apply_at(ck_v16 o[SIDE], const ck_v16 *m, parity of) {
     ck_v16 s = m[1] + m[2], d = m[1] - m[2];
     o[0] = m[0] + s + m[3];
     o[1] = d + 2 * m[3];
     o[2] = s + 4 * m[3];
     o[3] = d + 8 * m[3];
-    if (points == 5) o[3] += m[4];
+    if (of == ODD) o[3] += m[4];
 }
 
 // o = A y
-CK_INLINED void gradient_5(ck_v16 o[5], const ck_v16 y[4]) {
+CK_INLINED void apply_a(ck_v16 o[POINTS], const ck_v16 y[SIDE]) {
     ck_v16 e = y[0] + y[2], d = y[1] + y[3];
     o[0] = y[0];
     o[1] = e + d;
@@ -48,252 +70,298 @@ CK_INLINED void gradient_5(ck_v16 o[5], const ck_v16 y[4]) {
     o[4] = y[3];
 }
 
-// o = G g of the taps 0 and 2 (five points, phase a) or of tap 1 (four, phase b)
-CK_INLINED void filter_points(ck_v16 *o, const ck_v16 g[3], int points) {
-    ck_v16 first = points == 5 ? g[0] : g[1], second = points == 5 ? g[2] : (ck_v16){0};
+// o = G g of the taps 0 and 2 (odd), or of tap 1 and none (even)
+CK_INLINED void apply_g(ck_v16 *o, const ck_v16 taps[3], parity of) {
+    ck_v16 first = of == ODD ? taps[0] : taps[1], second = of == ODD ? taps[2] : (ck_v16){0};
     o[0] = first * 0.5f;
     o[1] = (first + second) * -0.5f;
     o[2] = (second - first) * (1.0f / 6);
     o[3] = first * (1.0f / 6) + second * (1.0f / 3);
-    if (points == 5) o[4] = second;
+    if (of == ODD) o[4] = second;
 }
 
-// The adjoint of filter_points: adds to the taps it reads.
-CK_INLINED void filter_gradient(ck_v16 g[3], const ck_v16 *u, int points) {
+// G^T u: sets the taps that `apply_g` reads.
+CK_INLINED void apply_gt(ck_v16 taps[3], const ck_v16 *u, parity of) {
     ck_v16 first = (u[0] - u[1]) * 0.5f + (u[3] - u[2]) * (1.0f / 6);
-    if (points == 5) {
-        g[0] = first;
-        g[2] = u[1] * -0.5f + u[2] * (1.0f / 6) + u[3] * (1.0f / 3) + u[4];
+    if (of == ODD) {
+        taps[0] = first;
+        taps[2] = u[1] * -0.5f + u[2] * (1.0f / 6) + u[3] * (1.0f / 3) + u[4];
     } else {
-        g[1] = first;
+        taps[1] = first;
     }
 }
 
-// ---- Filters ----------------------------------------------------------------------------------------------------------
+// ---- Filters ----------------------------------------------------------------------------------------------
 
-// U of a frequency holds the phases that take part: as rows of V (forward) or as panels of M (`turned`: backward data).
-CK_INLINED void filters_body(float *u, const float *w, const conv2d *p, int turned, int64_t panel, int64_t rows_of_v,
-                             int rows, int vectors) {
+// Where a phase's vector of 16 output channels (panel_k) for input channel c lies in U. A frequency holds the
+// phases that take part, as rows of V (forward) or as panels of M (backward data).
+CK_INLINED int64_t filter_at(const conv2d *p, int backward, int64_t f, int64_t phase, int64_t panel_k,
+                             int64_t c) {
+    ck_winograd_span span = ck_winograd_span_of(CK_PHASES, f);
+    int64_t at = phase - span.first;
+    int64_t vector =
+        backward ? (at * (p->k / L) + panel_k) * p->c + c : panel_k * span.count * p->c + at * p->c + c;
+    return f * CK_PHASES * p->c * p->k + vector * L;
+}
+
+// Where a phase's input channels for output channel k lie in dU, [f][k][row of V].
+CK_INLINED int64_t filter_gradient_at(const conv2d *p, int64_t f, int64_t phase, int64_t k) {
+    ck_winograd_span span = ck_winograd_span_of(CK_PHASES, f);
+    return f * CK_PHASES * p->c * p->k + (k * span.count + phase - span.first) * p->c;
+}
+
+CK_INLINED void filter_transform_body(float *u, const float *w, const conv2d *p, int backward,
+                                      int64_t panel_k, int64_t panel_c, int rows, int vectors) {
     (void)rows, (void)vectors;
-    int64_t c = p->c, k = p->k;
     float taps[9][L][L];
-    ck_load_filters(taps, w, p, turned, panel, rows_of_v);
+    ck_load_filters(taps, w, p, backward, panel_k, panel_c);
     for (int64_t i = 0; i < L; i++) {
-        ck_v16 half[3][9], g[3], out[5];  // the rows' points: five of phase a, then four of phase b
+        ck_v16 half[3][PLACES], g[3], out[POINTS];
         for (int64_t s = 0; s < 3; s++) {
             for (int64_t r = 0; r < 3; r++) g[r] = ck_load16(taps[r * 3 + s][i]);
-            filter_points(half[s], g, 5);
-            filter_points(half[s] + 5, g, 4);
+            apply_g(half[s], g, ODD);
+            apply_g(half[s] + POINTS, g, EVEN);
         }
-        for (int64_t a = 0; a < 9; a++) {
+        for (int64_t a = 0; a < PLACES; a++) {
             ck_v16 row[3] = {half[0][a], half[1][a], half[2][a]};
-            for (int points = 5; points >= 4; points--) {
-                filter_points(out, row, points);
-                int64_t phase = phase_of(a < 5, points == 5);
-                for (int64_t b = 0; b < points; b++) {
-                    int64_t f = a % 5 * 5 + b;
-                    ck_winograd_span span = ck_winograd_phases(4, f);
-                    int64_t at = phase - span.first, row_of_v = rows_of_v * L + i;
-                    int64_t place = turned ? (at * (k / L) + panel) * c + row_of_v
-                                           : panel * span.count * c + at * c + row_of_v;
-                    ck_store16(u + f * 4 * c * k + place * L, out[b]);
+            for (parity column = ODD; column <= EVEN; column++) {
+                apply_g(out, row, column);
+                int64_t phase = phase_of(parity_of(a), column);
+                for (int64_t b = 0; b < points_of(column); b++) {
+                    int64_t f = frequency(point_of(a), b);
+                    ck_store16(u + filter_at(p, backward, f, phase, panel_k, panel_c * L + i), out[b]);
                 }
             }
         }
     }
 }
-CK_VERSIONS(filters, (float *u, const float *w, const conv2d *p, int turned, int64_t panel, int64_t rows_of_v), u, w, p,
-            turned, panel, rows_of_v)
+CK_VERSIONS(filter_transform,
+            (float *u, const float *w, const conv2d *p, int backward, int64_t panel_k, int64_t panel_c), u, w,
+            p, backward, panel_k, panel_c)
 
-// dw[k][3][3][c] = G' du G of one output channel.
-CK_INLINED void weight_body(float *dw, const float *du, const conv2d *p, int64_t k, int rows, int vectors) {
+CK_INLINED void filter_adjoint_body(float *dw, const float *du, const conv2d *p, int64_t k, int rows,
+                                    int vectors) {
     (void)rows, (void)vectors;
     int64_t c = p->c;
     for (int64_t at = 0; at < c; at += L) {
-        ck_v16 half[3][9], column[5], taps[3];
-        // Columns to taps, for each of the rows' nine points; then the rows.
-        for (int64_t a = 0; a < 9; a++) {
-            for (int points = 5; points >= 4; points--) {
-                int64_t phase = phase_of(a < 5, points == 5);
-                for (int64_t b = 0; b < points; b++) {
-                    int64_t f = a % 5 * 5 + b;
-                    ck_winograd_span span = ck_winograd_phases(4, f);
-                    column[b] = ck_load16(du + f * 4 * c * p->k + (k * span.count + phase - span.first) * c + at);
-                }
-                filter_gradient(taps, column, points);
+        ck_v16 half[3][PLACES], column[POINTS], taps[3];
+        // Columns to taps, for each place of the rows; then the rows.
+        for (int64_t a = 0; a < PLACES; a++) {
+            for (parity of = ODD; of <= EVEN; of++) {
+                int64_t phase = phase_of(parity_of(a), of);
+                for (int64_t b = 0; b < points_of(of); b++)
+                    column[b] =
+                        ck_load16(du + filter_gradient_at(p, frequency(point_of(a), b), phase, k) + at);
+                apply_gt(taps, column, of);
             }
             for (int64_t s = 0; s < 3; s++) half[s][a] = taps[s];
         }
         for (int64_t s = 0; s < 3; s++) {
-            filter_gradient(taps, half[s], 5);
-            filter_gradient(taps, half[s] + 5, 4);
+            apply_gt(taps, half[s], ODD);
+            apply_gt(taps, half[s] + POINTS, EVEN);
             for (int64_t r = 0; r < 3; r++) ck_store16(dw + (k * 9 + r * 3 + s) * c + at, taps[r]);
         }
     }
 }
-CK_VERSIONS(weight, (float *dw, const float *du, const conv2d *p, int64_t k), dw, du, p, k)
+CK_VERSIONS(filter_adjoint, (float *dw, const float *du, const conv2d *p, int64_t k), dw, du, p, k)
 
-// ---- Tiles of the forward pass ----------------------------------------------------------------------------------------
+// ---- Tiles of the forward pass ----------------------------------------------------------------------------
 
-// v = (B' x B)[f] of each phase of a window of 9x9 inputs.
-CK_INLINED void input_body(float *v, const float *x, const conv2d *p, block b, int64_t from, int64_t until, int rows,
-                           int vectors) {
+CK_INLINED void input_transform_body(float *v, const float *in, const conv2d *p, block b, int64_t from,
+                                     int64_t until, int rows, int vectors) {
     (void)rows, (void)vectors;
-    int64_t c = p->c, stride = 4 * c * b.room;
+    int64_t c = p->c, phase_floats = c * b.room, frequency_floats = CK_PHASES * phase_floats;
     for (int64_t t = from; t < until; t++) {
-        ck_winograd_place at = ck_place_of(p, 4, b.first + t);
+        ck_winograd_place at = ck_place_of(p, SIDE, b.first + t);
         int64_t top = 2 * at.row - 1, left = 2 * at.column - 1;
-        int inside = top >= 0 && left >= 0 && top + 9 <= p->h && left + 9 <= p->w;
-        const float *origin = x + ((at.n * p->h + top) * p->w + left) * c;
+        int inside = top >= 0 && left >= 0 && top + WINDOW <= p->h && left + WINDOW <= p->w;
+        const float *origin = in + ((at.n * p->h + top) * p->w + left) * c;
         for (int64_t panel = 0; panel < c / L; panel++) {
-            ck_v16 half[9][9], a[5], d[5], out[5];
-            for (int64_t j = 0; j < 9; j++) {
-                for (int64_t i = 0; i < 9; i++) {
-                    int present = inside || (top + i >= 0 && top + i < p->h && left + j >= 0 && left + j < p->w);
+            ck_v16 half[WINDOW][PLACES], odd[ODD_PIXELS], even[EVEN_PIXELS], out[POINTS];
+            for (int64_t j = 0; j < WINDOW; j++) {
+                for (int64_t i = 0; i < WINDOW; i++) {
+                    int present =
+                        inside || (top + i >= 0 && top + i < p->h && left + j >= 0 && left + j < p->w);
                     ck_v16 value = present ? ck_load16(origin + (i * p->w + j) * c + panel * L) : (ck_v16){0};
-                    if (i % 2) d[i / 2] = value; else a[i / 2] = value;
+                    split_window(odd, even, i, value);
                 }
-                input_points(half[j], a, 5);
-                input_points(half[j] + 5, d, 4);
+                apply_bt(half[j], odd, ODD);
+                apply_bt(half[j] + POINTS, even, EVEN);
             }
-            float *to = v + (panel * b.room + t) * L;
-            for (int64_t i = 0; i < 9; i++) {
-                for (int64_t j = 0; j < 9; j++)
-                    if (j % 2) d[j / 2] = half[j][i]; else a[j / 2] = half[j][i];
-                float *row = to + i % 5 * 5 * stride;
-                input_points(out, a, 5);
-                for (int64_t j = 0; j < 5; j++) ck_store16(row + j * stride + phase_of(i < 5, 1) * c * b.room, out[j]);
-                input_points(out, d, 4);
-                for (int64_t j = 0; j < 4; j++) ck_store16(row + j * stride + phase_of(i < 5, 0) * c * b.room, out[j]);
+            float *to = v + ck_tile_at(b, panel, t);
+            for (int64_t i = 0; i < PLACES; i++) {
+                for (int64_t j = 0; j < WINDOW; j++) split_window(odd, even, j, half[j][i]);
+                for (parity column = ODD; column <= EVEN; column++) {
+                    float *phase = to + phase_of(parity_of(i), column) * phase_floats;
+                    apply_bt(out, column == ODD ? odd : even, column);
+                    for (int64_t j = 0; j < points_of(column); j++)
+                        ck_store16(phase + frequency(point_of(i), j) * frequency_floats, out[j]);
+                }
             }
         }
     }
 }
-CK_VERSIONS(input, (float *v, const float *x, const conv2d *p, block b, int64_t from, int64_t until), v, x, p, b, from,
-            until)
+CK_VERSIONS(input_transform,
+            (float *v, const float *in, const conv2d *p, block b, int64_t from, int64_t until), v, in, p, b,
+            from, until)
 
-// y = A' m A
-CK_INLINED void output_body(float *y, const float *m, const conv2d *p, block b, int64_t from, int64_t until, int rows,
-                            int vectors) {
+CK_INLINED void output_transform_body(float *out, const float *m, const conv2d *p, block b, int64_t from,
+                                      int64_t until, int rows, int vectors) {
     (void)rows, (void)vectors;
-    int64_t k = p->k, stride = k * b.room;
+    int64_t k = p->k, frequency_floats = k * b.room;
     for (int64_t t = from; t < until; t++) {
-        ck_winograd_place at = ck_place_of(p, 4, b.first + t);
-        int64_t height = ck_min64(4, p->p - at.row), width = ck_min64(4, p->q - at.column);
-        float *origin = y + ((at.n * p->p + at.row) * p->q + at.column) * k;
+        ck_winograd_place at = ck_place_of(p, SIDE, b.first + t);
+        int64_t height = ck_min64(SIDE, p->p - at.row), width = ck_min64(SIDE, p->q - at.column);
+        float *origin = out + ((at.n * p->p + at.row) * p->q + at.column) * k;
         for (int64_t panel = 0; panel < k / L; panel++) {
-            const float *from_m = m + (panel * b.room + t) * L;
-            ck_v16 half[5][4], column[5], out[4];
-            for (int64_t j = 0; j < 5; j++) {
-                for (int64_t i = 0; i < 5; i++) column[i] = ck_load16(from_m + (i * 5 + j) * stride);
-                output_4(half[j], column, 5);
+            const float *products = m + ck_tile_at(b, panel, t);
+            ck_v16 half[POINTS][SIDE], column[POINTS], pixels[SIDE];
+            for (int64_t j = 0; j < POINTS; j++) {
+                for (int64_t i = 0; i < POINTS; i++)
+                    column[i] = ck_load16(products + frequency(i, j) * frequency_floats);
+                apply_at(half[j], column, ODD);
             }
             for (int64_t i = 0; i < height; i++) {
-                ck_v16 row[5] = {half[0][i], half[1][i], half[2][i], half[3][i], half[4][i]};
-                output_4(out, row, 5);
-                for (int64_t j = 0; j < width; j++) ck_store16(origin + (i * p->q + j) * k + panel * L, out[j]);
+                ck_v16 row[POINTS] = {half[0][i], half[1][i], half[2][i], half[3][i], half[4][i]};
+                apply_at(pixels, row, ODD);
+                for (int64_t j = 0; j < width; j++)
+                    ck_store16(origin + (i * p->q + j) * k + panel * L, pixels[j]);
             }
         }
     }
 }
-CK_VERSIONS(output, (float *y, const float *m, const conv2d *p, block b, int64_t from, int64_t until), y, m, p, b, from,
-            until)
+CK_VERSIONS(output_transform,
+            (float *out, const float *m, const conv2d *p, block b, int64_t from, int64_t until), out, m, p, b,
+            from, until)
 
-// g = (A dy A')[f]
-CK_INLINED void gradient_body(float *g, const float *dy, const conv2d *p, block b, int64_t from, int64_t until, int rows,
-                              int vectors) {
+CK_INLINED void output_adjoint_body(float *dm, const float *dy, const conv2d *p, block b, int64_t from,
+                                    int64_t until, int rows, int vectors) {
     (void)rows, (void)vectors;
-    int64_t k = p->k, stride = k * b.room;
+    int64_t k = p->k, frequency_floats = k * b.room;
     for (int64_t t = from; t < until; t++) {
-        ck_winograd_place at = ck_place_of(p, 4, b.first + t);
+        ck_winograd_place at = ck_place_of(p, SIDE, b.first + t);
         const float *origin = dy + ((at.n * p->p + at.row) * p->q + at.column) * k;
-        int64_t height = ck_min64(4, p->p - at.row), width = ck_min64(4, p->q - at.column);
+        int64_t height = ck_min64(SIDE, p->p - at.row), width = ck_min64(SIDE, p->q - at.column);
         for (int64_t panel = 0; panel < k / L; panel++) {
-            ck_v16 half[4][5], column[4], out[5];
-            for (int64_t j = 0; j < 4; j++) {
-                for (int64_t i = 0; i < 4; i++)
-                    column[i] = i < height && j < width ? ck_load16(origin + (i * p->q + j) * k + panel * L) : (ck_v16){0};
-                gradient_5(half[j], column);
+            ck_v16 half[SIDE][POINTS], column[SIDE], out[POINTS];
+            for (int64_t j = 0; j < SIDE; j++) {
+                for (int64_t i = 0; i < SIDE; i++) {
+                    int present = i < height && j < width;
+                    column[i] = present ? ck_load16(origin + (i * p->q + j) * k + panel * L) : (ck_v16){0};
+                }
+                apply_a(half[j], column);
             }
-            float *to = g + (panel * b.room + t) * L;
-            for (int64_t i = 0; i < 5; i++) {
-                ck_v16 row[4] = {half[0][i], half[1][i], half[2][i], half[3][i]};
-                gradient_5(out, row);
-                for (int64_t j = 0; j < 5; j++) ck_store16(to + (i * 5 + j) * stride, out[j]);
+            float *to = dm + ck_tile_at(b, panel, t);
+            for (int64_t i = 0; i < POINTS; i++) {
+                ck_v16 row[SIDE] = {half[0][i], half[1][i], half[2][i], half[3][i]};
+                apply_a(out, row);
+                for (int64_t j = 0; j < POINTS; j++)
+                    ck_store16(to + frequency(i, j) * frequency_floats, out[j]);
             }
         }
     }
 }
-CK_VERSIONS(gradient, (float *g, const float *dy, const conv2d *p, block b, int64_t from, int64_t until), g, dy, p, b,
+CK_VERSIONS(output_adjoint,
+            (float *dm, const float *dy, const conv2d *p, block b, int64_t from, int64_t until), dm, dy, p, b,
             from, until)
 
-// ---- Tiles of the backward pass: p describes the convolution of dy, [H,W] and C, to dx, [P,Q] and K ----------------------
+// ---- Tiles of the backward pass: 5x5 pixels of dy to 8x8 of dx, 4x4 of each phase -------------------------
 
-// v = (B' dy B)[f] of a window of 5x5.
-CK_INLINED void back_input_body(float *v, const float *x, const conv2d *p, block b, int64_t from, int64_t until,
-                                int rows, int vectors) {
+enum { BACK_SIDE = 2 * SIDE, BACK_WINDOW = 5 };
+
+CK_INLINED void back_input_transform_body(float *v, const float *in, const conv2d *p, block b, int64_t from,
+                                          int64_t until, int rows, int vectors) {
     (void)rows, (void)vectors;
-    int64_t c = p->c, stride = c * b.room;
+    int64_t c = p->c, frequency_floats = c * b.room;
     for (int64_t t = from; t < until; t++) {
-        ck_winograd_place at = ck_place_of(p, 8, b.first + t);
+        ck_winograd_place at = ck_place_of(p, BACK_SIDE, b.first + t);
         int64_t height = p->h - at.row / 2, width = p->w - at.column / 2;
-        const float *origin = x + ((at.n * p->h + at.row / 2) * p->w + at.column / 2) * c;
+        const float *origin = in + ((at.n * p->h + at.row / 2) * p->w + at.column / 2) * c;
         for (int64_t panel = 0; panel < c / L; panel++) {
-            ck_v16 half[5][5], column[5], out[5];
-            for (int64_t j = 0; j < 5; j++) {
-                for (int64_t i = 0; i < 5; i++)
-                    column[i] = i < height && j < width ? ck_load16(origin + (i * p->w + j) * c + panel * L) : (ck_v16){0};
-                input_points(half[j], column, 5);
+            ck_v16 half[BACK_WINDOW][POINTS], column[BACK_WINDOW], out[POINTS];
+            for (int64_t j = 0; j < BACK_WINDOW; j++) {
+                for (int64_t i = 0; i < BACK_WINDOW; i++) {
+                    int present = i < height && j < width;
+                    column[i] = present ? ck_load16(origin + (i * p->w + j) * c + panel * L) : (ck_v16){0};
+                }
+                apply_bt(half[j], column, ODD);
             }
-            float *to = v + (panel * b.room + t) * L;
-            for (int64_t i = 0; i < 5; i++) {
-                ck_v16 row[5] = {half[0][i], half[1][i], half[2][i], half[3][i], half[4][i]};
-                input_points(out, row, 5);
-                for (int64_t j = 0; j < 5; j++) ck_store16(to + (i * 5 + j) * stride, out[j]);
+            float *to = v + ck_tile_at(b, panel, t);
+            for (int64_t i = 0; i < POINTS; i++) {
+                ck_v16 row[BACK_WINDOW] = {half[0][i], half[1][i], half[2][i], half[3][i], half[4][i]};
+                apply_bt(out, row, ODD);
+                for (int64_t j = 0; j < POINTS; j++)
+                    ck_store16(to + frequency(i, j) * frequency_floats, out[j]);
             }
         }
     }
 }
-CK_VERSIONS(back_input, (float *v, const float *x, const conv2d *p, block b, int64_t from, int64_t until), v, x, p, b,
+CK_VERSIONS(back_input_transform,
+            (float *v, const float *in, const conv2d *p, block b, int64_t from, int64_t until), v, in, p, b,
             from, until)
 
-// One phase of the 8x8 pixels of dx: those at odd places are of phase a.
-CK_INLINED void back_output_phase(float *y, const float *m, const conv2d *p, int64_t stride, int64_t height,
-                                  int64_t width, const int row_points, const int column_points) {
-    ck_v16 half[5][4], column[5], out[4];
-    int64_t down = row_points == 5, across = column_points == 5;
-    for (int64_t j = 0; j < column_points; j++) {
-        for (int64_t i = 0; i < row_points; i++) column[i] = ck_load16(m + (i * 5 + j) * stride);
-        output_4(half[j], column, row_points);
+// One phase of a tile's pixels, of which height x width are inside the image.
+CK_INLINED void back_output_phase(float *out, const float *m, const conv2d *p, int64_t frequency_floats,
+                                  int64_t height, int64_t width, const parity row_parity,
+                                  const parity column_parity) {
+    ck_v16 half[POINTS][SIDE], column[POINTS], pixels[SIDE];
+    int64_t down = row_parity == ODD, across = column_parity == ODD;  // the phase's first pixel
+    for (int64_t j = 0; j < points_of(column_parity); j++) {
+        for (int64_t i = 0; i < points_of(row_parity); i++)
+            column[i] = ck_load16(m + frequency(i, j) * frequency_floats);
+        apply_at(half[j], column, row_parity);
     }
-    for (int64_t i = 0; i < 4 && 2 * i + down < height; i++) {
-        ck_v16 row[5];
-        for (int64_t j = 0; j < column_points; j++) row[j] = half[j][i];
-        output_4(out, row, column_points);
-        for (int64_t j = 0; j < 4 && 2 * j + across < width; j++)
-            ck_store16(y + ((2 * i + down) * p->q + 2 * j + across) * p->k, out[j]);
+    for (int64_t i = 0; i < SIDE && 2 * i + down < height; i++) {
+        ck_v16 row[POINTS];
+        for (int64_t j = 0; j < points_of(column_parity); j++) row[j] = half[j][i];
+        apply_at(pixels, row, column_parity);
+        for (int64_t j = 0; j < SIDE && 2 * j + across < width; j++)
+            ck_store16(out + ((2 * i + down) * p->q + 2 * j + across) * p->k, pixels[j]);
     }
 }
 
-CK_INLINED void back_output_body(float *y, const float *m, const conv2d *p, block b, int64_t from, int64_t until,
-                                 int rows, int vectors) {
+CK_INLINED void back_output_transform_body(float *out, const float *m, const conv2d *p, block b, int64_t from,
+                                           int64_t until, int rows, int vectors) {
     (void)rows, (void)vectors;
-    int64_t k = p->k, stride = 4 * k * b.room, phase = k * b.room;
+    int64_t k = p->k, phase = k * b.room, frequency_floats = CK_PHASES * phase;
     for (int64_t t = from; t < until; t++) {
-        ck_winograd_place at = ck_place_of(p, 8, b.first + t);
+        ck_winograd_place at = ck_place_of(p, BACK_SIDE, b.first + t);
         int64_t height = p->p - at.row, width = p->q - at.column;
         for (int64_t panel = 0; panel < k / L; panel++) {
-            float *to = y + ((at.n * p->p + at.row) * p->q + at.column) * k + panel * L;
-            const float *from_m = m + (panel * b.room + t) * L;
-            back_output_phase(to, from_m + BA * phase, p, stride, height, width, 4, 5);
-            back_output_phase(to, from_m + AA * phase, p, stride, height, width, 5, 5);
-            back_output_phase(to, from_m + AB * phase, p, stride, height, width, 5, 4);
-            back_output_phase(to, from_m + BB * phase, p, stride, height, width, 4, 4);
+            float *to = out + ((at.n * p->p + at.row) * p->q + at.column) * k + panel * L;
+            const float *products = m + ck_tile_at(b, panel, t);
+            back_output_phase(to, products + CK_EVEN_ODD * phase, p, frequency_floats, height, width, EVEN,
+                              ODD);
+            back_output_phase(to, products + CK_ODD_ODD * phase, p, frequency_floats, height, width, ODD,
+                              ODD);
+            back_output_phase(to, products + CK_ODD_EVEN * phase, p, frequency_floats, height, width, ODD,
+                              EVEN);
+            back_output_phase(to, products + CK_EVEN_EVEN * phase, p, frequency_floats, height, width, EVEN,
+                              EVEN);
         }
     }
 }
-CK_VERSIONS(back_output, (float *y, const float *m, const conv2d *p, block b, int64_t from, int64_t until), y, m, p, b,
+CK_VERSIONS(back_output_transform,
+            (float *out, const float *m, const conv2d *p, block b, int64_t from, int64_t until), out, m, p, b,
             from, until)
 
-const ck_winograd_form ck_winograd_strided = {4, F, 4, 1, filters, input, output, gradient, weight};
-const ck_winograd_form ck_winograd_strided_back = {8, F, 1, 4, filters, back_input, back_output, NULL, NULL};
+const ck_winograd_transform ck_winograd_strided = {
+    .side = SIDE,
+    .frequencies = FREQUENCIES,
+    .input_phases = CK_PHASES,
+    .output_phases = 1,
+    .filter = filter_transform,
+    .input = input_transform,
+    .output = output_transform,
+    .output_adjoint = output_adjoint,
+    .filter_adjoint = filter_adjoint,
+};
+const ck_winograd_transform ck_winograd_strided_back = {
+    .side = BACK_SIDE,
+    .frequencies = FREQUENCIES,
+    .input_phases = 1,
+    .output_phases = CK_PHASES,
+    .filter = filter_transform,
+    .input = back_input_transform,
+    .output = back_output_transform,
+};
