@@ -52,6 +52,15 @@ static void *open_library(ck_cuda_library library) {
     return open_in("/usr/local/cuda", strlen("/usr/local/cuda"), sonames[library][0]);
 }
 
+// 1000 * major + 10 * minor, as CUDA counts its own versions, of what cublasLtGetVersion returns, CUBLAS_VERSION
+// of cublas_api.h: 1000 * major + 100 * minor + patch in the early releases of 11 (11605 is 11.6.5), and
+// 10000 * major + 100 * minor + patch in the later ones (110902 is 11.9.2), in 12 (120304) and in 13.
+static int cublas_version(size_t number) {
+    size_t major_unit = number >= 100000 ? 10000 : 1000;
+    size_t major = number / major_unit, minor = number % major_unit / 100;
+    return (int)(1000 * major + 10 * minor);
+}
+
 static ck_cuda_driver system_driver;
 
 static void find_libraries(void) {
@@ -87,9 +96,7 @@ static void find_libraries(void) {
         size_t (*version)(void) = NULL;
         void *found = dlsym(handles[CK_LIBRARY_cublasLt], "cublasLtGetVersion");
         memcpy(&version, &found, sizeof found);
-        // 10000 * major + 100 * minor + patch, and 1000 * major before 13
-        size_t number = version ? version() : 0, major_unit = number >= 130000 ? 10000 : number >= 100000 ? 10000 : 1000;
-        d->libraries[CK_LIBRARY_cublasLt].version = (int)(number / major_unit * 1000 + number % major_unit / (major_unit / 100) * 10);
+        d->libraries[CK_LIBRARY_cublasLt].version = version ? cublas_version(version()) : 0;
     }
 }
 
