@@ -120,71 +120,112 @@ template <int MODE, int SIZE> struct shape {
     static const int TILE_BYTES = SIZE * (DEPTH + PAD) * WORD;  // the larger of the two ways to store a tile
 };
 
-// Moves slices of an operand from global memory through registers to shared memory, four places at a time. ALONG: places run
-// along k, and the tile is stored [SIZE][DEPTH + PAD]; otherwise places run along the rows of C (or columns), and the tile is
-// stored [DEPTH][SIZE + 2 PAD]. FOUR: the four are there or not together, next to each other and aligned to 16 bytes.
-template <class Source, bool ALONG, bool FOUR, int MODE, int SIZE> struct loader {
+// How a slice of an operand (SIZE rows or columns of C, DEPTH of k) lies in shared memory. Places are
+// contiguous in both memories, so the tile takes the operand's order: ALONG (places run along k) it is
+// [SIZE][DEPTH + PAD], a line to a row or column of C; otherwise (places run along C) [DEPTH][SIZE + 2 PAD],
+// a line to a k. In bf16 the latter has one PAD.
+template <bool ALONG, int MODE, int SIZE> struct tile_layout {
     typedef shape<MODE, SIZE> S;
-    static const int LINES = ALONG ? SIZE : S::DEPTH, PLACES = ALONG ? S::DEPTH : SIZE, GROUPS = PLACES / 4;
-    static const int COUNT = LINES * GROUPS / S::THREADS, LEADING = PLACES + (ALONG || MODE == BF16 ? S::PAD : 2 * S::PAD);
-    static const int APART = S::THREADS / GROUPS;  // lines between a thread's
+    static const int LINES = ALONG ? SIZE : S::DEPTH, PLACES = ALONG ? S::DEPTH : SIZE;
+    static const int LEADING = PLACES + (ALONG || MODE == BF16 ? S::PAD : 2 * S::PAD);
+
+    // The index of the value of a row (or column) of C and a k.
+    static CK_MEMBER int at(int row, int k) { return ALONG ? row * LEADING + k : k * LEADING + row; }
+
+    // That value in a tile of 4-byte values.
+    static CK_MEMBER unsigned word(const unsigned char *tile, int row, int k) {
+        return ((const unsigned *)tile)[at(row, k)];
+    }
+    // Four 8 x 8 matrices of a tile of bf16: a lane's matrix starts at (row, k), and it holds line `lane % 8`.
+    static CK_MEMBER void matrices(unsigned (&r)[4], const unsigned char *tile, int row, int k, int lane) {
+        if (ALONG)
+            ck_load_matrices(r, tile + 2 * at(row + lane % 8, k));
+        else
+            ck_load_matrices_transposed(r, tile + 2 * at(row, k + lane % 8));
+    }
+};
+
+// Moves slices of an operand from global memory to registers (`load`) and on to shared memory (`store`). A
+// thread has one group of four places in COUNT lines, APART from each other. One of its two coordinates runs
+// along k and is found anew for each slice, the other along C and is found once. FOUR: the four places are
+// there or not together, next to each other and aligned to 16 bytes; only the first is found, and one read
+// takes them.
+template <class Source, bool ALONG, bool FOUR, int MODE, int SIZE>
+struct loader : tile_layout<ALONG, MODE, SIZE> {
+    typedef shape<MODE, SIZE> S;
+    typedef tile_layout<ALONG, MODE, SIZE> T;
+    static const int GROUPS = T::PLACES / 4, APART = S::THREADS / GROUPS, COUNT = T::LINES / APART;
+    static const int FOUND = FOUR ? 1 : 4;
 
     const Source &source;
-    int first, group, line0;
-    typename Source::line_at lines[COUNT];        // found once where ALONG
-    typename Source::place_at places[FOUR ? 1 : 4];  // found once otherwise
+    int first;         // row or column of C of the tile
+    int group, line0;  // the thread's group, and its first line in the tile
+    typename Source::line_at lines[COUNT];
+    typename Source::place_at places[FOUND];
     float values[COUNT][4];
 
-    // `begin` is the first row (or column) of C; tid the thread.
     CK_MEMBER loader(const Source &s, int begin, int tid) : source(s) {
         first = begin;
         group = tid % GROUPS;
         line0 = tid / GROUPS;
         if (ALONG) {
 #pragma unroll
-            for (int i = 0; i < COUNT; i++) lines[i] = source.line(within(first + line0 + i * APART, source.lines));
+            for (int i = 0; i < COUNT; i++) find_line(i, first, source.lines);
         } else {
             find_places(first, source.places);
         }
     }
 
+    // The thread's i-th line and its first place, in a tile that starts at `start`.
+    CK_MEMBER int line_of(int start, int i) const { return start + line0 + i * APART; }
+    CK_MEMBER int place_of(int start) const { return start + 4 * group; }
+
+    // What lies from `end` on is never read; the first one stands in for it.
     static CK_MEMBER int within(int i, int end) { return i < end ? i : 0; }
 
+    CK_MEMBER void find_line(int i, int start, int end) {
+        lines[i] = source.line(within(line_of(start, i), end));
+    }
     CK_MEMBER void find_places(int start, int end) {
 #pragma unroll
-        for (int i = 0; i < (FOUR ? 1 : 4); i++) places[i] = source.place(within(start + 4 * group + i, end));
+        for (int e = 0; e < FOUND; e++) places[e] = source.place(within(place_of(start) + e, end));
     }
 
-    // Reads the slice k ..< k + DEPTH, as far as `end`.
+    // Reads the slice k ..< k + DEPTH, as far as `end`; zeros beyond it, beyond C and outside of images.
     CK_MEMBER void load(int k, int end) {
         if (ALONG) find_places(k, end);
-        int last_line = ALONG ? source.lines : end, last_place = ALONG ? end : source.places;
-        int place = (ALONG ? k : first) + 4 * group;
+        int line_end = ALONG ? source.lines : end, place_end = ALONG ? end : source.places;
+        int place = place_of(ALONG ? k : first);
 #pragma unroll
         for (int i = 0; i < COUNT; i++) {
-            int line = (ALONG ? first : k) + line0 + i * APART;
-            if (!ALONG) lines[i] = source.line(within(line, end));
+            int line = line_of(ALONG ? first : k, i);
+            if (!ALONG) find_line(i, k, end);
             if (FOUR) {
                 float4 v = {0, 0, 0, 0};
-                if (line < last_line && place < last_place && source.has(lines[i], places[0]))
+                if (line < line_end && place < place_end && source.has(lines[i], places[0]))
                     v = *(const float4 *)source.at(lines[i], places[0]);
                 values[i][0] = v.x, values[i][1] = v.y, values[i][2] = v.z, values[i][3] = v.w;
             } else {
 #pragma unroll
-                for (int e = 0; e < 4; e++) {
+                for (int e = 0; e < FOUND; e++) {
                     float v = 0;
-                    if (line < last_line && place + e < last_place && source.has(lines[i], places[FOUR ? 0 : e]))
-                        v = *source.at(lines[i], places[FOUR ? 0 : e]);
+                    if (line < line_end && place + e < place_end && source.has(lines[i], places[e]))
+                        v = *source.at(lines[i], places[e]);
                     values[i][e] = v;
                 }
             }
         }
     }
 
+    // A value as the tensor cores take it; strict mode keeps its bits.
+    static CK_MEMBER unsigned word_of(float value) {
+        return MODE == TF32 ? ck_round_tf32(value) : ck_float_to_bits(value);
+    }
+
     CK_MEMBER void store(unsigned char *tile) const {
 #pragma unroll
         for (int i = 0; i < COUNT; i++) {
-            int at = (line0 + i * APART) * LEADING + 4 * group;
+            int at = line_of(0, i) * T::LEADING + place_of(0);
             if (MODE == BF16) {
                 uint2 packed;
                 packed.x = ck_pack_bf16(values[i][0], values[i][1]);
@@ -192,25 +233,13 @@ template <class Source, bool ALONG, bool FOUR, int MODE, int SIZE> struct loader
                 *(uint2 *)(tile + 2 * at) = packed;
             } else {
                 uint4 words;
-                words.x = MODE == TF32 ? ck_round_tf32(values[i][0]) : ck_float_to_bits(values[i][0]);
-                words.y = MODE == TF32 ? ck_round_tf32(values[i][1]) : ck_float_to_bits(values[i][1]);
-                words.z = MODE == TF32 ? ck_round_tf32(values[i][2]) : ck_float_to_bits(values[i][2]);
-                words.w = MODE == TF32 ? ck_round_tf32(values[i][3]) : ck_float_to_bits(values[i][3]);
+                words.x = word_of(values[i][0]);
+                words.y = word_of(values[i][1]);
+                words.z = word_of(values[i][2]);
+                words.w = word_of(values[i][3]);
                 *(uint4 *)(tile + 4 * at) = words;
             }
         }
-    }
-
-    // The word of (row of C or column, k) in a tile of 4-byte values.
-    static CK_MEMBER unsigned word(const unsigned char *tile, int row, int k) {
-        return ((const unsigned *)tile)[ALONG ? row * LEADING + k : k * LEADING + row];
-    }
-    // Four 8 x 8 matrices of a tile of bf16: lane's matrix starts at (row, k) and the lane holds its line `lane % 8`.
-    static CK_MEMBER void matrices(unsigned (&r)[4], const unsigned char *tile, int row, int k, int lane) {
-        if (ALONG)
-            ck_load_matrices(r, tile + 2 * ((row + lane % 8) * LEADING + k));
-        else
-            ck_load_matrices_transposed(r, tile + 2 * ((k + lane % 8) * LEADING + row));
     }
 };
 
