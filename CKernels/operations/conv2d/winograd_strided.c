@@ -113,6 +113,7 @@ CK_INLINED int64_t filter_gradient_at(const conv2d *p, int64_t f, int64_t phase,
 CK_INLINED void filter_transform_body(float *u, const float *w, const conv2d *p, int backward,
                                       int64_t panel_k, int64_t panel_c, int rows, int vectors) {
     (void)rows, (void)vectors;
+    const conv2d own = *p;  // so that no store to u can change it: filter_at's products are found once
     float taps[9][L][L];
     ck_load_filters(taps, w, p, backward, panel_k, panel_c);
     for (int64_t i = 0; i < L; i++) {
@@ -129,7 +130,7 @@ CK_INLINED void filter_transform_body(float *u, const float *w, const conv2d *p,
                 int64_t phase = phase_of(parity_of(a), column);
                 for (int64_t b = 0; b < points_of(column); b++) {
                     int64_t f = frequency(point_of(a), b);
-                    ck_store16(u + filter_at(p, backward, f, phase, panel_k, panel_c * L + i), out[b]);
+                    ck_store16(u + filter_at(&own, backward, f, phase, panel_k, panel_c * L + i), out[b]);
                 }
             }
         }
@@ -142,7 +143,8 @@ CK_VERSIONS(filter_transform,
 CK_INLINED void filter_adjoint_body(float *dw, const float *du, const conv2d *p, int64_t k, int rows,
                                     int vectors) {
     (void)rows, (void)vectors;
-    int64_t c = p->c;
+    const conv2d own = *p;
+    int64_t c = own.c;
     for (int64_t at = 0; at < c; at += L) {
         ck_v16 half[3][PLACES], column[POINTS], taps[3];
         // Columns to taps, for each place of the rows; then the rows.
@@ -151,7 +153,7 @@ CK_INLINED void filter_adjoint_body(float *dw, const float *du, const conv2d *p,
                 int64_t phase = phase_of(parity_of(a), of);
                 for (int64_t b = 0; b < points_of(of); b++)
                     column[b] =
-                        ck_load16(du + filter_gradient_at(p, frequency(point_of(a), b), phase, k) + at);
+                        ck_load16(du + filter_gradient_at(&own, frequency(point_of(a), b), phase, k) + at);
                 apply_gt(taps, column, of);
             }
             for (int64_t s = 0; s < 3; s++) half[s][a] = taps[s];
