@@ -23,23 +23,27 @@ let package = Package(
                 .headerSearchPath("runtime/cuda"),
             ]),
 
+        // Notes which commit is built.
+        .plugin(name: "BuildInfo", capability: .buildTool(), path: "Sources/BuildInfo"),
+
         // Prints OCCEngine/Operations.swift from the declarations in CKernels.
         .executableTarget(name: "occ-generate", dependencies: ["CKernels"]),
 
         .target(name: "OCCEngine", dependencies: ["CKernels"]),
-        .target(name: "OCCNetworks", dependencies: ["OCCEngine"]),
+        .target(name: "OCCNetworks", dependencies: ["CKernels", "OCCEngine"]),
         .target(name: "CImageIO", dependencies: ["CPNG", "CJPEG", "CZlib"]),
-        .target(name: "OCCData", dependencies: ["OCCEngine", "CImageIO"]),
-        .target(name: "OCCDetectors", dependencies: ["OCCEngine"]),
-        .target(name: "OneClass", dependencies: ["OCCNetworks", "OCCData", "OCCDetectors"]),
+        .target(name: "OCCData", dependencies: ["CImageIO", "CKernels", "OCCEngine"]),
+        .target(name: "OCCDetectors", dependencies: ["CKernels", "OCCEngine"]),
+        .target(name: "OneClass", dependencies: ["OCCData", "OCCDetectors", "OCCEngine", "OCCNetworks"]),
         // Every operation against a slow reference, and one device against another; part of the product, for `selftest`.
-        .target(name: "OCCSelfTest", dependencies: ["OCCEngine"]),
-        .target(name: "OCCCommandLine", dependencies: ["OneClass"]),
-        .executableTarget(name: "occ-gpu", dependencies: ["OneClass", "OCCCommandLine", "OCCSelfTest"]),
+        .target(name: "OCCSelfTest", dependencies: ["CKernels", "OCCEngine"]),
+        .target(name: "OCCCommandLine", dependencies: ["OneClass"], plugins: ["BuildInfo"]),
+        .executableTarget(
+            name: "occ-gpu", dependencies: ["CKernels", "OCCCommandLine", "OCCSelfTest", "OneClass"]),
         .executableTarget(
             name: "occ-bench", dependencies: ["OneClass", "OCCCommandLine"], path: "bench/occ-bench"),
 
-        .target(name: "TestSupport", dependencies: ["OCCSelfTest"], path: "Tests/TestSupport"),
+        .target(name: "TestSupport", dependencies: ["OCCEngine", "OCCSelfTest"], path: "Tests/TestSupport"),
         // The CUDA kernels, compiled for the host, on an emulated device.
         .target(
             name: "CUDAEmulation", dependencies: ["CKernels"], path: "Tests/CUDAEmulation",
@@ -48,13 +52,22 @@ let package = Package(
                 .headerSearchPath("../../CKernels/operations/augment"),
                 .headerSearchPath("../../CKernels/runtime/cuda"),
             ]),
-        .testTarget(name: "BackendParityTests", dependencies: ["TestSupport", "CUDAEmulation"]),
-        .testTarget(name: "OCCEngineTests", dependencies: ["OCCEngine", "OCCNetworks", "TestSupport"]),
-        .testTarget(name: "OCCDataTests", dependencies: ["OCCData", "TestSupport"]),
-        .testTarget(name: "OCCDetectorsTests", dependencies: ["OCCDetectors", "TestSupport"]),
-        .testTarget(name: "OCCNetworksTests", dependencies: ["OCCNetworks", "TestSupport"]),
-        .testTarget(name: "OneClassTests", dependencies: ["OneClass", "TestSupport", "CUDAEmulation"]),
-        .testTarget(name: "CommandLineTests", dependencies: ["occ-gpu", "OneClass", "TestSupport"]),
+        .testTarget(
+            name: "BackendParityTests",
+            dependencies: ["CKernels", "CUDAEmulation", "OCCEngine", "TestSupport"]),
+        .testTarget(
+            name: "OCCEngineTests", dependencies: ["CKernels", "OCCEngine", "OCCNetworks", "TestSupport"]),
+        .testTarget(name: "OCCDataTests", dependencies: ["OCCData", "OCCEngine", "TestSupport"]),
+        .testTarget(name: "OCCDetectorsTests", dependencies: ["OCCDetectors", "OCCEngine", "TestSupport"]),
+        .testTarget(name: "OCCNetworksTests", dependencies: ["OCCEngine", "OCCNetworks", "TestSupport"]),
+        .testTarget(
+            name: "OneClassTests",
+            dependencies: [
+                "CKernels", "CUDAEmulation", "OCCData", "OCCDetectors", "OCCEngine", "OneClass",
+                "TestSupport",
+            ]),
+        .testTarget(
+            name: "CommandLineTests", dependencies: ["OCCEngine", "OneClass", "TestSupport", "occ-gpu"]),
     ],
     cLanguageStandard: .gnu2x,
     cxxLanguageStandard: .gnucxx17

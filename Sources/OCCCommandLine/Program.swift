@@ -18,6 +18,8 @@ package struct CommandLineProgram: Sendable {
     let commands: [Command]
     /// Printed below the list of commands.
     let hint: String
+    /// The release; `.github/CHANGELOG.md` says what each brought.
+    private let version = "0.1.0"
 
     package init(name: String, summary: String, commands: [Command], hint: String) {
         self.name = name
@@ -38,6 +40,14 @@ package struct CommandLineProgram: Sendable {
     private func run(_ words: [String]) throws {
         guard let first = words.first, first != "--help", first != "-h" else { return print(overview) }
         if first == "help", words.count == 1 { return print(overview) }
+        if first == "--version" {
+            #if DEBUG
+                let build = "debug"
+            #else
+                let build = "release"
+            #endif
+            return print("\(name) \(version), commit \(buildCommit), \(build) build")
+        }
         let wanted = first == "help" ? words[1] : first
         guard let command = commands.first(where: { $0.name == wanted }) else {
             let nearest =
