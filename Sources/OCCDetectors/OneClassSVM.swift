@@ -32,6 +32,7 @@ public struct OneClassSVM: Detector {
     }
     public static let settings =
         solverSettings(nu: \OneClassSVM.nu, tolerance: \.tolerance) + [gammaSetting(\.gamma)]
+    public var unusedSettings: Set<String> { kernel == .rbf ? [] : ["gamma"] }
 
     public func fit(_ features: FeatureMatrix) throws -> any OneClassClassifier {
         try features.requireFittable(name)

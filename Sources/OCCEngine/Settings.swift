@@ -327,17 +327,28 @@ public protocol HasSettings {
     /// The settings, in the order of listings. Values that differ have different settings' values: two that agree in
     /// all of them are the same.
     static var settings: [Setting<Self>] { get }
+    /// The names of settings that this value has no use for, where its type has several forms: they are not listed,
+    /// written or set. By default none.
+    var unusedSettings: Set<String> { get }
 }
 
 extension HasSettings {
+    public var unusedSettings: Set<String> { [] }
+
+    /// The settings that this value uses.
+    private var settingsInUse: [Setting<Self>] {
+        let unused = unusedSettings
+        return Self.settings.filter { !unused.contains($0.name) }
+    }
+
     /// The settings' values, by their JSON keys.
     public var settingValues: [String: JSONValue] {
-        Dictionary(uniqueKeysWithValues: Self.settings.map { ($0.key, $0.read(self)) })
+        Dictionary(uniqueKeysWithValues: settingsInUse.map { ($0.key, $0.read(self)) })
     }
 
     /// The settings, with the values they have here as their defaults.
     public var settingDescriptions: [SettingDescription] {
-        Self.settings.map {
+        settingsInUse.map {
             SettingDescription(
                 name: $0.name, placeholder: $0.placeholder, help: $0.help, choices: $0.choices,
                 range: $0.range, standard: $0.read(self))
@@ -349,7 +360,7 @@ extension HasSettings {
     /// - Returns: whether there is such a setting.
     /// - Throws: `SettingError` for a value of another type or out of its range.
     public mutating func set(key: String, to value: JSONValue) throws(SettingError) -> Bool {
-        guard let setting = Self.settings.first(where: { $0.key == key }) else { return false }
+        guard let setting = settingsInUse.first(where: { $0.key == key }) else { return false }
         try setting.write(&self, value)
         return true
     }
@@ -359,7 +370,7 @@ extension HasSettings {
     /// - Returns: whether there is such a setting.
     /// - Throws: `SettingError` for text that is not understood or out of its range.
     public mutating func set(name: String, text: String) throws(SettingError) -> Bool {
-        guard let setting = Self.settings.first(where: { $0.name == name }) else { return false }
+        guard let setting = settingsInUse.first(where: { $0.name == name }) else { return false }
         try setting.write(&self, try setting.parse(text))
         return true
     }
@@ -367,7 +378,7 @@ extension HasSettings {
     /// Checks every setting against its range.
     public func checkSettings() throws(SettingError) {
         var copy = self
-        for setting in Self.settings { try setting.write(&copy, setting.read(self)) }
+        for setting in settingsInUse { try setting.write(&copy, setting.read(self)) }
     }
 }
 

@@ -131,6 +131,8 @@ import Testing
         (["--temperature", "0.5"], "contrastive"), (["--nu", "0.1"], "ocsvm-rbf"),
         (["--method", "contrastive", "--noise", "0.1"], "denoising"),
         (["--method", "denoising", "--head", "8"], "--head"),
+        (["--method", "contrastive", "--distribution-augmentation", "rot"], "da-contrastive"),
+        (["--detector", "ocsvm-linear", "--gamma", "2"], "kde"),
     ])
     func optionsOfOthersAreRefused(_ options: [String], _ word: String) throws {
         let folder = try TemporaryFolder()

@@ -31,8 +31,9 @@ public struct Contrastive: Method, Equatable {
         Setting("contrastive-form", \.form, "Which pairs are contrasted."),
         Setting(
             "distribution-augmentation", \.distributionAugmentation, "NAME",
-            "Of da-contrastive: rot, hflip, vflip, or the first 1 to 8 symmetries of the square."),
+            "Of the union: rot, hflip, vflip, or the first 1 to 8 symmetries of the square."),
     ]
+    public var unusedSettings: Set<String> { isDistributionAugmented ? [] : ["distribution-augmentation"] }
 
     /// The paper's head: 512 x 8 and an embedding of 128.
     public var defaults: TrainingDefaults {
