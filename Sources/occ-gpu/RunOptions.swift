@@ -44,7 +44,10 @@ enum RunOptions {
         if let path = arguments["config"] { c = try RunConfiguration(json: try readFile(path), name: path) }
         do {
             for component in ChosenComponent.all {
-                if let name = arguments[component.name] { try component.choose(&c, name) }
+                // The same choice again keeps the settings that the file gives it.
+                if let name = arguments[component.name], name != component.read(c).name {
+                    try component.choose(&c, name)
+                }
             }
             let chosen = Set(ChosenComponent.all.map(\.name) + ["config"])
             for option in options where !chosen.contains(option.name) {

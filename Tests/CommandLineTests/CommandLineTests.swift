@@ -126,6 +126,22 @@ import Testing
         #expect(model.configuration.learningRate == 0.03)
     }
 
+    /// Naming the file's own method, encoder and detector again changes nothing.
+    @Test func aChoiceMadeAgainKeepsItsSettings() throws {
+        let folder = try TemporaryFolder(), out = folder.file("run")
+        let text = #"{"method":"contrastive","temperature":0.07,"head":[8],"detector":"kde","gamma":3}"#
+        try folder.write(Array(text.utf8), to: "c.json")
+        let arguments = [
+            "train", "--out", out, "--config", folder.file("c.json"), "--method", "contrastive", "--detector",
+            "kde", "--encoder", "resnet10", "--width", "0.0625", "--steps", "1", "--batch", "4", "--max-train",
+            "16", "--max-test", "8", "--quiet", "--device", "cpu",
+        ]
+        #expect(try run(arguments, in: folder).status == 0)
+        let written = try RunConfiguration(json: readFile("\(out)/config.json"), name: "config.json")
+        #expect((written.method as? Contrastive)?.temperature == 0.07)
+        #expect((written.detector as? KernelDensity)?.gamma == 3)
+    }
+
     /// An option that the chosen method or detector does not have is refused, not ignored.
     @Test(arguments: [
         (["--temperature", "0.5"], "contrastive"), (["--nu", "0.1"], "ocsvm-rbf"),
