@@ -64,7 +64,7 @@ public final class OneClassModel {
         calibration = ThresholdCalibration(
             scores: Self.maxima(held, grid), falseAlarmRate: configuration.falseAlarmRate)
         ordinaryScore = grid == nil || held.isEmpty ? 0 : held.sorted()[held.count / 2]
-        if let method = scoring.method, let classifier = scoring.classifier {
+        if let method = scoring.method, method.scoresAreFitted, let classifier = scoring.classifier {
             scoreState = try method.fitScores(
                 classifier.probabilities(of: fit, method, program: program))
         } else {

@@ -20,6 +20,8 @@ public struct RotationPrediction: TransformationScoring, Equatable {
     /// Rotations are every other symmetry of the square (ck_dihedral.h).
     public let transformations = [[0], [2], [4], [6]]
 
+    public var scoresAreFitted: Bool { false }
+
     public func view(item: Int, copy: Int) -> BatchRow {
         BatchRow(image: item, label: copy, inputs: transformations[copy])
     }

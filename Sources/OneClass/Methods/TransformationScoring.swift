@@ -8,6 +8,9 @@ public protocol TransformationScoring: Method {
     var transformations: [[Int]] { get }
     /// Appends the transformation of images [N,S,S,3].
     func transformed(_ images: Tensor, _ inputs: RowInputTensors, in plan: PlanBuilder) throws -> Tensor
+    /// Whether `fitScores` reads the probabilities, which cost a pass over the training images for each transformation.
+    /// By default true; one whose scores need nothing says false, and `fitScores` is not called.
+    var scoresAreFitted: Bool { get }
     /// What the scores need to know of normal images; nothing by default.
     func fitScores(_ probabilities: TransformationProbabilities) throws -> DetectorState
     /// The scores by name, each one an image; higher is more anomalous.
@@ -18,6 +21,8 @@ public protocol TransformationScoring: Method {
 }
 
 extension TransformationScoring {
+    public var scoresAreFitted: Bool { true }
+
     public func fitScores(_ probabilities: TransformationProbabilities) throws -> DetectorState {
         DetectorState()
     }
