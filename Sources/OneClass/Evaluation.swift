@@ -152,8 +152,10 @@ extension OneClassModel {
         let test = try features(of: split.test)
         var result: [String: Double] = [:]
         for unfitted in detectors {
-            // The configured one is fitted already.
-            let fitted = unfitted.name == configuration.detector.name ? detector : try unfitted.fit(fit)
+            // The configured one is fitted already; one of its name with other settings is another one.
+            let own = configuration.detector
+            let isOwn = unfitted.name == own.name && unfitted.settingValues == own.settingValues
+            let fitted = isOwn ? detector : try unfitted.fit(fit)
             result[unfitted.name] = try RankingMetrics(
                 scores: fitted.scores(test), labels: split.testLabels
             ).auroc

@@ -114,10 +114,14 @@ public final class Trainer {
         var rows = [BatchRow?](repeating: nil, count: batch * method.copies)
         for (index, item) in items.enumerated() {
             for copy in 0..<method.copies {
-                rows[method.row(index: index, copy: copy, batch: batch)] = method.view(item: item, copy: copy)
+                let row = method.row(index: index, copy: copy, batch: batch)
+                guard rows.indices.contains(row), rows[row] == nil else {
+                    throw OCCError(.failure, "method \(method.name): row \(row) is taken, or not of the batch")
+                }
+                rows[row] = try checked(method.view(item: item, copy: copy))
             }
         }
-        let views = rows.map { $0! }
+        let views = rows.compactMap { $0 }
         try program.write(views.map { Int32($0.image) }, to: tensors.indices)
         try program.write(views.map { Int32($0.label) }, to: tensors.labels)
         var next = 0
@@ -130,6 +134,21 @@ public final class Trainer {
         let rate = schedule.rate(step: step, of: totalSteps)
         try program.setStep(seed: configuration.seed, step: step, learningRate: rate)
         return rate
+    }
+
+    /// A row as the method gives it: the plan reads its image and its numbers without looking.
+    private func checked(_ row: BatchRow) throws -> BatchRow {
+        let images = tensors.images.shape[0], width = method.rowInputs.reduce(0) { $0 + $1.width }
+        guard (0..<images).contains(row.image) else {
+            throw OCCError(
+                .failure, "method \(method.name): shows image \(row.image), and there are \(images)")
+        }
+        guard row.inputs.count == width else {
+            throw OCCError(
+                .failure,
+                "method \(method.name): gives a row \(row.inputs.count) numbers, and declares \(width)")
+        }
+        return row
     }
 
     /// The corner (row, column) of every row's patch: drawn from the seed, the step and the item, so that all

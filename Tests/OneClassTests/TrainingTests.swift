@@ -70,6 +70,54 @@ import Testing
         #expect(error?.message.contains("momentum") == true)
     }
 
+    /// A method whose rows are wrong in one way.
+    private struct WrongRows: Method {
+        enum Fault: String, CaseIterable, Sendable { case image, numbers, place }
+
+        let fault: Fault
+        let name = "wrong-rows"
+        let summary = "Shows what is not there."
+        static let settings: [Setting<WrongRows>] = []
+        var defaults: TrainingDefaults { TrainingDefaults(headWidths: []) }
+        let rowInputs = [RowInput("symmetry")]
+        let copies = 2
+
+        func row(index: Int, copy: Int, batch: Int) -> Int { fault == .place ? 0 : 2 * index + copy }
+        func view(item: Int, copy: Int) -> BatchRow {
+            BatchRow(
+                image: fault == .image ? item + 1_000_000 : item, label: copy,
+                inputs: fault == .numbers ? [] : [4 * copy])
+        }
+        func build(_ batch: TrainingBatch, in plan: PlanBuilder) throws -> TrainingOutputs {
+            let x = try dihedral(batch.images, transforms: batch.inputs["symmetry"], in: plan)
+            let features = try batch.encoder(x, in: plan).pooled
+            let logits = try ProjectionHead(widths: batch.headWidths, logits: 2)(features, in: plan)
+            return TrainingOutputs(
+                loss: try softmaxCrossEntropy(logits, labels: batch.labels, in: plan), features: features)
+        }
+    }
+
+    @Test(arguments: WrongRows.Fault.allCases)
+    private func rowsThatAreNotThereAreErrors(_ fault: WrongRows.Fault) throws {
+        let c = Self.configuration(WrongRows(fault: fault))
+        let trainer = try Trainer(configuration: c, images: try Self.split(c).train, device: try .cpu())
+        let error = #expect(throws: OCCError.self) { try trainer.run() }
+        #expect(error?.message.contains("wrong-rows") == true)
+    }
+
+    /// A detector of the configured one's name is fitted anew where its settings are others.
+    @Test func comparedDetectorsHaveTheirOwnSettings() throws {
+        let c = Self.configuration(), split = try Self.split(c)
+        let model = try OneClassModel.fit(split, configuration: c)
+        let fit = try model.features(of: split.detectorFit), other = KernelDensity(gamma: 1e3)
+        let expected = try RankingMetrics(
+            scores: other.fit(fit).scores(model.features(of: split.test)), labels: split.testLabels)
+        let own = try RankingMetrics(scores: model.score(split.test), labels: split.testLabels)
+        #expect(own.auroc != expected.auroc)
+        #expect(try model.auroc(of: [other], on: split) == ["kde": expected.auroc])
+        #expect(try model.auroc(of: [KernelDensity()], on: split) == ["kde": own.auroc])
+    }
+
     /// LARS and Nesterov run whole steps; what they compute is tested by operation.
     @Test func otherOptimizersLowerTheLoss() throws {
         for kind in Optimizer.Kind.allCases {
