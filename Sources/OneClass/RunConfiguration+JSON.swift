@@ -55,6 +55,24 @@ extension RunConfiguration: Codable, Equatable {
         return result
     }
 
+    /// Checks that no two settings have one name: the command line and config.json have one place for it.
+    ///
+    /// - Throws: `OCCError(.usage)` naming the setting and both that have it.
+    func checkNames() throws {
+        var owners: [String: String] = [:]
+        for name in Self.settings.map(\.name) + ChosenComponent.all.map(\.name) { owners[name] = "a run" }
+        for component in ChosenComponent.all {
+            let chosen = component.read(self)
+            for setting in chosen.settingDescriptions {
+                if let other = owners.updateValue(chosen.name, forKey: setting.name) {
+                    throw OCCError(
+                        .usage, "'\(setting.name)' is a setting of \(other) and of \(chosen.name)",
+                        remedy: "Give the setting of \(chosen.name) another name.")
+                }
+            }
+        }
+    }
+
     public func encode(to encoder: any Swift.Encoder) throws {
         try JSONValue.object(values).encode(to: encoder)
     }

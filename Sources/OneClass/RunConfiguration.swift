@@ -211,6 +211,7 @@ public struct RunConfiguration: HasSettings, Sendable {
         } catch let error {
             throw error.error()
         }
+        try checkNames()
         try method.check(headWidths: headWidths)
         _ = try recipe
         if let stride {

@@ -87,6 +87,31 @@ import Testing
         check { $0.contamination = 0.9 }
     }
 
+    /// A detector with a setting of a name that is chosen elsewhere.
+    private struct Named<Other: Sendable>: Detector {
+        var value = 1.0
+        let name = "named"
+        let summary = "Has one setting."
+        static var settings: [Setting<Named<Other>>] {
+            [Setting(Other.self == Int.self ? "batch" : "width", \Named<Other>.value, "N", "A number.")]
+        }
+        func fit(_ features: FeatureMatrix) throws -> any OneClassClassifier { try KernelDensity().fit(features) }
+        func restore(_ state: DetectorState) throws -> any OneClassClassifier {
+            try KernelDensity().restore(state)
+        }
+    }
+
+    /// One of the run's names, and one of the encoder's.
+    @Test func settingsOfOneNameAreRefused() {
+        var c = RunConfiguration()
+        for detector in [Named<Int>(), Named<Double>()] as [any Detector] {
+            c.detector = detector
+            let error = #expect(throws: OCCError.self) { try c.validate() }
+            #expect(error?.kind == .usage)
+            #expect(error?.message.contains("named") == true)
+        }
+    }
+
     @Test func nearestMatchesHelp() {
         #expect(nearestMatch(to: "widht", in: ["width", "height", "steps"]) == "width")
         #expect(nearestMatch(to: "zzzzzz", in: ["width", "height"]) == nil)
