@@ -1,5 +1,6 @@
-// The C boundary of occ-gpu: everything Swift calls. Functions return a status and hand results out through pointers;
-// on failure `ck_last_error()` has the text for the calling thread. Nothing here prints, exits or aborts.
+// The C boundary of occ-gpu: everything Swift calls. Functions return a status and hand results out through
+// pointers; on failure `ck_last_error()` has the text for the calling thread. Nothing here prints, exits or
+// aborts.
 #ifndef CKERNELS_H
 #define CKERNELS_H
 
@@ -13,7 +14,7 @@
 extern "C" {
 #endif
 
-// ---- Status -----------------------------------------------------------------------------------------------------
+// ---- Status -----------------------------------------------------------------------------------------------
 
 typedef enum __attribute__((enum_extensibility(closed))) ck_status {
     CK_OK = 0,
@@ -27,7 +28,7 @@ typedef enum __attribute__((enum_extensibility(closed))) ck_status {
 // The text of the calling thread's last failure; valid until its next failing call.
 const char *ck_last_error(void);
 
-// ---- Settings ---------------------------------------------------------------------------------------------------
+// ---- Settings ---------------------------------------------------------------------------------------------
 
 typedef enum ck_setting_name {
     CK_SETTING_DEVICE,
@@ -43,21 +44,22 @@ const char *ck_setting(ck_setting_name name);
 // The SHA-256 digest of bytes.
 void ck_sha256(const void *bytes, uint64_t count, uint8_t digest[32]);
 
-// ---- Threads ----------------------------------------------------------------------------------------------------
+// ---- Threads ----------------------------------------------------------------------------------------------
 
 // A task: `index` in [0, count), `worker` in [0, ck_thread_count()), so that a worker can own scratch memory.
 typedef void (*ck_task)(void *context, int64_t index, int worker);
 
-// Sets the size of the process-wide pool (1...256; 0 = one per available core). Not to be called while anything else of this
-// library runs; plans made before refuse to run on more threads than there were.
+// Sets the size of the process-wide pool (1...256; 0 = one per available core). Not to be called while
+// anything else of this library runs; plans made before refuse to run on more threads than there were.
 ck_status ck_set_thread_count(int count);
 int ck_thread_count(void);
 
-// Runs task(context, 0...count-1) on the pool and returns when all are done. Which worker runs which index is not
-// fixed: a task writes only what belongs to its index (or its worker's scratch). A call from inside a task runs serially.
+// Runs task(context, 0...count-1) on the pool and returns when all are done. Which worker runs which index is
+// not fixed: a task writes only what belongs to its index (or its worker's scratch). A call from inside a
+// task runs serially.
 void ck_parallel_for(int64_t count, ck_task task, void *context);
 
-// ---- Devices, arenas, plans -------------------------------------------------------------------------------------
+// ---- Devices, arenas, plans -------------------------------------------------------------------------------
 
 // Where plans run. Handles are one-field structs, so that the compiler tells them apart.
 typedef struct ck_device {
@@ -97,7 +99,8 @@ typedef enum CK_CLOSED ck_kind {
 } ck_kind;
 
 #define OPERATION(name, params, summary) +1
-enum { CK_KIND_COUNT = 0
+enum {
+    CK_KIND_COUNT = 0
 #include "ck_operations.h"
 };
 
@@ -145,49 +148,52 @@ typedef struct ck_operation {
 
 // Why an operation does not fit its declaration.
 typedef struct ck_misfit {
-    int32_t operand;  // or -1: it is the parameters
-    int32_t rank;     // of what is expected
+    int32_t operand;                // or -1: it is the parameters
+    int32_t rank;                   // of what is expected
     int64_t expected[CK_MAX_RANK];  // extents; -1 for any
     const char *requirement;        // that the parameters do not meet
 } ck_misfit;
 
 // The extents that an operand has by the parameters: their number, and -1 for any.
-int32_t ck_operand_extents(ck_kind kind, const ck_operation_params *params, int32_t operand, int64_t extents[CK_MAX_RANK]);
+int32_t ck_operand_extents(ck_kind kind, const ck_operation_params *params, int32_t operand,
+                           int64_t extents[CK_MAX_RANK]);
 
-// Compares tensors and parameters with the declaration. CK_INVALID_ARGUMENT with the first misfit, which may be NULL.
+// Compares tensors and parameters with the declaration. CK_INVALID_ARGUMENT with the first misfit, which may
+// be NULL.
 ck_status ck_operation_check(const ck_operation *operation, ck_misfit *misfit);
 
 // The scratch memory that the list needs on the device (with its present number of threads).
 ck_status ck_plan_workspace(ck_device device, const ck_operation *operations, int32_t count, uint64_t *bytes);
-// Checks every operation against its declaration and every tensor against the arena, and binds the list to it. `workspace` is
-// the scratch memory's offset.
+// Checks every operation against its declaration and every tensor against the arena, and binds the list to
+// it. `workspace` is the scratch memory's offset.
 ck_status ck_plan_create(ck_arena arena, const ck_operation *operations, int32_t count, uint64_t workspace,
                          uint64_t workspace_bytes, ck_plan *plan);
 void ck_plan_destroy(ck_plan plan);
-// Runs the list. On failure `failed` is the index of the operation, or -1. A GPU may still be at it on return: reading from the
-// arena waits, and so does ck_device_synchronize, and what failed meanwhile shows there.
+// Runs the list. On failure `failed` is the index of the operation, or -1. A GPU may still be at it on
+// return: reading from the arena waits, and so does ck_device_synchronize, and what failed meanwhile shows
+// there.
 ck_status ck_plan_run(ck_plan plan, int32_t *failed);
 // Runs the list once and writes each operation's time.
 ck_status ck_plan_profile(ck_plan plan, double *seconds, int32_t *failed);
 
-// ---- Detectors: pairwise products and factorisations, on host memory ----------------------------------------------
+// ---- Detectors: pairwise products and factorizations, on host memory --------------------------------------
 //
 // Query rows x[N,D], support rows s[M,D]. The N x M products exist only as tiles.
 
 // lse[i] = log sum_j exp(scale * x_i . s_j)
-ck_status ck_log_sum_exp_products(const float *x, int64_t n, const float *s, int64_t m, int64_t d, double scale,
-                                  double *lse);
+ck_status ck_log_sum_exp_products(const float *x, int64_t n, const float *s, int64_t m, int64_t d,
+                                  double scale, double *lse);
 // mean[N,D] = sum_j softmax_j(scale * x_i . s_j) s_j
 ck_status ck_softmax_mean(const float *x, int64_t n, const float *s, int64_t m, int64_t d, double scale,
                           const double *lse, float *mean);
 // The k largest x_i . s_j of each row, largest first: products[N,k], and their j in places[N,k]. k <= M.
-ck_status ck_largest_products(const float *x, int64_t n, const float *s, int64_t m, int64_t d, int64_t k, float *products,
-                              int64_t *places);
+ck_status ck_largest_products(const float *x, int64_t n, const float *s, int64_t m, int64_t d, int64_t k,
+                              float *products, int64_t *places);
 
-// sum[i] = sum_j weights[j] k(x_i, s_j) with k(a, b) = exp(-gamma |a - b|^2), or a . b where gamma is 0; in double.
-// gradient[N,D], where not NULL: its derivative by x_i.
-ck_status ck_kernel_sum(const float *x, int64_t n, const float *s, const double *weights, int64_t m, int64_t d,
-                        double gamma, double *sum, double *gradient);
+// sum[i] = sum_j weights[j] k(x_i, s_j) with k(a, b) = exp(-gamma |a - b|^2), or a . b where gamma is 0; in
+// double. gradient[N,D], where not NULL: its derivative by x_i.
+ck_status ck_kernel_sum(const float *x, int64_t n, const float *s, const double *weights, int64_t m,
+                        int64_t d, double gamma, double *sum, double *gradient);
 
 // What the solver of ck_solve_one_class found.
 typedef struct ck_solver_report {
@@ -197,22 +203,22 @@ typedef struct ck_solver_report {
     double rho;        // the multiplier of the sum constraint
 } ck_solver_report;
 
-// Minimises 1/2 a'Qa + p'a over 0 <= a <= 1, sum a = total, Q_ij = factor * k(x_i, x_j), until the KKT gap is below
-// `tolerance`: sequential minimal optimisation with second-order working sets (Fan, Chen & Lin, JMLR 2005).
-// `cache_bytes` bounds the memory for rows of Q. `linear` is p, or NULL for 0. CK_NUMERICAL_ERROR when `max_iterations`
-// did not do; `alpha` and `report` are filled in then too.
-ck_status ck_solve_one_class(const float *x, int64_t n, int64_t d, double gamma, double factor, const double *linear,
-                             double total, double tolerance, int64_t max_iterations, uint64_t cache_bytes, double *alpha,
-                             ck_solver_report *report);
+// Minimizes 1/2 a'Qa + p'a over 0 <= a <= 1, sum a = total, Q_ij = factor * k(x_i, x_j), until the KKT gap is
+// below `tolerance`: sequential minimal optimization with second-order working sets (Fan, Chen & Lin, JMLR
+// 2005). `cache_bytes` bounds the memory for rows of Q. `linear` is p, or NULL for 0. CK_NUMERICAL_ERROR when
+// `max_iterations` did not do; `alpha` and `report` are filled in then too.
+ck_status ck_solve_one_class(const float *x, int64_t n, int64_t d, double gamma, double factor,
+                             const double *linear, double total, double tolerance, int64_t max_iterations,
+                             uint64_t cache_bytes, double *alpha, ck_solver_report *report);
 
-// The mean and the lower Cholesky factor of the covariance (1 - a) S + a tr(S)/D I + ridge I, S = (1/N) sum (x - mean)(x - mean)'.
-// `shrinkage` is a, or negative for Ledoit and Wolf's estimate of the best one (2004). CK_NUMERICAL_ERROR when the covariance
-// is not positive definite.
+// The mean and the lower Cholesky factor of the covariance (1 - a) S + a tr(S)/D I + ridge I, S = (1/N) sum
+// (x - mean)(x - mean)'. `shrinkage` is a, or negative for Ledoit and Wolf's estimate of the best one (2004).
+// CK_NUMERICAL_ERROR when the covariance is not positive definite.
 ck_status ck_gaussian_fit(const float *x, int64_t n, int64_t d, double shrinkage, double ridge, double *mean,
                           double *cholesky);
 // distance[i] = (x_i - mean)' S^-1 (x_i - mean); gradient[N,D], where not NULL: S^-1 (x_i - mean).
-ck_status ck_gaussian_distance(const float *x, int64_t n, int64_t d, const double *mean, const double *cholesky,
-                               double *distance, double *gradient);
+ck_status ck_gaussian_distance(const float *x, int64_t n, int64_t d, const double *mean,
+                               const double *cholesky, double *distance, double *gradient);
 
 #ifdef __cplusplus
 }

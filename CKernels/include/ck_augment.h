@@ -1,5 +1,5 @@
-// What augmentation draws for an image, and what it does to one pixel, in code shared by every backend: an image's view
-// depends on (seed, step, image, stream) alone.
+// What augmentation draws for an image, and what it does to one pixel, in code shared by every backend: an
+// image's view depends on (seed, step, image, stream) alone.
 #ifndef CK_AUGMENT_H
 #define CK_AUGMENT_H
 
@@ -11,9 +11,9 @@
 #include <math.h>
 #endif
 
-// ---- Bilinear reading ---------------------------------------------------------------------------------------------
+// ---- Bilinear reading -------------------------------------------------------------------------------------
 
-// Two neighbours of a place in 0 ... size - 1, clamped to the edge, and the second one's share.
+// Two neighbors of a place in 0 ... size - 1, clamped to the edge, and the second one's share.
 typedef struct ck_between {
     int first, second;
     float share;
@@ -28,16 +28,17 @@ CK_INLINE ck_between ck_between_pixels(float at, int size) {
     return b;
 }
 
-// ---- Mirrored edges -------------------------------------------------------------------------------------------------
+// ---- Mirrored edges ---------------------------------------------------------------------------------------
 
-// The pixel of 0 ... size - 1 that is at `at` when the row is continued by its mirror image, the edge pixel twice:
+// The pixel of 0 ... size - 1 that is at `at` when the row is continued by its mirror image, the edge pixel
+// twice:
 // ... c b a | a b c | c b a ...
 CK_INLINE int ck_mirrored(int at, int size) {
     int period = 2 * size, place = (at % period + period) % period;
     return place < size ? place : period - 1 - place;
 }
 
-// ---- Random crop --------------------------------------------------------------------------------------------------
+// ---- Random crop ------------------------------------------------------------------------------------------
 
 typedef struct ck_crop {
     int top, left, side;
@@ -53,12 +54,12 @@ CK_INLINE ck_crop ck_draw_crop(const ck_image_params *p, ck_random4 r) {
     return crop;
 }
 
-// Which pixels of the crop, of `side`, become pixel `index` of `size`: half-pixel centres.
+// Which pixels of the crop, of `side`, become pixel `index` of `size`: half-pixel centers.
 CK_INLINE ck_between ck_resized(int index, int side, int size) {
     return ck_between_pixels(((float)index + 0.5f) * ((float)side / (float)size) - 0.5f, side);
 }
 
-// ---- Colour jitter ------------------------------------------------------------------------------------------------
+// ---- Color jitter -----------------------------------------------------------------------------------------
 
 enum { CK_BRIGHTNESS = 0, CK_CONTRAST = 1, CK_SATURATION = 2, CK_HUE = 3 };
 
@@ -104,7 +105,7 @@ CK_INLINE void ck_jitter_pixel(float *pixel, int what, float amount, float mean)
     }
 }
 
-// ---- Blur and noise -----------------------------------------------------------------------------------------------
+// ---- Blur and noise ---------------------------------------------------------------------------------------
 
 enum { CK_MAX_BLUR_TAPS = 63 };
 
@@ -113,7 +114,8 @@ CK_INLINE int ck_draw_blur(const ck_image_params *p, ck_random4 r, float *weight
     if (!(ck_uniform(r.v[0]) < p->probability)) return 0;
     float sigma = p->minimum + (p->maximum - p->minimum) * ck_uniform(r.v[1]), sum = 0;
     int reach = p->taps / 2;
-    for (int i = -reach; i <= reach; i++) sum += weights[i + reach] = expf(-0.5f * (float)(i * i) / (sigma * sigma));
+    for (int i = -reach; i <= reach; i++)
+        sum += weights[i + reach] = expf(-0.5f * (float)(i * i) / (sigma * sigma));
     for (int i = 0; i < p->taps; i++) weights[i] /= sum;
     return 1;
 }
@@ -127,13 +129,14 @@ CK_INLINE void ck_normals(ck_random4 r, float normal[4]) {
     }
 }
 
-// ---- CutPaste (Li et al., CVPR 2021, section 2 and appendix A.2) --------------------------------------------------------
+// ---- CutPaste (Li et al., CVPR 2021, section 2 and appendix A.2) ------------------------------------------
 
 // The part that is cut, h x w at (top, left), and where it is pasted.
 typedef struct ck_paste {
     int h, w, top, left;
-    int to_top, to_left;                              // a rectangle's first pixel
-    float cosine, sine, row, column, down, across;  // a scar's turn, its centre, and half the sides of what it covers
+    int to_top, to_left;  // a rectangle's first pixel
+    float cosine, sine, row, column, down,
+        across;  // a scar's angle, its center, and half the sides of what it covers
 } ck_paste;
 
 CK_INLINE int ck_rounded(float value, int low, int high) {
@@ -148,7 +151,8 @@ CK_INLINE void ck_draw_cut(const ck_cutpaste_params *p, ck_random4 place, ck_pas
 
 // A rectangle of a random share of the image's area and a random aspect, upright.
 CK_INLINE ck_paste ck_draw_rectangle(const ck_cutpaste_params *p, ck_random4 r, ck_random4 place) {
-    float area = (p->area_minimum + (p->area_maximum - p->area_minimum) * ck_uniform(r.v[0])) * (float)p->h * (float)p->w;
+    float area = (p->area_minimum + (p->area_maximum - p->area_minimum) * ck_uniform(r.v[0])) * (float)p->h *
+                 (float)p->w;
     float u = ck_uniform(r.v[1]);  // aspect: in (a, 1) or in (1, 1 / a), evenly
     float aspect = r.v[2] >> 31 ? 1 + (1 / p->aspect - 1) * u : p->aspect + (1 - p->aspect) * u;
     ck_paste cut;
@@ -160,11 +164,13 @@ CK_INLINE ck_paste ck_draw_rectangle(const ck_cutpaste_params *p, ck_random4 r, 
     return cut;
 }
 
-// A thin rectangle, upright when it is cut, turned about its centre.
+// A thin rectangle, upright when it is cut, rotated about its center.
 CK_INLINE ck_paste ck_draw_scar(const ck_cutpaste_params *p, ck_random4 r, ck_random4 place) {
     int limit = p->h < p->w ? p->h : p->w;
-    int w = p->scar_width_minimum + (int)ck_below(r.v[0], (uint32_t)(p->scar_width_maximum - p->scar_width_minimum + 1));
-    int l = p->scar_length_minimum + (int)ck_below(r.v[1], (uint32_t)(p->scar_length_maximum - p->scar_length_minimum + 1));
+    int w = p->scar_width_minimum +
+            (int)ck_below(r.v[0], (uint32_t)(p->scar_width_maximum - p->scar_width_minimum + 1));
+    int l = p->scar_length_minimum +
+            (int)ck_below(r.v[1], (uint32_t)(p->scar_length_maximum - p->scar_length_minimum + 1));
     ck_paste cut;
     cut.w = w < limit ? w : limit;
     cut.h = l < limit ? l : limit;
@@ -184,16 +190,20 @@ CK_INLINE ck_paste ck_draw_scar(const ck_cutpaste_params *p, ck_random4 r, ck_ra
 CK_INLINE float ck_unit(float value) { return value < 0 ? 0 : value > 1 ? 1 : value; }
 
 // Blends a scar's part[h][w][c] into pixel (row, column), by how much of the pixel it covers.
-CK_INLINE void ck_paste_scar_pixel(float *to, int channels, const ck_paste *cut, const float *part, int row, int column) {
+CK_INLINE void ck_paste_scar_pixel(float *to, int channels, const ck_paste *cut, const float *part, int row,
+                                   int column) {
     float dy = (float)row + 0.5f - cut->row, dx = (float)column + 0.5f - cut->column;
     if (fabsf(dy) > cut->down + 1) return;
-    float u = cut->cosine * dx + cut->sine * dy, v = cut->cosine * dy - cut->sine * dx;  // across and along the scar
+    float u = cut->cosine * dx + cut->sine * dy,
+          v = cut->cosine * dy - cut->sine * dx;  // across and along the scar
     float w = (float)cut->w, l = (float)cut->h;
     float alpha = ck_unit(0.5f * w + 0.5f - fabsf(u)) * ck_unit(0.5f * l + 0.5f - fabsf(v));
     if (!(alpha > 0)) return;
-    ck_between a = ck_between_pixels(u + 0.5f * w - 0.5f, cut->w), b = ck_between_pixels(v + 0.5f * l - 0.5f, cut->h);
+    ck_between a = ck_between_pixels(u + 0.5f * w - 0.5f, cut->w),
+               b = ck_between_pixels(v + 0.5f * l - 0.5f, cut->h);
     for (int c = 0; c < channels; c++) {
-        const float *first = part + (int64_t)b.first * cut->w * channels + c, *second = part + (int64_t)b.second * cut->w * channels + c;
+        const float *first = part + (int64_t)b.first * cut->w * channels + c,
+                    *second = part + (int64_t)b.second * cut->w * channels + c;
         float upper = first[a.first * channels] * (1 - a.share) + first[a.second * channels] * a.share;
         float lower = second[a.first * channels] * (1 - a.share) + second[a.second * channels] * a.share;
         to[c] += alpha * (upper * (1 - b.share) + lower * b.share - to[c]);

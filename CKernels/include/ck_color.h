@@ -1,5 +1,6 @@
-// Colour jitter of one pixel, in code shared by every backend: torchvision's and TensorFlow's formulas for brightness (added,
-// as in the reference implementation of Sohn et al. 2021), contrast, saturation and hue. Values are not clipped.
+// Color jitter of one pixel, in code shared by every backend: torchvision's and TensorFlow's formulas for
+// brightness (added, as in the reference implementation of Sohn et al. 2021), contrast, saturation and hue.
+// Values are not clipped.
 #ifndef CK_COLOR_H
 #define CK_COLOR_H
 
@@ -7,7 +8,7 @@
 
 CK_INLINE float ck_luma(float r, float g, float b) { return 0.299f * r + 0.587f * g + 0.114f * b; }
 
-// Turns the hue by `shift` (in turns) through HSV; saturation and value stay.
+// Shifts the hue by `shift`, a share of the color circle, through HSV; saturation and value stay.
 CK_INLINE void ck_shift_hue(float *r, float *g, float *b, float shift) {
     float high = *r > *g ? (*r > *b ? *r : *b) : (*g > *b ? *g : *b);
     float low = *r < *g ? (*r < *b ? *r : *b) : (*g < *b ? *g : *b);

@@ -1,6 +1,7 @@
-// CUDA as this project sees it: the functions of libcuda, libnvrtc and libcublasLt that it calls, as a table that is filled at
-// run time (driver.c) or by an emulation (the tests). So nothing links against CUDA, and nothing needs its headers: where they
-// are installed, check_headers.c compares these declarations with theirs.
+// CUDA as this project sees it: the functions of libcuda, libnvrtc and libcublasLt that it calls, as a table
+// that is filled at run time (driver.c) or by an emulation (the tests). So nothing links against CUDA, and
+// nothing needs its headers: where they are installed, check_headers.c compares these declarations with
+// theirs.
 #ifndef CK_CUDA_H
 #define CK_CUDA_H
 
@@ -30,81 +31,88 @@ typedef struct ck_lt_heuristic {
 } ck_lt_heuristic;
 
 // X(library, field, symbol, parameters)
-#define CK_CUDA_FUNCTIONS(X)                                                                                           \
-    X(cuda, init, "cuInit", (unsigned flags))                                                                          \
-    X(cuda, driver_version, "cuDriverGetVersion", (int *version))                                                      \
-    X(cuda, device_count, "cuDeviceGetCount", (int *count))                                                            \
-    X(cuda, device_get, "cuDeviceGet", (ck_cu_device * device, int ordinal))                                           \
-    X(cuda, device_name, "cuDeviceGetName", (char *name, int length, ck_cu_device device))                             \
-    X(cuda, device_attribute, "cuDeviceGetAttribute", (int *value, int attribute, ck_cu_device device))                \
-    X(cuda, context_retain, "cuDevicePrimaryCtxRetain", (ck_cu_context * context, ck_cu_device device))                \
-    X(cuda, context_release, "cuDevicePrimaryCtxRelease_v2", (ck_cu_device device))                                    \
-    X(cuda, context_set, "cuCtxSetCurrent", (ck_cu_context context))                                                   \
-    X(cuda, memory_info, "cuMemGetInfo_v2", (size_t *free, size_t *total))                                             \
-    X(cuda, memory_allocate, "cuMemAlloc_v2", (ck_cu_pointer * pointer, size_t bytes))                                 \
-    X(cuda, memory_free, "cuMemFree_v2", (ck_cu_pointer pointer))                                                      \
-    X(cuda, copy_to_device, "cuMemcpyHtoDAsync_v2",                                                                    \
-      (ck_cu_pointer to, const void *from, size_t bytes, ck_cu_stream stream))                                         \
-    X(cuda, copy_to_host, "cuMemcpyDtoHAsync_v2",                                                                      \
-      (void *to, ck_cu_pointer from, size_t bytes, ck_cu_stream stream))                                               \
-    X(cuda, fill_bytes, "cuMemsetD8Async", (ck_cu_pointer to, unsigned char value, size_t bytes, ck_cu_stream stream)) \
-    X(cuda, stream_create, "cuStreamCreate", (ck_cu_stream * stream, unsigned flags))                                  \
-    X(cuda, stream_destroy, "cuStreamDestroy_v2", (ck_cu_stream stream))                                               \
-    X(cuda, stream_synchronize, "cuStreamSynchronize", (ck_cu_stream stream))                                          \
-    X(cuda, capture_begin, "cuStreamBeginCapture_v2", (ck_cu_stream stream, int mode))                                 \
-    X(cuda, capture_end, "cuStreamEndCapture", (ck_cu_stream stream, ck_cu_graph *graph))                              \
-    X(cuda, graph_instantiate, "cuGraphInstantiateWithFlags",                                                          \
-      (ck_cu_graph_exec * exec, ck_cu_graph graph, unsigned long long flags))                                          \
-    X(cuda, graph_launch, "cuGraphLaunch", (ck_cu_graph_exec exec, ck_cu_stream stream))                               \
-    X(cuda, graph_exec_destroy, "cuGraphExecDestroy", (ck_cu_graph_exec exec))                                         \
-    X(cuda, graph_destroy, "cuGraphDestroy", (ck_cu_graph graph))                                                      \
-    X(cuda, module_load, "cuModuleLoadData", (ck_cu_module * module, const void *image))                               \
-    X(cuda, module_unload, "cuModuleUnload", (ck_cu_module module))                                                    \
-    X(cuda, module_function, "cuModuleGetFunction",                                                                    \
-      (ck_cu_function * function, ck_cu_module module, const char *name))                                              \
-    X(cuda, launch, "cuLaunchKernel",                                                                                  \
-      (ck_cu_function function, unsigned grid_x, unsigned grid_y, unsigned grid_z, unsigned block_x,                   \
-       unsigned block_y, unsigned block_z, unsigned shared_bytes, ck_cu_stream stream, void **arguments,               \
-       void **extra))                                                                                                  \
-    X(cuda, error_string, "cuGetErrorString", (ck_cu_result error, const char **text))                                 \
-    X(nvrtc, nvrtc_version, "nvrtcVersion", (int *major, int *minor))                                                  \
-    X(nvrtc, program_create, "nvrtcCreateProgram",                                                                     \
-      (ck_nvrtc_program * program, const char *source, const char *name, int headers,                                  \
-       const char *const *header_sources, const char *const *header_names))                                            \
-    X(nvrtc, program_compile, "nvrtcCompileProgram",                                                                   \
-      (ck_nvrtc_program program, int options, const char *const *option))                                              \
-    X(nvrtc, program_log_size, "nvrtcGetProgramLogSize", (ck_nvrtc_program program, size_t *bytes))                    \
-    X(nvrtc, program_log, "nvrtcGetProgramLog", (ck_nvrtc_program program, char *log))                                 \
-    X(nvrtc, program_cubin_size, "nvrtcGetCUBINSize", (ck_nvrtc_program program, size_t *bytes))                       \
-    X(nvrtc, program_cubin, "nvrtcGetCUBIN", (ck_nvrtc_program program, char *cubin))                                  \
-    X(nvrtc, program_destroy, "nvrtcDestroyProgram", (ck_nvrtc_program * program))                                     \
-    X(cublasLt, lt_create, "cublasLtCreate", (ck_lt_handle * handle))                                                  \
-    X(cublasLt, lt_destroy, "cublasLtDestroy", (ck_lt_handle handle))                                                  \
-    X(cublasLt, lt_desc_create, "cublasLtMatmulDescCreate", (ck_lt_desc * desc, int compute, int scale))               \
-    X(cublasLt, lt_desc_set, "cublasLtMatmulDescSetAttribute",                                                         \
-      (ck_lt_desc desc, int attribute, const void *value, size_t bytes))                                               \
-    X(cublasLt, lt_desc_destroy, "cublasLtMatmulDescDestroy", (ck_lt_desc desc))                                       \
-    X(cublasLt, lt_layout_create, "cublasLtMatrixLayoutCreate",                                                        \
-      (ck_lt_layout * layout, int type, uint64_t rows, uint64_t columns, int64_t leading))                             \
-    X(cublasLt, lt_layout_destroy, "cublasLtMatrixLayoutDestroy", (ck_lt_layout layout))                               \
-    X(cublasLt, lt_preference_create, "cublasLtMatmulPreferenceCreate", (ck_lt_preference * preference))               \
-    X(cublasLt, lt_preference_set, "cublasLtMatmulPreferenceSetAttribute",                                             \
-      (ck_lt_preference preference, int attribute, const void *value, size_t bytes))                                   \
-    X(cublasLt, lt_preference_destroy, "cublasLtMatmulPreferenceDestroy", (ck_lt_preference preference))               \
-    X(cublasLt, lt_heuristic, "cublasLtMatmulAlgoGetHeuristic",                                                        \
-      (ck_lt_handle handle, ck_lt_desc desc, ck_lt_layout a, ck_lt_layout b, ck_lt_layout c, ck_lt_layout d,           \
-       ck_lt_preference preference, int requested, ck_lt_heuristic *results, int *found))                              \
-    X(cublasLt, lt_matmul, "cublasLtMatmul",                                                                           \
-      (ck_lt_handle handle, ck_lt_desc desc, const void *alpha, const void *a, ck_lt_layout a_layout, const void *b,   \
-       ck_lt_layout b_layout, const void *beta, const void *c, ck_lt_layout c_layout, void *d, ck_lt_layout d_layout,  \
-       const ck_lt_algorithm *algorithm, void *workspace, size_t workspace_bytes, ck_cu_stream stream))
+#define CK_CUDA_FUNCTIONS(X)                                                                                 \
+    X(cuda, init, "cuInit", (unsigned flags))                                                                \
+    X(cuda, driver_version, "cuDriverGetVersion", (int *version))                                            \
+    X(cuda, device_count, "cuDeviceGetCount", (int *count))                                                  \
+    X(cuda, device_get, "cuDeviceGet", (ck_cu_device * device, int ordinal))                                 \
+    X(cuda, device_name, "cuDeviceGetName", (char *name, int length, ck_cu_device device))                   \
+    X(cuda, device_attribute, "cuDeviceGetAttribute", (int *value, int attribute, ck_cu_device device))      \
+    X(cuda, context_retain, "cuDevicePrimaryCtxRetain", (ck_cu_context * context, ck_cu_device device))      \
+    X(cuda, context_release, "cuDevicePrimaryCtxRelease_v2", (ck_cu_device device))                          \
+    X(cuda, context_set, "cuCtxSetCurrent", (ck_cu_context context))                                         \
+    X(cuda, memory_info, "cuMemGetInfo_v2", (size_t * free, size_t * total))                                 \
+    X(cuda, memory_allocate, "cuMemAlloc_v2", (ck_cu_pointer * pointer, size_t bytes))                       \
+    X(cuda, memory_free, "cuMemFree_v2", (ck_cu_pointer pointer))                                            \
+    X(cuda, copy_to_device, "cuMemcpyHtoDAsync_v2",                                                          \
+      (ck_cu_pointer to, const void *from, size_t bytes, ck_cu_stream stream))                               \
+    X(cuda, copy_to_host, "cuMemcpyDtoHAsync_v2",                                                            \
+      (void *to, ck_cu_pointer from, size_t bytes, ck_cu_stream stream))                                     \
+    X(cuda, fill_bytes, "cuMemsetD8Async",                                                                   \
+      (ck_cu_pointer to, unsigned char value, size_t bytes, ck_cu_stream stream))                            \
+    X(cuda, stream_create, "cuStreamCreate", (ck_cu_stream * stream, unsigned flags))                        \
+    X(cuda, stream_destroy, "cuStreamDestroy_v2", (ck_cu_stream stream))                                     \
+    X(cuda, stream_synchronize, "cuStreamSynchronize", (ck_cu_stream stream))                                \
+    X(cuda, capture_begin, "cuStreamBeginCapture_v2", (ck_cu_stream stream, int mode))                       \
+    X(cuda, capture_end, "cuStreamEndCapture", (ck_cu_stream stream, ck_cu_graph * graph))                   \
+    X(cuda, graph_instantiate, "cuGraphInstantiateWithFlags",                                                \
+      (ck_cu_graph_exec * exec, ck_cu_graph graph, unsigned long long flags))                                \
+    X(cuda, graph_launch, "cuGraphLaunch", (ck_cu_graph_exec exec, ck_cu_stream stream))                     \
+    X(cuda, graph_exec_destroy, "cuGraphExecDestroy", (ck_cu_graph_exec exec))                               \
+    X(cuda, graph_destroy, "cuGraphDestroy", (ck_cu_graph graph))                                            \
+    X(cuda, module_load, "cuModuleLoadData", (ck_cu_module * module, const void *image))                     \
+    X(cuda, module_unload, "cuModuleUnload", (ck_cu_module module))                                          \
+    X(cuda, module_function, "cuModuleGetFunction",                                                          \
+      (ck_cu_function * function, ck_cu_module module, const char *name))                                    \
+    X(cuda, launch, "cuLaunchKernel",                                                                        \
+      (ck_cu_function function, unsigned grid_x, unsigned grid_y, unsigned grid_z, unsigned block_x,         \
+       unsigned block_y, unsigned block_z, unsigned shared_bytes, ck_cu_stream stream, void **arguments,     \
+       void **extra))                                                                                        \
+    X(cuda, error_string, "cuGetErrorString", (ck_cu_result error, const char **text))                       \
+    X(nvrtc, nvrtc_version, "nvrtcVersion", (int *major, int *minor))                                        \
+    X(nvrtc, program_create, "nvrtcCreateProgram",                                                           \
+      (ck_nvrtc_program * program, const char *source, const char *name, int headers,                        \
+       const char *const *header_sources, const char *const *header_names))                                  \
+    X(nvrtc, program_compile, "nvrtcCompileProgram",                                                         \
+      (ck_nvrtc_program program, int options, const char *const *option))                                    \
+    X(nvrtc, program_log_size, "nvrtcGetProgramLogSize", (ck_nvrtc_program program, size_t * bytes))         \
+    X(nvrtc, program_log, "nvrtcGetProgramLog", (ck_nvrtc_program program, char *log))                       \
+    X(nvrtc, program_cubin_size, "nvrtcGetCUBINSize", (ck_nvrtc_program program, size_t * bytes))            \
+    X(nvrtc, program_cubin, "nvrtcGetCUBIN", (ck_nvrtc_program program, char *cubin))                        \
+    X(nvrtc, program_destroy, "nvrtcDestroyProgram", (ck_nvrtc_program * program))                           \
+    X(cublasLt, lt_create, "cublasLtCreate", (ck_lt_handle * handle))                                        \
+    X(cublasLt, lt_destroy, "cublasLtDestroy", (ck_lt_handle handle))                                        \
+    X(cublasLt, lt_desc_create, "cublasLtMatmulDescCreate", (ck_lt_desc * desc, int compute, int scale))     \
+    X(cublasLt, lt_desc_set, "cublasLtMatmulDescSetAttribute",                                               \
+      (ck_lt_desc desc, int attribute, const void *value, size_t bytes))                                     \
+    X(cublasLt, lt_desc_destroy, "cublasLtMatmulDescDestroy", (ck_lt_desc desc))                             \
+    X(cublasLt, lt_layout_create, "cublasLtMatrixLayoutCreate",                                              \
+      (ck_lt_layout * layout, int type, uint64_t rows, uint64_t columns, int64_t leading))                   \
+    X(cublasLt, lt_layout_destroy, "cublasLtMatrixLayoutDestroy", (ck_lt_layout layout))                     \
+    X(cublasLt, lt_preference_create, "cublasLtMatmulPreferenceCreate", (ck_lt_preference * preference))     \
+    X(cublasLt, lt_preference_set, "cublasLtMatmulPreferenceSetAttribute",                                   \
+      (ck_lt_preference preference, int attribute, const void *value, size_t bytes))                         \
+    X(cublasLt, lt_preference_destroy, "cublasLtMatmulPreferenceDestroy", (ck_lt_preference preference))     \
+    X(cublasLt, lt_heuristic, "cublasLtMatmulAlgoGetHeuristic",                                              \
+      (ck_lt_handle handle, ck_lt_desc desc, ck_lt_layout a, ck_lt_layout b, ck_lt_layout c, ck_lt_layout d, \
+       ck_lt_preference preference, int requested, ck_lt_heuristic *results, int *found))                    \
+    X(cublasLt, lt_matmul, "cublasLtMatmul",                                                                 \
+      (ck_lt_handle handle, ck_lt_desc desc, const void *alpha, const void *a, ck_lt_layout a_layout,        \
+       const void *b, ck_lt_layout b_layout, const void *beta, const void *c, ck_lt_layout c_layout,         \
+       void *d, ck_lt_layout d_layout, const ck_lt_algorithm *algorithm, void *workspace,                    \
+       size_t workspace_bytes, ck_cu_stream stream))
 
-typedef enum ck_cuda_library { CK_LIBRARY_cuda, CK_LIBRARY_nvrtc, CK_LIBRARY_cublasLt, CK_LIBRARY_COUNT } ck_cuda_library;
+typedef enum ck_cuda_library {
+    CK_LIBRARY_cuda,
+    CK_LIBRARY_nvrtc,
+    CK_LIBRARY_cublasLt,
+    CK_LIBRARY_COUNT
+} ck_cuda_library;
 
 typedef struct ck_cuda_library_state {
-    char path[512];      // of the library; empty when it is missing
-    char reason[256];    // why it is missing; empty when it is there
-    int version;         // 1000 * major + 10 * minor
+    char path[512];    // of the library; empty when it is missing
+    char reason[256];  // why it is missing; empty when it is there
+    int version;       // 1000 * major + 10 * minor
 } ck_cuda_library_state;
 
 // The functions, and where they came from.
@@ -120,7 +128,8 @@ typedef struct ck_cuda_driver {
 const char *ck_cuda_library_name(ck_cuda_library library);
 const ck_cuda_library_state *ck_cuda_library_found(const ck_cuda_driver *driver, ck_cuda_library library);
 
-// The process's table, filled at the first call from the libraries that are installed. What is missing has its reason.
+// The process's table, filled at the first call from the libraries that are installed. What is missing has
+// its reason.
 const ck_cuda_driver *ck_cuda_system_driver(void);
 
 // The number of GPUs, or CK_DEVICE_UNAVAILABLE with the reason.
@@ -142,10 +151,12 @@ typedef struct ck_cuda_kernel_report {
     int registers, spill_bytes, shared_bytes;  // -1: not reported
 } ck_cuda_kernel_report;
 
-// Compiles every kernel for `architecture` (90 for sm_90) into the cache folder `folder` (NULL: the driver's), GPU or no GPU,
-// and checks that every kernel the launchers ask for is there. Calls `report` for each.
+// Compiles every kernel for `architecture` (90 for sm_90) into the cache folder `folder` (NULL: the
+// driver's), GPU or no GPU, and checks that every kernel the launchers ask for is there. Calls `report` for
+// each.
 ck_status ck_cuda_build_kernels(const ck_cuda_driver *driver, int architecture, const char *folder,
-                                void (*report)(void *context, const ck_cuda_kernel_report *kernel), void *context);
+                                void (*report)(void *context, const ck_cuda_kernel_report *kernel),
+                                void *context);
 
 #ifdef __cplusplus
 }

@@ -1,13 +1,14 @@
-// The eight symmetries of the square, numbered as the paper's transforms 1...8 (Sohn et al. 2021, figure 7), from 0:
-// 0 identity, 1 mirror, 2 turn 90, 3 turn 90 of the mirror, 4 turn 180, 5 turn 180 of the mirror, 6 turn 270, 7 turn 270
-// of the mirror. Turns are counter-clockwise and follow the left-right mirror.
+// The eight symmetries of the square, numbered as the paper's transforms 1...8 (Sohn et al. 2021, figure 7),
+// from 0: 0 identity, 1 mirror; rotated by 90 degrees, 2 the image, 3 its mirror image; by 180, 4 and 5; by
+// 270, 6 and 7. Rotations are counter-clockwise and follow the left-right mirror.
 #ifndef CK_DIHEDRAL_H
 #define CK_DIHEDRAL_H
 
 #include "ck_portable.h"
 
 // The source pixel of output pixel (row, column) in an image of the given side.
-CK_INLINE void ck_dihedral_source(int transform, int side, int row, int column, int *from_row, int *from_column) {
+CK_INLINE void ck_dihedral_source(int transform, int side, int row, int column, int *from_row,
+                                  int *from_column) {
     int last = side - 1, r = row, c = column;
     switch (transform >> 1) {
     case 1: r = column, c = last - row; break;         // 90: out[row][column] = in[column][last - row]

@@ -1,23 +1,25 @@
 // The operations of a plan, each declared once: what it reads and writes, by name, and what it needs.
 //
-// The file has no include guard: whoever includes it first defines the words below as it needs them (those it leaves out mean
-// nothing), and they are undefined again at the end. From this list come the struct of operands that a backend's function
-// gets (`t->mean`), the tables of both backends, the labels of Swift's functions (Sources/OCCEngine/Operations.swift), the
-// names in the parity cases, and what is checked when a plan is made.
+// The file has no include guard: whoever includes it first defines the words below as it needs them (those it
+// leaves out mean nothing), and they are undefined again at the end. From this list come the struct of
+// operands that a backend's function gets (`t->mean`), the tables of both backends, the labels of Swift's
+// functions (Sources/OCCEngine/Operations.swift), the names in the parity cases, and what is checked when a
+// plan is made.
 //
-//   OPERATION(name, params, summary)   begins an operation; its parameters are a ck_<params>_params, below called p
-//     OUT(name, type, extents...)      an operand that is written: f32, i32, u8, or step (the step-state block)
-//     UPDATE(name, type, extents...)   one that is read and written
-//     IN(name, type, extents...)       one that is read
-//     OPTIONAL_OUT, OPTIONAL_IN        the same, but may be absent
-//     REQUIRE(condition, text)         what else must hold; `t` tells of each operand whether it is there
-//     WORKSPACE(name, params)          it needs scratch memory: each backend says how much in ..._workspace_<name>
-//     KERNEL_FOR(name, params, source, threads, grid)   on a GPU it is one kernel, ck_<name>(operands..., p), in <source>.cu
-//     LAUNCHER(name, params)           on a GPU it has a launcher of its own, ck_cuda_<name>
+//   OPERATION(name, params, summary)  begins an operation; its parameters, a ck_<params>_params, are p below
+//     OUT(name, type, extents...)     an operand that is written: f32, i32, u8, or step (the step-state
+//     block) UPDATE(name, type, extents...)  one that is read and written IN(name, type, extents...)      one
+//     that is read OPTIONAL_OUT, OPTIONAL_IN       the same, but may be absent REQUIRE(condition, text) what
+//     else must hold; `t` tells of each operand whether it is there WORKSPACE(name, params)         it needs
+//     scratch memory: each backend says how much, ..._workspace_<name> KERNEL_FOR(name, params, source,
+//     threads, grid)
+//                                     on a GPU it is one kernel, ck_<name>(operands..., p), in <source>.cu
+//     LAUNCHER(name, params)          on a GPU it has a launcher of its own, ck_cuda_<name>
 //   END(name)
 //
-// Operands are listed outputs first. An extent is an expression of p, or ANY. A tensor fits when its last extents are those
-// declared and its first ones come to the first declared one's count: [N,H,W,C] fits (rows, channels).
+// Operands are listed outputs first. An extent is an expression of p, or ANY. A tensor fits when its last
+// extents are those declared and its first ones come to the first declared one's count: [N,H,W,C] fits
+// (rows, channels).
 //
 // N images, H x W pixels, C channels in, K channels out, R x S filter, P x Q pixels out; NHWC and KRSC.
 
@@ -57,9 +59,10 @@
 #define IMAGE_ELEMENTS ((int64_t)p->n * p->h * p->w * p->c)
 #define IMAGE_PIXELS ((int64_t)p->n * p->h * p->w)
 
-// ---- Images -------------------------------------------------------------------------------------------------------
+// clang-format off
+// ---- Images -----------------------------------------------------------------------------------------------
 
-OPERATION(gather, image, "The part of image `index` whose first pixel is at `corner` (row, column), divided by 255")
+OPERATION(gather, image, "The part of image `index` from `corner` (row, column) on, divided by 255")
     OUT(y, f32, p->n, p->h, p->w, p->c)
     IN(data, u8, ANY, p->stored_h, p->stored_w, p->c)
     IN(indices, i32, p->n)
@@ -77,7 +80,7 @@ OPERATION(dihedral, image, "Each image under one of the eight symmetries of the 
     KERNEL_FOR(dihedral, image, augment, 256, ck_elements(IMAGE_ELEMENTS))
 END(dihedral)
 
-OPERATION(translate, image, "Each image moved by steps of p's unit (down, right), mirrored into what that leaves empty")
+OPERATION(translate, image, "Each image moved by steps of p's unit (down, right), its edges mirrored")
     OUT(y, f32, p->n, p->h, p->w, p->c)
     IN(x, f32, p->n, p->h, p->w, p->c)
     IN(shifts, i32, p->n, 2)
@@ -119,7 +122,8 @@ OPERATION(random_blur, image, "Gaussian blur, separable, edges clamped")
     OUT(y, f32, p->n, p->h, p->w, p->c)
     IN(x, f32, p->n, p->h, p->w, p->c)
     IN(step, step, 1)
-    REQUIRE(p->taps >= 1 && p->taps <= CK_MAX_BLUR_TAPS && p->taps % 2 == 1, "a blur has an odd number of taps, 63 at most")
+    REQUIRE(p->taps >= 1 && p->taps <= CK_MAX_BLUR_TAPS && p->taps % 2 == 1,
+            "a blur has an odd number of taps, 63 at most")
     WORKSPACE(random_blur, image)
     LAUNCHER(random_blur, image)
 END(random_blur)
@@ -138,16 +142,20 @@ OPERATION(gaussian_noise, image, "The image with normal noise of deviation p's m
     OUT(y, f32, p->n, p->h, p->w, p->c)
     IN(x, f32, p->n, p->h, p->w, p->c)
     IN(step, step, 1)
-    REQUIRE((int64_t)p->h * p->w * p->c <= 4 * ((1 << 20) - 1), "an image of at most 4,194,300 values has noise of its own for each")
-    KERNEL_FOR(gaussian_noise, image, augment, 256, ck_elements(p->n * ck_ceil_div((int64_t)p->h * p->w * p->c, 4)))
+    REQUIRE((int64_t)p->h * p->w * p->c <= 4 * ((1 << 20) - 1),
+            "an image of at most 4,194,300 values has noise of its own for each")
+    KERNEL_FOR(gaussian_noise, image, augment, 256,
+               ck_elements(p->n * ck_ceil_div((int64_t)p->h * p->w * p->c, 4)))
 END(gaussian_noise)
 
-// ---- Convolution and dense layers -----------------------------------------------------------------------------------
+// ---- Convolution and dense layers -------------------------------------------------------------------------
 
-#define REQUIRE_CONVOLUTION                                                                                                \
-    REQUIRE(p->stride >= 1 && p->pad >= 0, "the stride is at least 1 and the padding at least 0")                          \
-    REQUIRE(p->h + 2 * p->pad >= p->r && p->w + 2 * p->pad >= p->s, "the filter is no larger than the padded image")       \
-    REQUIRE(p->p == (p->h + 2 * p->pad - p->r) / p->stride + 1 && p->q == (p->w + 2 * p->pad - p->s) / p->stride + 1,      \
+#define REQUIRE_CONVOLUTION                                                                                  \
+    REQUIRE(p->stride >= 1 && p->pad >= 0, "the stride is at least 1 and the padding at least 0")            \
+    REQUIRE(p->h + 2 * p->pad >= p->r && p->w + 2 * p->pad >= p->s,                                          \
+            "the filter is no larger than the padded image")                                                 \
+    REQUIRE(p->p == (p->h + 2 * p->pad - p->r) / p->stride + 1 &&                                            \
+                p->q == (p->w + 2 * p->pad - p->s) / p->stride + 1,                                          \
             "P and Q follow from the image, the filter, the stride and the padding")
 
 OPERATION(conv2d_forward, conv2d, "The convolution of x with the filters w, zeros around the image")
@@ -200,9 +208,9 @@ OPERATION(dense_backward_weight, dense, "A dense layer's gradients by its weight
     LAUNCHER(dense_backward_weight, dense)
 END(dense_backward_weight)
 
-// ---- Batch normalization --------------------------------------------------------------------------------------------
+// ---- Batch normalization ----------------------------------------------------------------------------------
 
-OPERATION(batchnorm_forward, batchnorm, "relu?((x - mean) * inverse_deviation * gamma + beta + residual), by the batch's statistics")
+OPERATION(batchnorm_forward, batchnorm, "relu?((x - mean) * inverse_deviation * gamma + beta + residual)")
     OUT(y, f32, p->rows, p->channels)
     OUT(mean, f32, p->channels)
     OUT(inverse_deviation, f32, p->channels)
@@ -231,7 +239,7 @@ OPERATION(batchnorm_backward, batchnorm, "The gradients of batchnorm_forward")
     LAUNCHER(batchnorm_backward, batchnorm)
 END(batchnorm_backward)
 
-OPERATION(batchnorm_inference, batchnorm, "The same by the running statistics")
+OPERATION(batchnorm_inference, batchnorm, "batchnorm_forward by the running statistics")
     OUT(y, f32, p->rows, p->channels)
     IN(x, f32, p->rows, p->channels)
     OPTIONAL_IN(residual, f32, p->rows, p->channels)
@@ -254,7 +262,7 @@ OPERATION(batchnorm_inference_backward, batchnorm, "The gradients of batchnorm_i
     LAUNCHER(batchnorm_inference_backward, batchnorm)
 END(batchnorm_inference_backward)
 
-// ---- Elementwise ----------------------------------------------------------------------------------------------------
+// ---- Elementwise ------------------------------------------------------------------------------------------
 
 OPERATION(relu_forward, elementwise, "max(0, x)")
     OUT(y, f32, p->count)
@@ -298,12 +306,14 @@ OPERATION(sum_of_squares, elementwise, "The sum of x^2 over all elements")
     LAUNCHER(sum_of_squares, elementwise)
 END(sum_of_squares)
 
-// ---- Pooling and upsampling -------------------------------------------------------------------------------------------
+// ---- Pooling and upsampling -------------------------------------------------------------------------------
 
-#define REQUIRE_POOLING                                                                                                    \
-    REQUIRE(p->r >= 1 && p->r <= 16, "a window has a side of 1 to 16: its places are counted in a byte")                   \
-    REQUIRE(p->stride >= 1 && p->pad >= 0 && p->pad < p->r, "the stride is at least 1, and the padding less than a window")  \
-    REQUIRE(p->p == (p->h + 2 * p->pad - p->r) / p->stride + 1 && p->q == (p->w + 2 * p->pad - p->r) / p->stride + 1,      \
+#define REQUIRE_POOLING                                                                                      \
+    REQUIRE(p->r >= 1 && p->r <= 16, "a window has a side of 1 to 16: its places are counted in a byte")     \
+    REQUIRE(p->stride >= 1 && p->pad >= 0 && p->pad < p->r,                                                  \
+            "the stride is at least 1, and the padding less than a window")                                  \
+    REQUIRE(p->p == (p->h + 2 * p->pad - p->r) / p->stride + 1 &&                                            \
+                p->q == (p->w + 2 * p->pad - p->r) / p->stride + 1,                                          \
             "P and Q follow from the image, the window, the stride and the padding")
 
 OPERATION(max_pool_forward, pool, "The largest value of each window of R x R, and its place in the window")
@@ -346,7 +356,7 @@ OPERATION(upsample_backward, pool, "Upsampling's gradient")
     KERNEL_FOR(upsample_backward, pool, pool, 256, ck_elements(IMAGE_ELEMENTS))
 END(upsample_backward)
 
-// ---- Rows: N of C ---------------------------------------------------------------------------------------------------
+// ---- Rows: N of C -----------------------------------------------------------------------------------------
 
 OPERATION(l2_normalize_forward, rows, "Each row divided by its norm, which is at least epsilon")
     OUT(y, f32, p->n, p->c)
@@ -385,7 +395,7 @@ OPERATION(softmax_cross_entropy_backward, rows, "The cross-entropy's gradient by
     KERNEL_FOR(softmax_cross_entropy_backward, rows, softmax, 256, ck_elements((int64_t)p->n * p->c))
 END(softmax_cross_entropy_backward)
 
-// ---- Products of rows -------------------------------------------------------------------------------------------------
+// ---- Products of rows -------------------------------------------------------------------------------------
 
 #define ANCHORS (p->symmetric ? 2 * (int64_t)p->b : (int64_t)p->b)
 
@@ -407,7 +417,7 @@ OPERATION(nt_xent_backward, nt_xent, "NT-Xent's gradient by the embeddings")
     LAUNCHER(nt_xent_backward, nt_xent)
 END(nt_xent_backward)
 
-OPERATION(log_sum_exp_products, products, "log sum_j exp(scale * x_i . s_j); the N x M products exist only as tiles")
+OPERATION(log_sum_exp_products, products, "log sum_j exp(scale * x_i . s_j), tile by tile")
     OUT(lse, f32, p->n)
     IN(x, f32, p->n, p->d)
     IN(s, f32, p->m, p->d)
@@ -415,9 +425,9 @@ OPERATION(log_sum_exp_products, products, "log sum_j exp(scale * x_i . s_j); the
     LAUNCHER(log_sum_exp_products, products)
 END(log_sum_exp_products)
 
-// ---- Optimizers -----------------------------------------------------------------------------------------------------
+// ---- Optimizers -------------------------------------------------------------------------------------------
 
-OPERATION(sgd, optimizer, "Stochastic gradient descent with momentum and an L2 penalty, of many parameters at once")
+OPERATION(sgd, optimizer, "Stochastic gradient descent with momentum and an L2 penalty")
     UPDATE(w, f32, p->count)
     UPDATE(velocity, f32, p->count)
     IN(dw, f32, p->count)
@@ -434,6 +444,7 @@ OPERATION(lars, optimizer, "Layer-wise adaptive rate scaling, of one parameter (
     LAUNCHER(lars, optimizer)
 END(lars)
 
+// clang-format on
 #undef ANCHORS
 #undef IMAGE_ELEMENTS
 #undef IMAGE_PIXELS

@@ -1,7 +1,9 @@
-// The parameters of the operations (ck_operations.h): plain structs, shared by Swift, the CPU kernels and the CUDA kernels. They
-// are fixed when a plan is built; whatever changes from step to step lives in the arena (ck_step_state, indices, labels).
+// The parameters of the operations (ck_operations.h): plain structs, shared by Swift, the CPU kernels and the
+// CUDA kernels. They are fixed when a plan is built; whatever changes from step to step lives in the arena
+// (ck_step_state, indices, labels).
 //
-// Shapes: N images, H x W pixels, C channels in, K channels out, R x S filter, P x Q pixels out; NHWC and KRSC, fp32.
+// Shapes: N images, H x W pixels, C channels in, K channels out, R x S filter, P x Q pixels out; NHWC and
+// KRSC, fp32.
 #ifndef CK_PARAMS_H
 #define CK_PARAMS_H
 
@@ -17,18 +19,19 @@ typedef struct ck_step_state {
 
 typedef struct ck_image_params {  // N images of H x W x C
     int32_t n, h, w, c;
-    uint32_t stream;      // of the random numbers: differs from view to view and operation to operation
-    float probability;    // of applying it (flip, gray, blur)
-    float minimum;        // crop: the smallest side as a share of H; blur: the smallest sigma
-    float maximum;        // blur: the largest sigma; noise: sigma
+    uint32_t stream;    // of the random numbers: differs from view to view and operation to operation
+    float probability;  // of applying it (flip, gray, blur)
+    float minimum;      // crop: the smallest side as a share of H; blur: the smallest sigma
+    float maximum;      // blur: the largest sigma; noise: sigma
     float brightness, contrast, saturation, hue;  // jitter strengths
-    int32_t taps;         // blur: kernel length, odd
-    int32_t unit;         // translate: pixels to a step
+    int32_t taps;                                 // blur: kernel length, odd
+    int32_t unit;                                 // translate: pixels to a step
     int32_t stored_h, stored_w;  // gather: the size of the stored images, of which H x W is a part
 } ck_image_params;
 
-// How exactly sums of products are computed. Fast: transforms that round more (the CPU), or the matrix units with factors of
-// 10 bits (CUDA's TF32). Strict: as they are defined, in single precision. bf16: factors of 8 bits (CUDA; on the CPU as fast).
+// How exactly sums of products are computed. Fast: transforms that round more (the CPU), or the matrix units
+// with factors of 10 bits (CUDA's TF32). Strict: as they are defined, in single precision. bf16: factors of 8
+// bits (CUDA; on the CPU as fast).
 enum { CK_MATH_FAST = 0, CK_MATH_STRICT = 1, CK_MATH_BF16 = 2 };
 
 // What is pasted into an image.
@@ -41,7 +44,7 @@ typedef struct ck_cutpaste_params {  // N images of H x W x C
     float area_minimum, area_maximum;  // of a rectangle, as shares of the image
     float aspect;                      // its height over its width is in aspect...1 or 1...1/aspect
     int32_t scar_width_minimum, scar_width_maximum, scar_length_minimum, scar_length_maximum;  // pixels
-    float angle;                       // a scar is turned by -angle...angle, in radians
+    float angle;  // a scar is rotated by -angle...angle, in radians
 } ck_cutpaste_params;
 
 typedef struct ck_conv2d_params {
@@ -52,7 +55,7 @@ typedef struct ck_conv2d_params {
 typedef struct ck_batchnorm_params {  // rows = N*H*W
     int64_t rows;
     int32_t channels;
-    int32_t relu;  // y = max(0, normalised + residual)
+    int32_t relu;  // y = max(0, normalized + residual)
     float epsilon;
     float momentum;  // running = (1 - momentum) * running + momentum * batch (PyTorch's sense)
 } ck_batchnorm_params;

@@ -1,6 +1,6 @@
-// Counter-based random numbers (Philox4x32-10: Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011),
-// shared by Swift, the CPU kernels and the CUDA kernels: the same (seed, step, sample, stream) gives the same bits
-// everywhere, whatever ran before.
+// Counter-based random numbers (Philox4x32-10: Salmon et al., "Parallel random numbers: as easy as 1, 2, 3",
+// SC 2011), shared by Swift, the CPU kernels and the CUDA kernels: the same (seed, step, sample, stream)
+// gives the same bits everywhere, whatever ran before.
 #ifndef CK_RANDOM_H
 #define CK_RANDOM_H
 

@@ -17,8 +17,8 @@ typedef struct ck_backend {
                      void *workspace);
     ck_status (*synchronize)(void *state);
     void (*destroy)(void *state);
-    // Graphs of whole plans: what runs between begin and end is recorded, not done, and replayed at once. All NULL where there
-    // is nothing to gain; `captures` says whether the device wants it.
+    // Graphs of whole plans: what runs between begin and end is recorded, not done, and replayed at once. All
+    // NULL where there is nothing to gain; `captures` says whether the device wants it.
     int (*captures)(void *state);
     ck_status (*capture_begin)(void *state);
     ck_status (*capture_end)(void *state, void **graph);

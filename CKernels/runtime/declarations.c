@@ -5,7 +5,7 @@
 
 enum { ANY = -1 };
 
-// ---- Tables -------------------------------------------------------------------------------------------------------
+// ---- Tables -----------------------------------------------------------------------------------------------
 
 #define OPERATION(name, params, summary) static const ck_operand operands_##name[] = {
 #define OUT(name, type, ...) {#name, CK_OUT, CK_##type, 0, #__VA_ARGS__},
@@ -13,12 +13,15 @@ enum { ANY = -1 };
 #define UPDATE(name, type, ...) {#name, CK_UPDATE, CK_##type, 0, #__VA_ARGS__},
 #define IN(name, type, ...) {#name, CK_IN, CK_##type, 0, #__VA_ARGS__},
 #define OPTIONAL_IN(name, type, ...) {#name, CK_IN, CK_##type, 1, #__VA_ARGS__},
+// clang-format off
 #define END(name) };
+// clang-format on
 #include "ck_operations.h"
 
+#define COUNT(operands) (sizeof(operands) / sizeof(ck_operand))
 static const ck_declaration declarations[] = {
-#define OPERATION(name, params, summary)                                                                               \
-    [CK_KIND_##name] = {#name, #params, summary, operands_##name, sizeof operands_##name / sizeof(ck_operand)},
+#define OPERATION(name, params, summary)                                                                     \
+    [CK_KIND_##name] = {#name, #params, summary, operands_##name, COUNT(operands_##name)},
 #include "ck_operations.h"
 };
 
@@ -26,38 +29,39 @@ const ck_declaration *ck_declaration_of(ck_kind kind) {
     return (unsigned)kind < CK_KIND_COUNT ? &declarations[kind] : NULL;
 }
 
-// ---- Extents and requirements -------------------------------------------------------------------------------------
+// ---- Extents and requirements -----------------------------------------------------------------------------
 
 struct extents {
     int32_t rank;
     int64_t extents[CK_MAX_RANK];
 };
 
-#define EXTENTS(...)                                                                                                   \
-    (struct extents) { sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t), {__VA_ARGS__} }
+// clang-format off
+#define EXTENTS(...) (struct extents){sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t), {__VA_ARGS__}}
+// clang-format on
 
 // extents_<name>(params, to): those of every operand.
-#define OPERATION(name, params, summary)                                                                               \
-    static void extents_##name(const ck_operation_params *all, struct extents *to) {                                   \
-        const ck_##params##_params *p = &all->params;                                                                  \
+#define OPERATION(name, params, summary)                                                                     \
+    static void extents_##name(const ck_operation_params *all, struct extents *to) {                         \
+        const ck_##params##_params *p = &all->params;                                                        \
         (void)p;
 #define OUT(name, type, ...) *to++ = EXTENTS(__VA_ARGS__);
 #define IN OUT
 #define END(name) }
 #include "ck_operations.h"
 
-// requirement_<name>(params, operands): the text of the first one that does not hold, or NULL. An operand that is there is
-// some address that is not NULL.
-#define OPERATION(name, params, summary)                                                                               \
-    static const char *requirement_##name(const ck_operation_params *all, void *const *present) {                      \
-        const ck_##params##_params *p = &all->params;                                                                  \
-        ck_##name##_operands operands, *t = &operands;                                                                 \
-        memcpy(t, present, sizeof operands);                                                                           \
+// requirement_<name>(params, operands): the text of the first one that does not hold, or NULL. An operand
+// that is there is some address that is not NULL.
+#define OPERATION(name, params, summary)                                                                     \
+    static const char *requirement_##name(const ck_operation_params *all, void *const *present) {            \
+        const ck_##params##_params *p = &all->params;                                                        \
+        ck_##name##_operands operands, *t = &operands;                                                       \
+        memcpy(t, present, sizeof operands);                                                                 \
         (void)p;
-#define REQUIRE(condition, text)                                                                                       \
+#define REQUIRE(condition, text)                                                                             \
     if (!(condition)) return text;
-#define END(name)                                                                                                      \
-    return NULL;                                                                                                       \
+#define END(name)                                                                                            \
+    return NULL;                                                                                             \
     }
 #include "ck_operations.h"
 
@@ -69,14 +73,15 @@ static const struct {
 #include "ck_operations.h"
 };
 
-int32_t ck_operand_extents(ck_kind kind, const ck_operation_params *params, int32_t operand, int64_t extents[CK_MAX_RANK]) {
+int32_t ck_operand_extents(ck_kind kind, const ck_operation_params *params, int32_t operand,
+                           int64_t extents[CK_MAX_RANK]) {
     struct extents all[CK_MAX_TENSORS];
     checks[kind].extents(params, all);
     memcpy(extents, all[operand].extents, sizeof all[operand].extents);
     return all[operand].rank;
 }
 
-// ---- The check ----------------------------------------------------------------------------------------------------
+// ---- The check --------------------------------------------------------------------------------------------
 
 // Whether a tensor's last extents are those expected, and its first ones come to the first one expected.
 static int has_extents(const ck_tensor *tensor, const struct extents *expected) {
@@ -93,12 +98,14 @@ static int has_extents(const ck_tensor *tensor, const struct extents *expected) 
     return expected->extents[0] == ANY || first == expected->extents[0];
 }
 
-static const char *const element_names[] = {[CK_f32] = "f32", [CK_i32] = "i32", [CK_u8] = "u8", [CK_step] = "step"};
+static const char *const element_names[] = {
+    [CK_f32] = "f32", [CK_i32] = "i32", [CK_u8] = "u8", [CK_step] = "step"};
 
 static void write_shape(char *text, size_t size, const int64_t *extents, int32_t rank) {
     size_t at = (size_t)snprintf(text, size, "[");
     for (int32_t d = 0; d < rank && at < size; d++)
-        at += (size_t)snprintf(text + at, size - at, extents[d] == ANY ? "%s*" : "%s%lld", d ? ", " : "", (long long)extents[d]);
+        at += (size_t)snprintf(text + at, size - at, extents[d] == ANY ? "%s*" : "%s%lld", d ? ", " : "",
+                               (long long)extents[d]);
     if (at < size) snprintf(text + at, size - at, "]");
 }
 
@@ -120,8 +127,8 @@ ck_status ck_operation_check(const ck_operation *operation, ck_misfit *misfit) {
         const ck_tensor *tensor = &operation->tensors[i];
         const ck_operand *operand = &declaration->operands[i];
         if (!present[i] && operand->is_optional) continue;
-        if (present[i] && tensor->rank >= 1 && tensor->rank <= CK_MAX_RANK && tensor->element == operand->element &&
-            has_extents(tensor, &expected[i]))
+        if (present[i] && tensor->rank >= 1 && tensor->rank <= CK_MAX_RANK &&
+            tensor->element == operand->element && has_extents(tensor, &expected[i]))
             continue;
         if (misfit) {
             *misfit = (ck_misfit){.operand = i, .rank = expected[i].rank};
@@ -129,9 +136,11 @@ ck_status ck_operation_check(const ck_operation *operation, ck_misfit *misfit) {
         }
         char wanted[128], given[128] = "absent";
         write_shape(wanted, sizeof wanted, expected[i].extents, expected[i].rank);
-        if (present[i]) write_shape(given, sizeof given, tensor->shape, (int32_t)ck_min64(tensor->rank, CK_MAX_RANK));
+        if (present[i])
+            write_shape(given, sizeof given, tensor->shape, (int32_t)ck_min64(tensor->rank, CK_MAX_RANK));
         return ck_fail(CK_INVALID_ARGUMENT, "%s: %s is %s%s, expected %s%s", declaration->name, operand->name,
-                       present[i] ? element_names[tensor->element] : "", given, element_names[operand->element], wanted);
+                       present[i] ? element_names[tensor->element] : "", given,
+                       element_names[operand->element], wanted);
     }
     return CK_OK;
 }

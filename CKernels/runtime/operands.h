@@ -12,13 +12,15 @@ typedef ck_step_state ck_element_step;
 #define OPERATION(name, params, summary) typedef struct ck_##name##_operands {
 #define OUT(name, type, ...) ck_element_##type *name;
 #define IN(name, type, ...) const ck_element_##type *name;
-#define END(name) } ck_##name##_operands;
+#define END(name)                                                                                            \
+    }                                                                                                        \
+    ck_##name##_operands;
 #include "ck_operations.h"
 
 // A bound operation's addresses are an array; a struct of as many pointers takes them by their bytes.
-#define OPERATION(name, params, summary)                                                                               \
-    _Static_assert(sizeof(ck_##name##_operands) % sizeof(void *) == 0 &&                                               \
-                       sizeof(ck_##name##_operands) <= CK_MAX_TENSORS * sizeof(void *),                                \
+#define OPERATION(name, params, summary)                                                                     \
+    _Static_assert(sizeof(ck_##name##_operands) % sizeof(void *) == 0 &&                                     \
+                       sizeof(ck_##name##_operands) <= CK_MAX_TENSORS * sizeof(void *),                      \
                    #name " has too many operands");
 #include "ck_operations.h"
 

@@ -14,7 +14,9 @@ ck_status ck_device_available_memory(ck_device device, uint64_t *bytes) {
     return device.impl->backend->available_memory(device.impl->state, bytes);
 }
 
-ck_status ck_device_synchronize(ck_device device) { return device.impl->backend->synchronize(device.impl->state); }
+ck_status ck_device_synchronize(ck_device device) {
+    return device.impl->backend->synchronize(device.impl->state);
+}
 
 ck_status ck_arena_create(ck_device device, uint64_t bytes, ck_arena *arena) {
     struct ck_arena_impl *impl = calloc(1, sizeof *impl);
@@ -38,8 +40,9 @@ void ck_arena_destroy(ck_arena arena) {
 
 static ck_status check_range(ck_arena arena, uint64_t offset, uint64_t bytes) {
     if (offset > arena.impl->bytes || bytes > arena.impl->bytes - offset)
-        return ck_fail(CK_INVALID_ARGUMENT, "bytes %llu..<%llu are outside the arena of %llu", (unsigned long long)offset,
-                       (unsigned long long)(offset + bytes), (unsigned long long)arena.impl->bytes);
+        return ck_fail(CK_INVALID_ARGUMENT, "bytes %llu..<%llu are outside the arena of %llu",
+                       (unsigned long long)offset, (unsigned long long)(offset + bytes),
+                       (unsigned long long)arena.impl->bytes);
     return CK_OK;
 }
 
@@ -73,10 +76,12 @@ struct ck_plan_impl {
     struct bound_operation operations[];
 };
 
-ck_status ck_plan_workspace(ck_device device, const ck_operation *operations, int32_t count, uint64_t *bytes) {
+ck_status ck_plan_workspace(ck_device device, const ck_operation *operations, int32_t count,
+                            uint64_t *bytes) {
     *bytes = 0;
     for (int32_t i = 0; i < count; i++) {
-        if (!ck_declaration_of(operations[i].kind)) return ck_fail(CK_INVALID_ARGUMENT, "operation %d is of no known kind", (int)i);
+        if (!ck_declaration_of(operations[i].kind))
+            return ck_fail(CK_INVALID_ARGUMENT, "operation %d is of no known kind", (int)i);
         uint64_t needed = device.impl->backend->workspace(device.impl->state, &operations[i]);
         if (needed > *bytes) *bytes = needed;
     }
@@ -84,14 +89,16 @@ ck_status ck_plan_workspace(ck_device device, const ck_operation *operations, in
 }
 
 static uint64_t bytes_of(const ck_tensor *tensor) {
-    static const uint64_t sizes[] = {[CK_f32] = 4, [CK_i32] = 4, [CK_u8] = 1, [CK_step] = sizeof(ck_step_state)};
+    static const uint64_t sizes[] = {
+        [CK_f32] = 4, [CK_i32] = 4, [CK_u8] = 1, [CK_step] = sizeof(ck_step_state)};
     uint64_t bytes = sizes[tensor->element];
     for (int32_t d = 0; d < tensor->rank; d++) bytes *= (uint64_t)tensor->shape[d];
     return bytes;
 }
 
 // The operation with its operands' addresses, or what is wrong with it.
-static ck_status bind_operation(ck_arena arena, const ck_operation *operation, int32_t index, struct bound_operation *to) {
+static ck_status bind_operation(ck_arena arena, const ck_operation *operation, int32_t index,
+                                struct bound_operation *to) {
     ck_status status = ck_operation_check(operation, NULL);
     if (status != CK_OK) return status;
     const ck_declaration *declaration = ck_declaration_of(operation->kind);
@@ -101,9 +108,12 @@ static ck_status bind_operation(ck_arena arena, const ck_operation *operation, i
         const ck_tensor *tensor = &operation->tensors[i];
         if (tensor->offset == CK_NO_TENSOR) continue;
         if (tensor->offset % 4 != 0 || check_range(arena, tensor->offset, bytes_of(tensor)) != CK_OK)
-            return ck_fail(CK_INVALID_ARGUMENT, "%s of operation %d (%s): bytes %llu..<%llu are not in the arena of %llu, or not aligned",
-                           declaration->operands[i].name, (int)index, declaration->name, (unsigned long long)tensor->offset,
-                           (unsigned long long)(tensor->offset + bytes_of(tensor)), (unsigned long long)arena.impl->bytes);
+            return ck_fail(
+                CK_INVALID_ARGUMENT,
+                "%s of operation %d (%s): bytes %llu..<%llu are not in the arena of %llu, or not aligned",
+                declaration->operands[i].name, (int)index, declaration->name,
+                (unsigned long long)tensor->offset, (unsigned long long)(tensor->offset + bytes_of(tensor)),
+                (unsigned long long)arena.impl->bytes);
         to->operands[i] = arena.impl->memory + tensor->offset;
     }
     return CK_OK;
@@ -113,7 +123,8 @@ ck_status ck_plan_create(ck_arena arena, const ck_operation *operations, int32_t
                          uint64_t workspace_bytes, ck_plan *plan) {
     ck_status status = check_range(arena, workspace, workspace_bytes);
     uint64_t needed = 0;
-    if (status == CK_OK) status = ck_plan_workspace((ck_device){arena.impl->device}, operations, count, &needed);
+    if (status == CK_OK)
+        status = ck_plan_workspace((ck_device){arena.impl->device}, operations, count, &needed);
     if (status != CK_OK) return status;
     if (needed > workspace_bytes)
         return ck_fail(CK_INVALID_ARGUMENT, "the plan needs %llu bytes of workspace and was given %llu",
@@ -176,15 +187,16 @@ static ck_status capture(ck_plan plan, int32_t *failed) {
     char text[512];  // ending the recording may fail too, and that is not what matters
     strncpy(text, ck_last_error(), sizeof text - 1);
     text[sizeof text - 1] = 0;
-    if (backend->capture_end(state, &unfinished) == CK_OK && unfinished) backend->release_graph(state, unfinished);
+    if (backend->capture_end(state, &unfinished) == CK_OK && unfinished)
+        backend->release_graph(state, unfinished);
     return ck_fail(status, "%s", text);
 }
 
 static ck_status check_threads(ck_plan plan, int32_t *failed) {
     *failed = -1;
     if (ck_thread_count() > plan.impl->threads)
-        return ck_fail(CK_INVALID_ARGUMENT, "the plan was made for %d threads and now there are %d", plan.impl->threads,
-                       ck_thread_count());
+        return ck_fail(CK_INVALID_ARGUMENT, "the plan was made for %d threads and now there are %d",
+                       plan.impl->threads, ck_thread_count());
     return CK_OK;
 }
 

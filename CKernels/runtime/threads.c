@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
-// The process-wide thread pool: workers sleep on a condition variable between regions and take indices from one atomic
-// counter inside. OpenBLAS is pinned to one thread: parallelism is ours, so the order of every sum is ours too.
+// The process-wide thread pool: workers sleep on a condition variable between regions and take indices from
+// one atomic counter inside. OpenBLAS is pinned to one thread: parallelism is ours, so the order of every sum
+// is ours too.
 #include "internal.h"
 #include <cblas.h>
 #include <pthread.h>
@@ -56,7 +57,8 @@ static void *worker_main(void *argument) {
         for (int i = 0; i < SPIN && atomic_load_explicit(&pool.generation, memory_order_acquire) == seen; i++)
             ck_pause();
         pthread_mutex_lock(&pool.lock);
-        while (atomic_load(&pool.generation) == seen && !pool.quit) pthread_cond_wait(&pool.start, &pool.lock);
+        while (atomic_load(&pool.generation) == seen && !pool.quit)
+            pthread_cond_wait(&pool.start, &pool.lock);
         int quit = pool.quit;
         seen = atomic_load(&pool.generation);
         pthread_mutex_unlock(&pool.lock);

@@ -5,7 +5,8 @@
 
 void cim_free(void *memory) { free(memory); }
 
-int cim_decode(const uint8_t *bytes, size_t count, uint64_t max_pixels, cim_image *image, char message[CIM_MESSAGE]) {
+int cim_decode(const uint8_t *bytes, size_t count, uint64_t max_pixels, cim_image *image,
+               char message[CIM_MESSAGE]) {
     static const uint8_t png[] = {0x89, 'P', 'N', 'G'}, jpeg[] = {0xFF, 0xD8, 0xFF};
     if (count >= sizeof png && memcmp(bytes, png, sizeof png) == 0)
         return cim_decode_png(bytes, count, max_pixels, image, message);
@@ -50,8 +51,9 @@ int cim_gunzip(const uint8_t *bytes, size_t count, size_t limit, uint8_t **out, 
     if (status != Z_STREAM_END) {
         int full = *out_count >= limit;
         free(buffer);
-        return cim_fail(message, full ? "it inflates to more than its format allows"
-                                      : status == Z_DATA_ERROR ? "the gzip data is corrupt" : "the gzip data is truncated");
+        return cim_fail(message, full                     ? "it inflates to more than its format allows"
+                                 : status == Z_DATA_ERROR ? "the gzip data is corrupt"
+                                                          : "the gzip data is truncated");
     }
     *out = buffer;
     return 1;

@@ -9,7 +9,9 @@ static inline int cim_fail(char message[CIM_MESSAGE], const char *text) {
     return 0;
 }
 
-int cim_decode_png(const uint8_t *bytes, size_t count, uint64_t max_pixels, cim_image *image, char message[CIM_MESSAGE]);
-int cim_decode_jpeg(const uint8_t *bytes, size_t count, uint64_t max_pixels, cim_image *image, char message[CIM_MESSAGE]);
+int cim_decode_png(const uint8_t *bytes, size_t count, uint64_t max_pixels, cim_image *image,
+                   char message[CIM_MESSAGE]);
+int cim_decode_jpeg(const uint8_t *bytes, size_t count, uint64_t max_pixels, cim_image *image,
+                    char message[CIM_MESSAGE]);
 
 #endif

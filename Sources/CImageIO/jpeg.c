@@ -18,7 +18,7 @@ static void on_error(j_common_ptr info) {
     longjmp(failure->jump, 1);
 }
 
-// libjpeg warns of corrupt or truncated data and goes on with grey: here that is an error.
+// libjpeg warns of corrupt or truncated data and goes on with gray: here that is an error.
 static void on_message(j_common_ptr info, int level) {
     if (level < 0) on_error(info);
 }

@@ -32,7 +32,8 @@ static void read_bytes(png_structp png, png_bytep to, size_t count) {
     source->left -= count;
 }
 
-int cim_decode_png(const uint8_t *bytes, size_t count, uint64_t max_pixels, cim_image *image, char message[CIM_MESSAGE]) {
+int cim_decode_png(const uint8_t *bytes, size_t count, uint64_t max_pixels, cim_image *image,
+                   char message[CIM_MESSAGE]) {
     struct source source = {bytes, count};
     uint8_t *volatile pixels = NULL;
     png_bytep *volatile rows = NULL;
@@ -92,8 +93,8 @@ static void write_bytes(png_structp png, png_bytep from, size_t count) {
 
 static void flush(png_structp png) { (void)png; }
 
-int cim_encode_png(const void *pixels, int32_t width, int32_t height, int32_t channels, int32_t depth, uint8_t **bytes,
-                   size_t *count, char message[CIM_MESSAGE]) {
+int cim_encode_png(const void *pixels, int32_t width, int32_t height, int32_t channels, int32_t depth,
+                   uint8_t **bytes, size_t *count, char message[CIM_MESSAGE]) {
     struct sink sink = {NULL, 0, 0};
     png_structp png = png_create_write_struct(PNG_LIBPNG_VER_STRING, message, on_error, on_warning);
     png_infop info = png ? png_create_info_struct(png) : NULL;
@@ -107,8 +108,9 @@ int cim_encode_png(const void *pixels, int32_t width, int32_t height, int32_t ch
         return 0;
     }
     png_set_write_fn(png, &sink, write_bytes, flush);
-    png_set_IHDR(png, info, (png_uint_32)width, (png_uint_32)height, depth, channels == 1 ? PNG_COLOR_TYPE_GRAY : PNG_COLOR_TYPE_RGB,
-                 PNG_INTERLACE_NONE, PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
+    png_set_IHDR(png, info, (png_uint_32)width, (png_uint_32)height, depth,
+                 channels == 1 ? PNG_COLOR_TYPE_GRAY : PNG_COLOR_TYPE_RGB, PNG_INTERLACE_NONE,
+                 PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
     png_write_info(png, info);
     if (depth == 16 && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__) png_set_swap(png);
     size_t line = (size_t)width * (size_t)channels * (size_t)(depth / 8);

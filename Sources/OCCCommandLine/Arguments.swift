@@ -1,7 +1,7 @@
 import Foundation
 import OneClass
 
-/// One option of a command.
+/// An option of a command.
 package struct Option: Sendable {
     package enum Value: Sendable {
         case flag
@@ -148,7 +148,7 @@ package struct Arguments {
         try values[name].map { try choice($0, of: name) }
     }
 
-    /// Comma-separated names.
+    /// The comma-separated names of an option.
     package func list(_ name: String) -> [String]? {
         values[name]?.split(separator: ",", omittingEmptySubsequences: false).map(String.init)
     }

@@ -7,30 +7,40 @@ import OCCEngine
 ///
 /// - `cnrX`: square crop of side uniform in X*S...S, resized back.
 /// - `hflip`: left-right mirror, probability 1/2.
-/// - `jitter_bB_cC_sS_hH`: brightness added in +-B, contrast in 1+-C, saturation in 1+-S, hue turned by +-H turns, in an
-///   order drawn for every image; an absent strength is 0.
-/// - `grayP`: to grey with probability P.
-/// - `blurP`: Gaussian blur with probability P: kernel S/10 made odd, sigma uniform in 0.1...2. (The released reference code
-///   skips its blur while training; leave `blur` out to reproduce it exactly.)
+/// - `jitter_bB_cC_sS_hH`: brightness added in +-B, contrast in 1+-C, saturation in 1+-S, hue shifted by +-H
+///   of the color circle, in an order drawn for every image; an absent strength is 0.
+/// - `grayP`: to gray with probability P.
+/// - `blurP`: Gaussian blur with probability P: kernel S/10 made odd, sigma uniform in 0.1...2. (The released
+///   reference code skips its blur while training; leave `blur` out to reproduce it exactly.)
 ///
 /// The empty recipe is written `none`.
 public struct AugmentationRecipe: Sendable, Equatable, CustomStringConvertible {
+    /// An operation of a recipe.
     public enum Step: Sendable, Equatable {
+        /// A square crop of a side drawn from `minimum`...1 of the image's, resized to the whole.
         case crop(minimum: Double)
+        /// A left-right mirror image, with probability 1/2.
         case flip
+        /// Color jitter by these strengths.
         case jitter(brightness: Double, contrast: Double, saturation: Double, hue: Double)
+        /// The image without its colors, with this probability.
         case gray(probability: Double)
+        /// A Gaussian blur, with this probability.
         case blur(probability: Double)
     }
 
+    /// The operations, in the order in which they are applied.
     public let steps: [Step]
 
+    /// A recipe of these operations.
     public init(steps: [Step]) { self.steps = steps }
 
     /// The paper's recipe for every data set and method.
     public static let standard = try! AugmentationRecipe(
         "cnr0.5+hflip+jitter_b0.4_c0.4_s0.4_h0.4+gray0.2+blur0.5")
 
+    /// Reads a recipe.
+    ///
     /// - Throws: `OCCError(.usage)` naming the part that is not understood.
     public init(_ text: String) throws {
         steps =
@@ -75,6 +85,7 @@ public struct AugmentationRecipe: Sendable, Equatable, CustomStringConvertible {
             hue: strengths["h"] ?? 0)
     }
 
+    /// The recipe as it is written; reading it gives the same recipe.
     public var description: String {
         func text(_ value: Double) -> String { String(format: "%g", value) }
         guard !steps.isEmpty else { return "none" }

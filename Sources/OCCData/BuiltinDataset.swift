@@ -1,9 +1,9 @@
 import Foundation
 import OCCEngine
 
-/// Data sets that are drawn rather than loaded, from a seed: the same on every machine.
+/// The data sets that are drawn rather than loaded, from a seed: the same on every machine.
 enum BuiltinDataset {
-    /// `builtin`, `builtin:shapes`, `builtin:surface,seed=7`.
+    /// Draws the data set of `builtin`, `builtin:shapes`, `builtin:surface,seed=7`.
     static func load(_ location: String, imageSize: Int?) throws -> ImageDataset {
         let parts = location.dropFirst("builtin".count).drop { $0 == ":" }.split(separator: ",")
         let name = parts.first.map(String.init) ?? "shapes"
@@ -70,8 +70,8 @@ extension BuiltinPictures {
 }
 
 /// Photographs, so to speak, of one manufactured part: a plate with a hole at the top, two printed bars and a
-/// chamfered corner, on varied grounds under varied light. Defects: turned, broken, unprinted, a wrong part,
-/// contaminated.
+/// chamfered corner, on varied grounds under varied light. Defects: misoriented, broken, unprinted, a wrong
+/// part, contaminated.
 struct BuiltinShapes: BuiltinPictures {
     let side: Int
     let seed: UInt64
@@ -88,12 +88,12 @@ struct BuiltinShapes: BuiltinPictures {
 
 private typealias Color = SIMD3<Double>
 
-/// One picture: the part's pose, the colours, the ground, the light and the defect. Lengths are in units of
+/// A picture: the part's pose, the colors, the ground, the light and the defect. Lengths are in units of
 /// half a side.
 private struct Photograph {
     let defect: Int
     // Pose.
-    let centre: SIMD2<Double>
+    let center: SIMD2<Double>
     let scale: Double, angle: Double
     // Looks.
     let plate: Color, print: Color, ground: (Color, Color)
@@ -103,17 +103,17 @@ private struct Photograph {
     let noise: Double
     // Defect.
     let cutDirection: Double, cutDepth: Double
-    let spots: [(centre: SIMD2<Double>, radius: Double)]
+    let spots: [(center: SIMD2<Double>, radius: Double)]
     let stain: Color
     let wrongShape: Int
 
     init(defect: Int, random: inout CounterRandom) {
         func uniform(_ low: Double, _ high: Double) -> Double { low + (high - low) * random.uniform() }
         self.defect = defect
-        centre = [uniform(-0.15, 0.15), uniform(-0.15, 0.15)]
+        center = [uniform(-0.15, 0.15), uniform(-0.15, 0.15)]
         scale = uniform(0.85, 1.1)
-        let turn = Double(1 + Int(uniform(0, 3))) * .pi / 2
-        angle = uniform(-0.2, 0.2) + (defect == 1 ? turn : 0)
+        let quarterTurns = Double(1 + Int(uniform(0, 3))) * .pi / 2
+        angle = uniform(-0.2, 0.2) + (defect == 1 ? quarterTurns : 0)
         let bright = uniform(0.55, 0.95)
         plate = Self.color(hue: uniform(0, 1), saturation: uniform(0.1, 0.6), value: bright)
         print = plate * uniform(0.1, 0.35)
@@ -166,7 +166,7 @@ private struct Photograph {
     }
 
     private func partFrame(_ p: SIMD2<Double>, angle: Double) -> SIMD2<Double> {
-        let q = (p - centre) / scale
+        let q = (p - center) / scale
         return [q.x * cos(angle) + q.y * sin(angle), -q.x * sin(angle) + q.y * cos(angle)]
     }
 
@@ -185,7 +185,7 @@ private struct Photograph {
     }
 
     private func isStained(_ p: SIMD2<Double>) -> Bool {
-        defect == 5 && spots.contains { (($0.centre - p) * ($0.centre - p)).sum() < $0.radius * $0.radius }
+        defect == 5 && spots.contains { (($0.center - p) * ($0.center - p)).sum() < $0.radius * $0.radius }
     }
 
     /// Pixels (RGB), and the mask of what differs from a sound part.

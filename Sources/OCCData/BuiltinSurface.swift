@@ -1,8 +1,8 @@
 import Foundation
 import OCCEngine
 
-/// Photographs, so to speak, of a woven cloth, close up: the camera slightly turned, nearer or farther, the light
-/// from anywhere. Defects: scratched, stained, with a hole, with a loose thread on it, woven askew.
+/// Photographs, so to speak, of a woven cloth, close up: the camera slightly rotated, nearer or farther, the
+/// light from anywhere. Defects: scratched, stained, with a hole, with a loose thread on it, woven askew.
 struct BuiltinSurface: BuiltinPictures {
     let side: Int
     let seed: UInt64
@@ -20,17 +20,17 @@ struct BuiltinSurface: BuiltinPictures {
 private typealias Color = SIMD3<Double>
 private typealias Point = SIMD2<Double>
 
-/// One picture. Lengths are in units of a side.
+/// A picture. Lengths are in units of a side.
 private struct Cloth {
     let defect: Int
     // The camera and the light.
-    let turn: Double, threads: Double
+    let angle: Double, threads: Double
     let phase: Point
     let light: Point
     let exposure: Double, noise: Double
     let warp: Color, weft: Color
     // The defect: where, how large, which way, how strong.
-    let centre: Point
+    let center: Point
     let size: Double, direction: Double, strength: Double
     let tone: Double
     let waves: [(amplitude: Double, phase: Double)]
@@ -38,7 +38,7 @@ private struct Cloth {
     init(defect: Int, random: inout CounterRandom) {
         func uniform(_ low: Double, _ high: Double) -> Double { low + (high - low) * random.uniform() }
         self.defect = defect
-        turn = uniform(-0.06, 0.06)
+        angle = uniform(-0.06, 0.06)
         threads = uniform(15, 17)
         phase = [uniform(0, 1), uniform(0, 1)]
         let from = uniform(0, 2 * .pi), slope = uniform(0, 0.25)
@@ -48,7 +48,7 @@ private struct Cloth {
         let shade = uniform(-0.03, 0.03)
         warp = Color(0.34, 0.42, 0.56) + shade
         weft = Color(0.52, 0.57, 0.64) + shade
-        centre = [uniform(0.2, 0.8), uniform(0.2, 0.8)]
+        center = [uniform(0.2, 0.8), uniform(0.2, 0.8)]
         size = uniform(0.7, 1.3)
         direction = uniform(0, 2 * .pi)
         strength = uniform(0.5, 0.9)
@@ -56,11 +56,11 @@ private struct Cloth {
         waves = (0..<4).map { _ in (uniform(0.05, 0.2), uniform(0, 2 * .pi)) }
     }
 
-    /// The cloth at a point; threads go over and under each other in turn.
-    private func weave(_ p: Point, turn: Double) -> Color {
+    /// The cloth at a point; threads go over and under each other alternately.
+    private func weave(_ p: Point, angle: Double) -> Color {
         let q = p - 0.5
-        let u = (q.x * cos(turn) + q.y * sin(turn)) * threads + phase.x
-        let v = (-q.x * sin(turn) + q.y * cos(turn)) * threads + phase.y
+        let u = (q.x * cos(angle) + q.y * sin(angle)) * threads + phase.x
+        let v = (-q.x * sin(angle) + q.y * cos(angle)) * threads + phase.y
         let column = u.rounded(.down), row = v.rounded(.down)
         let isWarp = Int(column + row) & 1 == 0
         let across = isWarp ? u - column - 0.5 : v - row - 0.5,
@@ -70,9 +70,9 @@ private struct Cloth {
         return (isWarp ? warp : weft) * (0.45 + 0.55 * round)
     }
 
-    /// What the defect does to a point: its colour, and how much of it covers the cloth.
+    /// What the defect does to a point: its color, and how much of it covers the cloth.
     private func damage(_ p: Point) -> (color: Color, cover: Double) {
-        let d = p - centre
+        let d = p - center
         let along = d.x * cos(direction) + d.y * sin(direction)
         let across = -d.x * sin(direction) + d.y * cos(direction)
         let radius = (d * d).sum().squareRoot(), angle = atan2(d.y, d.x)
@@ -104,7 +104,7 @@ private struct Cloth {
     }
 
     private func isSkewed(_ p: Point) -> Bool {
-        let d = p - centre
+        let d = p - center
         return defect == 5 && (d * d).sum() < 0.02 * size * size
     }
 
@@ -122,7 +122,7 @@ private struct Cloth {
                         (Double(column) + (Double(sub % samples) + 0.5) / Double(samples)) / Double(side),
                         (Double(row) + (Double(sub / samples) + 0.5) / Double(samples)) / Double(side))
                     let skewed = isSkewed(p), (paint, cover) = damage(p)
-                    let cloth = weave(p, turn: turn + (skewed ? 0.5 : 0))
+                    let cloth = weave(p, angle: angle + (skewed ? 0.5 : 0))
                     color += cloth * (1 - cover) + paint * cover
                     damaged += skewed || cover > 0.2 ? 1 : 0
                 }

@@ -1,12 +1,12 @@
 import OCCEngine
 
-/// CIFAR's binary format: records of label bytes and 3,072 bytes of red, green and blue planes.
+/// A reader of CIFAR's binary format: records of label bytes and 3,072 bytes of red, green and blue planes.
 package enum CIFAR {
     static let classes10 = [
         "airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck",
     ]
 
-    /// CIFAR-100's superclasses, by coarse label.
+    /// The names of CIFAR-100's superclasses, by coarse label.
     static let superclasses100 = [
         "aquatic mammals", "fish", "flowers", "food containers", "fruit and vegetables",
         "household electrical devices",
@@ -24,6 +24,8 @@ package enum CIFAR {
         return result
     }
 
+    /// Reads the records of a file.
+    ///
     /// - Parameter labelBytes: 1 for CIFAR-10; 2 for CIFAR-100, whose first is the superclass.
     package static func parse(
         _ bytes: [UInt8], name: String, labelBytes: Int, classes: Int, into result: inout LabeledImages

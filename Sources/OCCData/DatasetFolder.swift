@@ -1,7 +1,7 @@
 import Foundation
 import OCCEngine
 
-/// A folder whose layout is yet to be recognised.
+/// A folder whose layout is yet to be recognized.
 struct DatasetFolder {
     let path: String
 
@@ -32,7 +32,7 @@ struct DatasetFolder {
         "T-shirt", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot",
     ]
 
-    /// MNIST or Fashion-MNIST; nil when the folder is neither.
+    /// Loads MNIST or Fashion-MNIST; nil when the folder is neither.
     func idx() throws -> ImageDataset? {
         func pair(_ prefix: String) -> (String, String)? {
             guard let images = find(["\(prefix)-images-idx3-ubyte", "\(prefix)-images.idx3-ubyte"]),
@@ -57,7 +57,7 @@ struct DatasetFolder {
 
     // MARK: CIFAR
 
-    /// CIFAR-10 or CIFAR-100 in their binary form; nil when the folder is neither.
+    /// Loads CIFAR-10 or CIFAR-100 in their binary form; nil when the folder is neither.
     func cifar() throws -> ImageDataset? {
         for folder in [path, "\(path)/cifar-10-batches-bin", "\(path)/cifar-100-binary"] {
             let batches = (1...5).map { "\(folder)/data_batch_\($0).bin" }
@@ -130,7 +130,7 @@ struct DatasetFolder {
             let flat = subfolders(of: path).isEmpty || !imageFiles(in: path).isEmpty
             guard flat, !imageFiles(in: path).isEmpty else {
                 throw OCCError(
-                    .badData, "\(path): no data set is recognised here",
+                    .badData, "\(path): no data set is recognized here",
                     remedy:
                         "Expected: IDX or CIFAR files, train/CLASS/*.png and test/CLASS/*.png, or images directly. "
                         + "A folder of several such folders is for protocol."
@@ -168,6 +168,8 @@ struct DatasetFolder {
         return result
     }
 
+    /// Reports the files that cannot be read.
+    ///
     /// - Throws: `OCCError(.badData)` when more files than the stated share cannot be read.
     func refuse(_ skipped: [SkippedFile], of total: Int, _ maxUnreadable: Double) throws {
         let allowed = Int(maxUnreadable * Double(total))
@@ -179,15 +181,15 @@ struct DatasetFolder {
             remedy: "Replace or remove them, or raise \(setting: "max-unreadable").")
     }
 
-    /// The categories of a folder that holds several data sets of normal and defective images, such as all of MVTec
-    /// AD: its subfolders with a `train` folder of their own.
+    /// The categories of a folder that holds several data sets of normal and defective images, such as all of
+    /// MVTec AD: its subfolders with a `train` folder of their own.
     var categories: [String] {
         let names = subfolders(of: path)
         guard !names.contains("train") else { return [] }
         return names.filter { !subfolders(of: "\(path)/\($0)/train").isEmpty }
     }
 
-    /// MVTec AD's masks: ground_truth/DEFECT/STEM_mask.png.
+    /// Reads one of MVTec AD's masks: ground_truth/DEFECT/STEM_mask.png.
     private func mask(of file: String, defect: String, side: Int) throws -> [UInt8]? {
         let stem = (URL(fileURLWithPath: file).lastPathComponent as NSString).deletingPathExtension
         let path = "\(path)/ground_truth/\(defect)/\(stem)_mask.png"
@@ -199,7 +201,7 @@ struct DatasetFolder {
     }
 }
 
-/// PNG and JPEG files of a folder by name.
+/// Lists the PNG and JPEG files of a folder by name.
 func imageFiles(in folder: String) -> [String] {
     let entries = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
     return entries.filter { entry in

@@ -1,6 +1,6 @@
 import OCCEngine
 
-/// MNIST's file format: a big-endian header, then bytes.
+/// A reader of MNIST's file format: a big-endian header, then bytes.
 package enum IDX {
     /// Reads images (28 x 28, zero-padded to 32) and labels.
     package static func read(images imagePath: String, labels labelPath: String) throws -> LabeledImages {

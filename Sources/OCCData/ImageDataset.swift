@@ -1,13 +1,15 @@
 import OCCEngine
 
-/// uint8 images of one square size, NHWC, three channels (grey is replicated).
+/// A batch of uint8 images of one square size, NHWC, three channels (gray is replicated).
 public struct ImageBatch: Sendable, Equatable {
+    /// The number of images.
     public private(set) var count: Int
-    /// Height and width in pixels.
+    /// The height and the width in pixels.
     public let side: Int
-    /// count * side * side * 3 bytes.
+    /// The images one after the other, count * side * side * 3 bytes.
     public private(set) var pixels: [UInt8]
 
+    /// Images of pixels that fill them: a multiple of side * side * 3 bytes.
     public init(side: Int, pixels: [UInt8] = []) {
         precondition(pixels.count % (side * side * 3) == 0)
         self.side = side
@@ -15,13 +17,15 @@ public struct ImageBatch: Sendable, Equatable {
         count = pixels.count / (side * side * 3)
     }
 
-    /// Bytes of one image.
+    /// The bytes of one image.
     public var imageBytes: Int { side * side * 3 }
 
+    /// The pixels of one image, [side, side, 3].
     public subscript(index: Int) -> ArraySlice<UInt8> {
         pixels[index * imageBytes..<(index + 1) * imageBytes]
     }
 
+    /// Copies the images at `indices`, in their order.
     public func subset(_ indices: some Sequence<Int>) -> ImageBatch {
         var result = ImageBatch(side: side)
         for index in indices { result.append(self[index]) }
@@ -34,7 +38,7 @@ public struct ImageBatch: Sendable, Equatable {
         count += 1
     }
 
-    /// One image, for writing to a file.
+    /// Copies one image, for writing to a file.
     public func image(_ index: Int) -> RGBImage {
         RGBImage(width: side, height: side, pixels: Array(self[index]))
     }
@@ -42,25 +46,30 @@ public struct ImageBatch: Sendable, Equatable {
 
 /// Images with a class and a name each.
 public struct LabeledImages: Sendable {
+    /// The images.
     public var images: ImageBatch
-    /// Indices of `ImageDataset.classNames`.
+    /// The class of each image: an index of `ImageDataset.classNames`.
     public var labels: [Int] = []
-    /// The file, or the place in one.
+    /// Where each image comes from: the file, or the place in one.
     public var names: [String] = []
-    /// Defect masks by image: side * side bytes, 1 where the defect is.
+    /// The defect masks by image: side * side bytes, 1 where the defect is.
     public var masks: [Int: [UInt8]] = [:]
 
+    /// A collection without images yet, of this side in pixels.
     public init(side: Int) { images = ImageBatch(side: side) }
 }
 
 /// A file that could not be used, and why.
 public struct SkippedFile: Sendable, Equatable {
+    /// The file.
     public let path: String
+    /// Why it could not be used.
     public let reason: String
 }
 
 /// A data set as loaded: training and test images of all classes.
 public struct ImageDataset: Sendable {
+    /// Which classes can be normal.
     public enum Kind: Sendable {
         /// Any class can be the normal one.
         case oneVersusRest
@@ -68,13 +77,20 @@ public struct ImageDataset: Sendable {
         case normalAndAnomalous
     }
 
+    /// The name of the folder, or `builtin:NAME`.
     public let name: String
+    /// Which classes can be normal.
     public let kind: Kind
+    /// The names of the classes, in the order of the labels.
     public let classNames: [String]
+    /// The images to train on.
     public let train: LabeledImages
+    /// The images to test on.
     public let test: LabeledImages
+    /// The files that could not be read.
     public var skipped: [SkippedFile] = []
 
+    /// A data set made elsewhere; labels are indices of `classNames`, and all images have one size.
     public init(name: String, kind: Kind, classNames: [String], train: LabeledImages, test: LabeledImages) {
         self.name = name
         self.kind = kind
@@ -83,15 +99,16 @@ public struct ImageDataset: Sendable {
         self.test = test
     }
 
-    /// Side of its images in pixels.
+    /// The side of its images in pixels.
     public var side: Int { train.images.side }
 
-    /// Loads a data set; its layout is recognised.
+    /// Loads a data set; its layout is recognized.
     ///
     /// - Parameters:
-    ///   - location: `builtin:shapes`, or a folder: MNIST's or Fashion-MNIST's IDX files (.gz or not), CIFAR-10's or
-    ///     CIFAR-100's binary files, CelebA, Cat-vs-Dog, `train/CLASS/*` and `test/CLASS/*` with PNG or JPEG images (where `train/good` is all
-    ///     there is to train on, every other class of `test` is a defect), or images directly.
+    ///   - location: `builtin:shapes`, or a folder: MNIST's or Fashion-MNIST's IDX files (.gz or not),
+    ///     CIFAR-10's or CIFAR-100's binary files, CelebA, Cat-vs-Dog, `train/CLASS/*` and `test/CLASS/*`
+    ///     with PNG or JPEG images (where `train/good` is all there is to train on, every other class of
+    ///     `test` is a defect), or images directly.
     ///   - imageSize: 32, 64, 128 or 256; nil for the data set's own (folders of images: 64).
     ///   - maxUnreadable: the share of image files that may be unreadable; they are skipped and listed.
     /// - Throws: `OCCError` naming the file and what to do.
@@ -119,13 +136,13 @@ public struct ImageDataset: Sendable {
             ?? folder.images(side: side, maxUnreadable: maxUnreadable)
     }
 
-    /// The data sets that a folder holds, a subfolder each, such as all categories of MVTec AD; empty for a folder
-    /// that is a data set itself.
+    /// Finds the data sets that a folder holds, a subfolder each, such as all categories of MVTec AD; none in
+    /// a folder that is a data set itself.
     public static func categories(_ location: String) throws -> [String] {
         location == "builtin" || location.hasPrefix("builtin:") ? [] : try DatasetFolder(location).categories
     }
 
-    /// Counts a class, size and skipped files, a line each.
+    /// The images of each class, their size and the skipped files, a line each.
     public var summary: String {
         var lines = ["\(name): \(classNames.count) classes, \(side) x \(side) pixels"]
         let width = classNames.map(\.count).max() ?? 0
@@ -139,7 +156,9 @@ public struct ImageDataset: Sendable {
         return lines.joined(separator: "\n")
     }
 
-    /// The class of this index or name.
+    /// Finds the class of an index or a name, whose case does not matter.
+    ///
+    /// - Throws: `OCCError(.usage)` with the classes there are.
     public func classIndex(_ text: String) throws -> Int {
         if let index = Int(text), classNames.indices.contains(index) { return index }
         if let index = classNames.firstIndex(where: { $0.lowercased() == text.lowercased() }) { return index }

@@ -2,12 +2,16 @@ import CImageIO
 import Foundation
 import OCCEngine
 
-/// 8-bit RGB pixels of one image, row-major.
+/// An image of 8-bit RGB pixels, row-major.
 public struct RGBImage: Sendable, Equatable {
-    public let width: Int, height: Int
-    /// width * height * 3 bytes.
+    /// The pixels in a row.
+    public let width: Int
+    /// The number of rows.
+    public let height: Int
+    /// The rows from the top, width * height * 3 bytes.
     public let pixels: [UInt8]
 
+    /// An image of pixels that fill it.
     public init(width: Int, height: Int, pixels: [UInt8]) {
         precondition(pixels.count == width * height * 3)
         self.width = width
@@ -18,7 +22,7 @@ public struct RGBImage: Sendable, Equatable {
     /// The largest image that is decoded, in pixels.
     public static let pixelLimit = 100_000_000
 
-    /// Decodes PNG (8/16 bit, grey, palette, alpha laid on black) or JPEG (grey, colour).
+    /// Decodes PNG (8/16 bit, gray, palette, alpha laid on black) or JPEG (gray, color).
     ///
     /// - Throws: `OCCError(.badData)` naming the file.
     public init(bytes: [UInt8], name: String) throws {
@@ -35,14 +39,14 @@ public struct RGBImage: Sendable, Equatable {
             pixels: Array(UnsafeBufferPointer(start: image.pixels, count: count)))
     }
 
-    /// The image as the bytes of a PNG file.
+    /// Encodes the image as the bytes of a PNG file.
     public func encodedPNG() throws -> [UInt8] {
         try pixels.withUnsafeBytes {
             try encode($0, width: width, height: height, channels: 3, depth: 8)
         }
     }
 
-    /// A part of the image.
+    /// Cuts out a part of the image.
     public func cropped(top: Int, left: Int, height: Int, width: Int) -> RGBImage {
         precondition(top >= 0 && left >= 0 && top + height <= self.height && left + width <= self.width)
         let rows = (top..<top + height).map { row in
@@ -51,13 +55,13 @@ public struct RGBImage: Sendable, Equatable {
         return RGBImage(width: width, height: height, pixels: Array(rows.joined()))
     }
 
-    /// The largest square about the middle.
+    /// The largest square about the middle of the image.
     public var centralSquare: RGBImage {
         let side = min(width, height)
         return cropped(top: (height - side) / 2, left: (width - side) / 2, height: side, width: side)
     }
 
-    /// A small image with each pixel repeated, until it is at least `side` wide.
+    /// Repeats each pixel until the image is at least `side` wide.
     public func enlarged(to side: Int) -> RGBImage {
         let zoom = (side + width - 1) / width
         guard zoom > 1 else { return self }
@@ -72,7 +76,7 @@ public struct RGBImage: Sendable, Equatable {
         return RGBImage(width: width * zoom, height: height * zoom, pixels: result)
     }
 
-    /// The image stretched to side x side pixels: a triangle filter whose support grows with the reduction,
+    /// Stretches the image to side x side pixels: a triangle filter whose support grows with the reduction,
     /// so that nothing aliases; enlarging is bilinear.
     public func resized(to side: Int) -> RGBImage {
         guard width != side || height != side else { return self }
@@ -107,7 +111,7 @@ public struct RGBImage: Sendable, Equatable {
     }
 }
 
-/// Grey values of 16 bits as the bytes of a PNG file.
+/// Encodes gray values of 16 bits as the bytes of a PNG file.
 package func encodePNG(gray: [UInt16], width: Int) throws -> [UInt8] {
     precondition(gray.count % width == 0)
     return try gray.withUnsafeBytes {
@@ -131,7 +135,8 @@ private func encode(_ pixels: UnsafeRawBufferPointer, width: Int, height: Int, c
     return Array(UnsafeBufferPointer(start: bytes, count: count))
 }
 
-/// For each output pixel, the first input pixel it takes in and the weights of that and the following ones.
+/// The weights of resampling: for each output pixel, the first input pixel it takes in and the weights of
+/// that and the following ones.
 private struct ResampleWeights {
     var first: [Int] = []
     var weights: [[Float]] = []
@@ -139,11 +144,11 @@ private struct ResampleWeights {
     init(from: Int, to: Int) {
         let scale = Double(from) / Double(to), support = max(1, scale)
         for index in 0..<to {
-            let centre = (Double(index) + 0.5) * scale
-            let low = max(0, Int((centre - support + 0.5).rounded(.down)))
-            let high = min(from, Int((centre + support + 0.5).rounded(.down)))
+            let center = (Double(index) + 0.5) * scale
+            let low = max(0, Int((center - support + 0.5).rounded(.down)))
+            let high = min(from, Int((center + support + 0.5).rounded(.down)))
             var row = (low..<max(high, low + 1)).map {
-                max(0, 1 - abs((Double($0) + 0.5 - centre) / support))
+                max(0, 1 - abs((Double($0) + 0.5 - center) / support))
             }
             let sum = row.reduce(0, +)
             if sum > 0 { for k in row.indices { row[k] /= sum } } else { row = [1] }

@@ -1,8 +1,8 @@
 import CKernels
 import OCCEngine
 
-/// Images of a resident uint8 data set as floats in 0...1, or parts of them: data [*,S,S,3], indices int32 [N]
-/// -> [N,S,S,3]; with corners (row, column) int32 [N,2] and a side P -> [N,P,P,3].
+/// Gathers images of a resident uint8 data set as floats in 0...1, or parts of them: data [*,S,S,3], indices
+/// int32 [N] -> [N,S,S,3]; with corners (row, column) int32 [N,2] and a side P -> [N,P,P,3].
 public func gather(
     _ data: Tensor, indices: Tensor, corners: Tensor? = nil, side: Int? = nil, in plan: PlanBuilder
 ) throws -> Tensor {
@@ -14,7 +14,7 @@ public func gather(
     return y
 }
 
-/// Each image under its own symmetry of the square, 0...7 (see ck_dihedral.h); transforms int32 [N].
+/// Maps each image by its own symmetry of the square, 0...7 (see ck_dihedral.h); transforms int32 [N].
 public func dihedral(_ images: Tensor, transforms: Tensor, in plan: PlanBuilder) throws -> Tensor {
     let y = plan.transient("rotated", images.shape)
     try plan.dihedral(

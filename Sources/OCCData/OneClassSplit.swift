@@ -3,38 +3,51 @@ import OCCEngine
 /// A data set cut for one-class learning: normal images to train on, normal images held out to calibrate the
 /// threshold, and a test set of both kinds. A training or calibration image is never a test image.
 public struct OneClassSplit: Sendable {
-    /// The setting of Sohn et al.'s noise experiments, beside the usual clean one.
+    /// How a data set is cut. Outliers among the training images are the setting of Sohn et al.'s noise
+    /// experiments.
     public struct Options: Sendable {
         /// The share of normal training images that is held out for calibration.
         public var holdOut = 0.1
         /// The share of outliers among the training images.
         public var contamination = 0.0
-        /// Fit the detector on this many clean normal images only.
+        /// The number of clean normal images that the detector is fitted on; nil for all training images.
         public var labeledNormals: Int?
+        /// The number of training images at most; nil for all.
         public var maxTrain: Int?
+        /// The number of test images at most; nil for all.
         public var maxTest: Int?
+        /// The seed that images are drawn by.
         public var seed: UInt64 = 1
 
+        /// The usual clean setting: a tenth held out, everything else used.
         public init() {}
     }
 
-    /// The normal class.
+    /// The normal class, by name.
     public let normalClass: String
-    /// Trains the encoder.
+    /// The images that train the encoder.
     public let train: ImageBatch
-    /// Fits the detector: `train`, or clean normal images of it.
+    /// The images that the detector is fitted on: `train`, or clean normal images of it.
     public let detectorFit: ImageBatch
-    /// Calibrates the threshold.
+    /// The images that calibrate the threshold.
     public let calibration: ImageBatch
+    /// The images to test on, of both kinds.
     public let test: ImageBatch
-    /// 1 for outliers.
+    /// The label of each test image: 1 for an outlier, 0 for a normal one.
     public let testLabels: [Int]
+    /// The name of the class of each test image.
     public let testClasses: [String]
+    /// Where each test image comes from.
     public let testNames: [String]
-    /// Of each test image, 1 where the defect is: all 0 for a normal one; nil for an outlier without a mask.
+    /// The mask of each test image, 1 where the defect is: all 0 for a normal one; nil for an outlier without
+    /// a mask.
     public let testMasks: [[UInt8]?]
 
+    /// Cuts a data set, at random by the seed.
+    ///
     /// - Parameter normal: the normal class by index or name; nil where the data set says itself.
+    /// - Throws: `OCCError(.usage)` for a class that is missing or unknown, `.badData` where too few images
+    ///   are left.
     public init(_ dataset: ImageDataset, normal: String?, options: Options = Options()) throws {
         let normalIndex: Int
         switch (dataset.kind, normal) {

@@ -25,9 +25,9 @@ extension DatasetFolder {
 
     // MARK: Cats and dogs
 
-    /// Kaggle's dogs-vs-cats (`train/cat.0.jpg`, `train/dog.0.jpg`, ...) or Microsoft's (`PetImages/Cat/0.jpg`, ...);
-    /// nil when the folder is neither. Of each class a random four fifths are for training, as the 10,000 of
-    /// 12,500 of Sohn et al.; images are cut to their central square.
+    /// Loads Kaggle's dogs-vs-cats (`train/cat.0.jpg`, `train/dog.0.jpg`, ...) or Microsoft's
+    /// (`PetImages/Cat/0.jpg`, ...); nil when the folder is neither. Of each class a random four fifths are
+    /// for training, as the 10,000 of 12,500 of Sohn et al.; images are cut to their central square.
     func catsAndDogs(side: Int, maxUnreadable: Double) throws -> ImageDataset? {
         let classes = ["cat", "dog"]
         var files: [[String]] = []
@@ -62,9 +62,9 @@ extension DatasetFolder {
 
     // MARK: CelebA
 
-    /// CelebA (`img_align_celeba`, `list_attr_celeba.txt`, `list_eval_partition.txt`) with faces without eyeglasses
-    /// as the normal class; nil when the folder is not it. Faces are cut to 158 x 158 as in Sohn et al.; the
-    /// validation images are not used.
+    /// Loads CelebA (`img_align_celeba`, `list_attr_celeba.txt`, `list_eval_partition.txt`) with faces
+    /// without eyeglasses as the normal class; nil when the folder is not it. Faces are cut to 158 x 158 as
+    /// in Sohn et al.; the validation images are not used.
     func celebA(side: Int, maxUnreadable: Double) throws -> ImageDataset? {
         guard exists("list_attr_celeba.txt"), exists("img_align_celeba") else { return nil }
         func lines(_ name: String) throws -> [[Substring]] {

@@ -7,6 +7,7 @@ public struct Dirichlet: Sendable, Equatable {
     /// The concentrations, K of them, above 0.
     public let alpha: [Double]
 
+    /// The distribution of known concentrations.
     public init(alpha: [Double]) { self.alpha = alpha }
 
     /// Fits the concentrations to the mean logarithms of observed probabilities, which are all that the likelihood depends on:

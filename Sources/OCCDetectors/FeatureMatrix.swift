@@ -1,10 +1,15 @@
 import OCCEngine
 
-/// Features, one row an example: rows x columns, row-major.
+/// A matrix of features, one row an example: rows x columns, row-major.
 public struct FeatureMatrix: Sendable, Equatable {
-    public let rows: Int, columns: Int
+    /// The number of examples.
+    public let rows: Int
+    /// The number of features of an example.
+    public let columns: Int
+    /// The features, rows * columns of them.
     public var values: [Float]
 
+    /// A matrix of values in row-major order; there must be rows * columns, and a column at least.
     public init(rows: Int, columns: Int, values: [Float]) {
         precondition(values.count == rows * columns && columns > 0)
         self.rows = rows
@@ -62,6 +67,8 @@ public struct FeatureMatrix: Sendable, Equatable {
         }
     }
 
+    /// Checks that every value is finite.
+    ///
     /// - Throws: `OCCError(.badData)` naming the first value that is not finite.
     func requireFinite() throws {
         guard let index = values.firstIndex(where: { !$0.isFinite }) else { return }

@@ -3,22 +3,26 @@ import Foundation
 import OCCEngine
 
 /// One full-covariance Gaussian on L2-normalized features (the reference's GDE: scikit-learn's
-/// GaussianMixture of one component), its covariance shrunk towards a sphere where asked for: score = -log N(x; mean,
-/// (1 - a) covariance + a tr(covariance)/D I + ridge I).
+/// GaussianMixture of one component), its covariance shrunk toward a sphere where asked for: score = -log
+/// N(x; mean, (1 - a) covariance + a tr(covariance)/D I + ridge I).
 public struct GaussianDensity: Detector {
-    /// a, the share of a sphere in the covariance; -1 for Ledoit and Wolf's estimate of the best one (2004). nil for 0, or for
-    /// their estimate where each location has its own detector.
+    /// The share a of a sphere in the covariance; -1 for Ledoit and Wolf's estimate of the best one (2004).
+    /// nil for 0, or for their estimate where each location has its own detector.
     public var shrinkage: Double?
-    /// Added to the covariance's diagonal.
+    /// What is added to the covariance's diagonal.
     public var ridge = 1e-6
 
+    /// A Gaussian with these settings.
     public init(shrinkage: Double? = nil, ridge: Double = 1e-6) {
         self.shrinkage = shrinkage
         self.ridge = ridge
     }
 
+    /// The name it is chosen by.
     public let name = "gaussian"
+    /// What it is, in a line.
     public let summary = "One Gaussian with a full covariance on L2-normalized features."
+    /// The shrinkage and the ridge.
     public static let settings = [
         Setting(
             "shrinkage", \GaussianDensity.shrinkage, "SHARE", range: .within(-1...1),
@@ -28,6 +32,10 @@ public struct GaussianDensity: Detector {
             "ridge", \GaussianDensity.ridge, "R", range: .from(0), "Added to the covariance's diagonal."),
     ]
 
+    /// Estimates mean and covariance, and factors the covariance (Cholesky) in double precision.
+    ///
+    /// - Throws: `OCCError(.badData)` for features that are not finite, fewer than two, or of a singular
+    ///   covariance.
     public func fit(_ features: FeatureMatrix) throws -> any OneClassClassifier {
         try features.requireFittable(name)
         let normalized = features.normalized().matrix, columns = normalized.columns
@@ -45,6 +53,9 @@ public struct GaussianDensity: Detector {
         return FittedGaussian(mean: mean, cholesky: cholesky)
     }
 
+    /// The Gaussian that a state was taken from: the arrays `mean` and `cholesky`.
+    ///
+    /// - Throws: `OCCError(.badData)` when one is missing or malformed.
     public func restore(_ state: DetectorState) throws -> any OneClassClassifier {
         let mean = try state.array("mean").values, cholesky = try state.array("cholesky").values
         guard cholesky.count == mean.count * mean.count,
@@ -53,7 +64,7 @@ public struct GaussianDensity: Detector {
         return FittedGaussian(mean: mean, cholesky: cholesky)
     }
 
-    /// Few rows need a regular covariance: Ledoit and Wolf's.
+    /// The same density at each location. Few rows need a regular covariance: Ledoit and Wolf's.
     public var forEachLocation: GaussianDensity? {
         GaussianDensity(shrinkage: shrinkage ?? -1, ridge: ridge)
     }

@@ -7,22 +7,33 @@ public struct KernelDensity: Detector {
     /// The RBF width; nil for 10 / (columns * variance) of the normalized training features.
     public var gamma: Double?
 
+    /// A density with an RBF kernel of this width; nil for the default by the features.
     public init(gamma: Double? = nil) { self.gamma = gamma }
 
+    /// The name it is chosen by.
     public let name = "kde"
+    /// What it is, in a line.
     public let summary = "Kernel density with an RBF kernel on L2-normalized features."
+    /// The kernel's width.
     public static let settings = [gammaSetting(\KernelDensity.gamma)]
 
+    /// Keeps the normalized training rows and settles gamma.
+    ///
+    /// - Throws: `OCCError(.badData)` for features that are not finite, fewer than two, or all the same.
     public func fit(_ features: FeatureMatrix) throws -> any OneClassClassifier {
         try features.requireFittable(name)
         let support = features.normalized().matrix
         return FittedKernelDensity(support: support, gamma: try gamma ?? defaultGamma(support))
     }
 
+    /// The density that a state was taken from: the arrays `support` and the number `gamma`.
+    ///
+    /// - Throws: `OCCError(.badData)` when one is missing or malformed.
     public func restore(_ state: DetectorState) throws -> any OneClassClassifier {
         FittedKernelDensity(support: try state.matrix("support"), gamma: try state.number("gamma"))
     }
 
+    /// The same density at each location.
     public var forEachLocation: KernelDensity? { self }
 }
 
@@ -71,7 +82,7 @@ struct FittedKernelDensity: OneClassClassifier {
         return try program.read(sums, of: plan).map { -Double($0) / gamma }
     }
 
-    /// d score / d u = -2 sum_i softmax_i(2 gamma u . x_i) x_i for the normalised u.
+    /// The gradient d score / d u = -2 sum_i softmax_i(2 gamma u . x_i) x_i for the normalized u.
     func scoreGradient(_ features: FeatureMatrix) throws -> FeatureMatrix {
         try requireColumns(features, support.columns)
         let (normalized, norms) = features.normalized()

@@ -1,20 +1,26 @@
 import OCCEngine
 
-/// How well maps of scores find the defects that masks show, over all pixels of all images together, as MVTec AD
-/// is evaluated (Bergmann et al., IJCV 2021, section 5).
+/// How well maps of scores find the defects that masks show, over all pixels of all images together, as MVTec
+/// AD is evaluated (Bergmann et al., IJCV 2021, section 5).
 public struct LocalizationMetrics: Sendable, Equatable {
-    /// Pixels of defects, and all others.
-    public let positives: Int, negatives: Int
-    /// Connected regions of defects (8 neighbours).
+    /// The number of pixels of defects.
+    public let positives: Int
+    /// The number of pixels without one.
+    public let negatives: Int
+    /// The number of connected regions of defects (8 neighbors).
     public let regions: Int
     /// Area under the ROC curve of all pixels, ties counting half.
     public let auroc: Double
-    /// Area under the curve of the mean share of each region that is found, against the false-positive rate up
-    /// to `limit`, divided by `limit`: every region counts alike, however small.
+    /// Area under the curve of the mean share of each region that is found, against the false-positive rate
+    /// up to `limit`, divided by `limit`: every region counts alike, however small.
     public let aupro: Double
-    /// The largest F1 over all thresholds, and the highest threshold that reaches it.
-    public let bestF1: Double, bestF1Threshold: Double
+    /// The largest F1 over all thresholds.
+    public let bestF1: Double
+    /// The highest threshold that reaches the largest F1.
+    public let bestF1Threshold: Double
 
+    /// Ranks the pixels of all maps, and finds the regions of the masks.
+    ///
     /// - Parameters:
     ///   - maps: of each image width * height scores; higher is more anomalous.
     ///   - masks: of each image, 1 where the defect is.
@@ -50,7 +56,7 @@ public struct LocalizationMetrics: Sendable, Equatable {
         guard positives > 0, negatives > 0 else {
             throw OCCError(
                 .badData,
-                "localisation needs both: there are \(positives) pixels of defects and \(negatives) others")
+                "localization needs both: there are \(positives) pixels of defects and \(negatives) others")
         }
         order.sort(by: >)
         var caught = 0, alarms = 0, found = 0.0

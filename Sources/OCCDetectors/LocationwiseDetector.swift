@@ -1,7 +1,7 @@
 import OCCEngine
 
-/// A detector for each of L locations, such as the cells of a grid of patches: row i of a matrix is of location
-/// i mod L. For objects that lie alike in every image (Li et al., CVPR 2021, section 4.2).
+/// A detector for each of L locations, such as the cells of a grid of patches: row i of a matrix is of
+/// location i mod L. For objects that lie alike in every image (Li et al., CVPR 2021, section 4.2).
 public struct LocationwiseDetector: OneClassClassifier {
     private let detectors: [any OneClassClassifier]
 
@@ -75,10 +75,12 @@ public struct LocationwiseDetector: OneClassClassifier {
 
     // MARK: Scores
 
+    /// The score of each row by the detector of its location; rows are whole images, one after the other.
     public func scores(_ features: FeatureMatrix) throws -> [Double] {
         try collect(features) { detector, rows in try detector.scores(rows).map { [$0] } }.map { $0[0] }
     }
 
+    /// The gradient d score / d features by the detector of each row's location, [rows, columns].
     public func scoreGradient(_ features: FeatureMatrix) throws -> FeatureMatrix {
         let gradients = try collect(features) { detector, rows in
             let gradient = try detector.scoreGradient(rows)

@@ -1,21 +1,29 @@
 import CKernels
 import OCCEngine
 
-/// k nearest neighbors by cosine: score = 1 - mean of the k largest cosines to the training rows.
+/// The k nearest neighbors by cosine: score = 1 - mean of the k largest cosines to the training rows.
 public struct NearestNeighbors: Detector {
-    /// k.
+    /// How many nearest training rows count, k.
     public var neighbors = 1
 
+    /// A search for so many neighbors.
     public init(neighbors: Int = 1) { self.neighbors = neighbors }
 
+    /// The name it is chosen by.
     public let name = "knn"
+    /// What it is, in a line.
     public let summary = "The mean cosine distance to the nearest training rows."
+    /// The number of neighbors.
     public static let settings = [
         Setting(
             "neighbors", \NearestNeighbors.neighbors, "K", range: .from(1),
             "How many nearest training rows count.")
     ]
 
+    /// Keeps the normalized training rows.
+    ///
+    /// - Throws: `OCCError(.badData)` for features that are not finite or fewer than two, `.usage` for fewer
+    ///   rows than k.
     public func fit(_ features: FeatureMatrix) throws -> any OneClassClassifier {
         try features.requireFittable(name)
         guard neighbors >= 1, neighbors <= features.rows else {
@@ -25,6 +33,9 @@ public struct NearestNeighbors: Detector {
         return FittedNearestNeighbors(support: features.normalized().matrix, neighbors: neighbors)
     }
 
+    /// The search that a state was taken from: the array `support` and the number `neighbors`.
+    ///
+    /// - Throws: `OCCError(.badData)` when one is missing or malformed.
     public func restore(_ state: DetectorState) throws -> any OneClassClassifier {
         let support = try state.matrix("support"), count = try state.number("neighbors")
         guard count >= 1, count <= Double(support.rows) else {
@@ -33,10 +44,11 @@ public struct NearestNeighbors: Detector {
         return FittedNearestNeighbors(support: support, neighbors: Int(count))
     }
 
+    /// The same search at each location.
     public var forEachLocation: NearestNeighbors? { self }
 }
 
-/// Training rows to be searched.
+/// The training rows to be searched.
 struct FittedNearestNeighbors: OneClassClassifier {
     let support: FeatureMatrix
     let neighbors: Int

@@ -2,7 +2,8 @@ import OCCEngine
 
 /// A one-class classifier before it is fitted: which one, and its settings.
 ///
-/// Built-in ones, and what a program registers, are in `Detectors.registry`. A fitted one is a `OneClassClassifier`.
+/// Built-in ones, and what a program registers, are in `Detectors.registry`. A fitted one is a
+/// `OneClassClassifier`.
 public protocol Detector: Configurable {
     /// Fits the classifier on features of normal examples, one row an example.
     ///
@@ -12,18 +13,19 @@ public protocol Detector: Configurable {
     ///
     /// - Throws: `OCCError(.badData)` naming what is missing or malformed.
     func restore(_ state: DetectorState) throws -> any OneClassClassifier
-    /// The detector for where each location of an image has one of its own, which is fitted on as many rows as there are
-    /// images; nil for one that is not for so few. By default nil.
+    /// The detector for where each location of an image has one of its own, which is fitted on as many rows
+    /// as there are images; nil for one that is not for so few. By default nil.
     var forEachLocation: Self? { get }
 }
 
 extension Detector {
+    /// No detector: it is not for single locations.
     public var forEachLocation: Self? { nil }
 }
 
 /// The detectors by name.
 public enum Detectors {
-    /// Those that are built in, and what a program registers.
+    /// The detectors that are built in, and what a program registers.
     public static let registry = Registry<any Detector>(
         "detector",
         [
@@ -39,18 +41,20 @@ public protocol OneClassClassifier: Sendable {
     func scores(_ features: FeatureMatrix) throws -> [Double]
     /// The same on a GPU where the detector can use one; elsewhere as `scores`.
     func scores(_ features: FeatureMatrix, on device: Device) throws -> [Double]
-    /// d score / d features, one row an example; through the L2 normalization where the detector normalizes. By default an
-    /// error: explanations need it, scores do not.
+    /// The gradient d score / d features, one row an example; through the L2 normalization where the detector
+    /// normalizes. By default an error: explanations need it, scores do not.
     func scoreGradient(_ features: FeatureMatrix) throws -> FeatureMatrix
     /// All it needs to score again.
     var state: DetectorState { get }
 }
 
 extension OneClassClassifier {
+    /// The scores as the CPU computes them.
     public func scores(_ features: FeatureMatrix, on device: Device) throws -> [Double] {
         try scores(features)
     }
 
+    /// Throws `OCCError(.usage)`: the detector has no gradient.
     public func scoreGradient(_ features: FeatureMatrix) throws -> FeatureMatrix {
         throw OCCError(.usage, "the detector has no gradient, and its scores cannot be explained by one")
     }
@@ -60,15 +64,20 @@ extension OneClassClassifier {
 public struct DetectorState: Sendable, Equatable {
     /// An array of any shape, outermost extent first.
     public struct Array: Sendable, Equatable {
+        /// The extents, outermost first.
         public let shape: [Int]
+        /// The values, row-major.
         public let values: [Double]
         /// Whether single precision holds the values exactly.
         public let isSingle: Bool
     }
 
+    /// The arrays by name.
     public var arrays: [String: Array] = [:]
+    /// The numbers by name.
     public var numbers: [String: Double] = [:]
 
+    /// A state that holds nothing yet.
     public init() {}
 
     /// Keeps an array under a name.
@@ -115,8 +124,8 @@ public struct DetectorState: Sendable, Equatable {
     }
 }
 
-/// The RBF width exp(-gamma |a - b|^2) for L2-normalized training features: 10 / (columns * variance), ten times
-/// scikit-learn's `scale` (Sohn et al. 2021).
+/// The RBF width exp(-gamma |a - b|^2) for L2-normalized training features: 10 / (columns * variance), ten
+/// times scikit-learn's `scale` (Sohn et al. 2021).
 func defaultGamma(_ normalized: FeatureMatrix) throws -> Double {
     let variance = normalized.variance
     // Rounding alone leaves a variance of about 1e-16 where all rows are one.
@@ -136,7 +145,7 @@ func gammaSetting<Root>(_ path: WritableKeyPath<Root, Double?> & Sendable) -> Se
         "Width of the RBF kernel exp(-gamma |a - b|^2); by itself 10 / (columns * variance).")
 }
 
-/// Turns d/d(x / |x|) into d/dx: (g - u (u . g)) / |x|.
+/// Converts d/d(x / |x|) to d/dx: (g - u (u . g)) / |x|.
 func throughNormalization(_ gradient: [Double], _ normalized: FeatureMatrix, norms: [Double]) -> FeatureMatrix
 {
     var result = normalized

@@ -11,6 +11,7 @@ public struct OneClassSVM: Detector {
         case linear
     }
 
+    /// The kernel, which the name tells too.
     public let kernel: Kernel
     /// The share of training rows allowed outside.
     public var nu = 0.5
@@ -19,6 +20,7 @@ public struct OneClassSVM: Detector {
     /// The largest violation of the KKT conditions left.
     public var tolerance = 1e-4
 
+    /// A machine with these settings; `gamma` is of the RBF kernel, nil for the default by the features.
     public init(kernel: Kernel, nu: Double = 0.5, gamma: Double? = nil, tolerance: Double = 1e-4) {
         self.kernel = kernel
         self.nu = nu
@@ -26,14 +28,21 @@ public struct OneClassSVM: Detector {
         self.tolerance = tolerance
     }
 
+    /// The name of the kernel's machine: `ocsvm-rbf` or `ocsvm-linear`.
     public var name: String { kernel == .rbf ? "ocsvm-rbf" : "ocsvm-linear" }
+    /// What it is, in a line.
     public var summary: String {
         "The one-class support vector machine with \(kernel == .rbf ? "an RBF" : "a linear") kernel."
     }
+    /// The settings nu, the tolerance, and the RBF kernel's width.
     public static let settings =
         solverSettings(nu: \OneClassSVM.nu, tolerance: \.tolerance) + [gammaSetting(\.gamma)]
+    /// The linear kernel has no width.
     public var unusedSettings: Set<String> { kernel == .rbf ? [] : ["gamma"] }
 
+    /// Solves the dual of the training rows.
+    ///
+    /// - Throws: `OCCError(.badData)` for features that are not finite, fewer than two, or all the same.
     public func fit(_ features: FeatureMatrix) throws -> any OneClassClassifier {
         try features.requireFittable(name)
         let rows = kernel == .rbf ? features.normalized().matrix : features
@@ -43,6 +52,9 @@ public struct OneClassSVM: Detector {
                 tolerance: tolerance))
     }
 
+    /// The machine that a state was taken from.
+    ///
+    /// - Throws: `OCCError(.badData)` when an array or number is missing or malformed.
     public func restore(_ state: DetectorState) throws -> any OneClassClassifier {
         FittedOneClassSVM(vectors: try SupportVectors(state: state))
     }
@@ -58,14 +70,17 @@ public struct FittedOneClassSVM: OneClassClassifier {
     public var rho: Double { vectors.rho }
     private var isLinear: Bool { vectors.gamma == 0 }
 
+    /// The support rows, their multipliers, rho and gamma.
     public var state: DetectorState { vectors.state }
 
+    /// The score -sum_i a_i k(x, x_i) of each row; above -rho outside of the support.
     public func scores(_ features: FeatureMatrix) throws -> [Double] {
         try requireColumns(features, vectors.rows.columns)
         let queries = isLinear ? features : features.normalized().matrix
         return try vectors.kernelSums(queries, gradient: false).sums.map { -$0 }
     }
 
+    /// The gradient d score / d features, [rows, columns]; with the RBF kernel through the L2 normalization.
     public func scoreGradient(_ features: FeatureMatrix) throws -> FeatureMatrix {
         try requireColumns(features, vectors.rows.columns)
         guard !isLinear else {

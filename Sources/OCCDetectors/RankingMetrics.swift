@@ -8,14 +8,24 @@ import OCCEngine
 public struct RankingMetrics: Sendable {
     /// A point of the curves: everything scored at least `threshold` is called an outlier.
     public struct Point: Sendable, Equatable {
+        /// The score from which on examples are called outliers.
         public let threshold: Double
-        public let truePositives: Int, falsePositives: Int
+        /// The outliers that score at least the threshold.
+        public let truePositives: Int
+        /// The normal examples that do.
+        public let falsePositives: Int
     }
 
-    public let positives: Int, negatives: Int
-    /// By falling threshold; one point for each distinct score.
+    /// The number of outliers.
+    public let positives: Int
+    /// The number of normal examples.
+    public let negatives: Int
+    /// The points by falling threshold; one for each distinct score.
     public let points: [Point]
 
+    /// Ranks scores, higher for outliers, against labels: 1 for an outlier, 0 for a normal example.
+    ///
+    /// - Throws: `OCCError(.badData)` for a score that is NaN, another label, or only one of the two.
     public init(scores: [Double], labels: [Int]) throws {
         precondition(scores.count == labels.count)
         guard !scores.contains(where: \.isNaN) else { throw OCCError(.badData, "a score is not a number") }

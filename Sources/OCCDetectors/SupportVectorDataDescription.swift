@@ -11,13 +11,20 @@ public struct SupportVectorDataDescription: Detector {
     /// The largest violation of the KKT conditions left.
     public var tolerance = 1e-4
 
+    /// A description with nu 0.5 and the default kernel width by the features.
     public init() {}
 
+    /// The name it is chosen by.
     public let name = "svdd"
+    /// What it is, in a line.
     public let summary = "Support vector data description: the smallest sphere, with an RBF kernel."
+    /// The settings nu, the tolerance, and the RBF kernel's width.
     public static let settings =
         solverSettings(nu: \SupportVectorDataDescription.nu, tolerance: \.tolerance) + [gammaSetting(\.gamma)]
 
+    /// Solves the dual of the normalized training rows.
+    ///
+    /// - Throws: `OCCError(.badData)` for features that are not finite, fewer than two, or all the same.
     public func fit(_ features: FeatureMatrix) throws -> any OneClassClassifier {
         try features.requireFittable(name)
         let rows = features.normalized().matrix
@@ -27,6 +34,9 @@ public struct SupportVectorDataDescription: Detector {
                 solving: rows, gamma: try gamma ?? defaultGamma(rows), nu: nu, tolerance: tolerance))
     }
 
+    /// The description that a state was taken from.
+    ///
+    /// - Throws: `OCCError(.badData)` when an array or number is missing or malformed.
     public func restore(_ state: DetectorState) throws -> any OneClassClassifier {
         try FittedDataDescription(SupportVectors(state: state))
     }

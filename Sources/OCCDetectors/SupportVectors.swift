@@ -3,12 +3,13 @@ import OCCEngine
 
 /// How the solver of a support-vector detector ended.
 public struct SolverReport: Sendable, Equatable {
+    /// The number of pairs of multipliers that the solver updated.
     public let iterations: Int
     /// The dual objective, 1/2 a'Qa + p'a, with multipliers that sum to nu * rows.
     public let objective: Double
     /// The largest violation of the KKT conditions.
     public let gap: Double
-    /// Training rows with a multiplier above zero.
+    /// The number of training rows with a multiplier above zero.
     public let supportVectors: Int
 }
 
@@ -23,8 +24,8 @@ struct SupportVectors: Sendable {
 
     private static let cacheBytes = 512 << 20
 
-    /// Minimizes 1/2 a'Ka over 0 <= a <= 1, sum a = nu * rows, until the largest violation of the KKT conditions is
-    /// below `tolerance`.
+    /// Minimizes 1/2 a'Ka over 0 <= a <= 1, sum a = nu * rows, until the largest violation of the KKT
+    /// conditions is below `tolerance`.
     init(solving rows: FeatureMatrix, gamma: Double, nu: Double, tolerance: Double) throws {
         guard nu > 0, nu <= 1 else {
             throw OCCError(.usage, "\(setting: "nu") \(nu) is out of range: it is above 0, at most 1")
@@ -78,7 +79,7 @@ struct SupportVectors: Sendable {
         return state
     }
 
-    /// sum_j a_j k(x, x_j), and its gradient where wanted.
+    /// Computes sum_j a_j k(x, x_j), and its gradient where wanted.
     func kernelSums(_ queries: FeatureMatrix, gradient: Bool) throws -> (sums: [Double], gradient: [Double]) {
         var sums = [Double](repeating: 0, count: queries.rows)
         var slopes = [Double](repeating: 0, count: gradient ? queries.values.count : 0)

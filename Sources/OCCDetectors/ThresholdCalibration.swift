@@ -5,13 +5,16 @@ import Foundation
 /// probability at most
 /// `falseAlarmRate` (split conformal prediction; Vovk et al. 2005, Lei et al. 2018).
 public struct ThresholdCalibration: Sendable, Equatable {
-    /// Rising.
+    /// The held-out scores, rising.
     public let scores: [Double]
+    /// The rate of alarms on normal examples that the threshold promises, above 0 and below 1.
     public let falseAlarmRate: Double
     /// A score above this is an alarm. Infinite when there are too few held-out examples for the rate: then
     /// nothing is.
     public let threshold: Double
 
+    /// Puts the threshold at the rank of split conformal prediction.
+    ///
     /// - Parameter scores: of normal examples that neither the encoder nor the detector was fitted on.
     public init(scores: [Double], falseAlarmRate: Double) {
         precondition(falseAlarmRate > 0 && falseAlarmRate < 1)

@@ -5,6 +5,7 @@ public final class Device: @unchecked Sendable {
     package let handle: ck_device
     /// What the device is called in records and messages.
     public let name: String
+    /// Whether plans run on a GPU; false for the CPU.
     public let isGPU: Bool
 
     private init(handle: ck_device, name: String, isGPU: Bool) {
@@ -28,7 +29,8 @@ public final class Device: @unchecked Sendable {
 
     /// A GPU, through NVIDIA's driver and libraries as they are found at run time.
     ///
-    /// - Throws: `OCCError(.deviceUnavailable)` with the reason when there is no such GPU or a library is missing.
+    /// - Throws: `OCCError(.deviceUnavailable)` with the reason when there is no such GPU or a library is
+    ///   missing.
     public static func cuda(_ ordinal: Int = 0) throws -> Device {
         try cuda(ordinal, driver: ck_cuda_system_driver())
     }
@@ -92,7 +94,7 @@ public final class Device: @unchecked Sendable {
         return Int(clamping: bytes)
     }
 
-    /// The host's, whatever the device.
+    /// The memory a program may take now of the host, whatever the device; in bytes.
     public static func availableHostMemory() throws -> Int {
         var handle = ck_device(), bytes: UInt64 = 0
         try check(ck_device_create_cpu(&handle))

@@ -1,16 +1,20 @@
 import Foundation
 
-/// A JSON value.
+/// A JSON value. Numbers keep their kind: a whole number stays exact over the ranges of Int64 and UInt64.
 public enum JSONValue: Codable, Sendable, Equatable {
     case null
     case bool(Bool)
+    /// A whole number within Int64's range.
     case integer(Int64)
+    /// A whole number above it.
     case unsigned(UInt64)
+    /// Any other number.
     case number(Double)
     case string(String)
     case array([JSONValue])
     case object([String: JSONValue])
 
+    /// Reads any JSON value; whole numbers become `integer` or, above Int64's range, `unsigned`.
     public init(from decoder: any Decoder) throws {
         let value = try decoder.singleValueContainer()
         if value.decodeNil() {
@@ -32,6 +36,7 @@ public enum JSONValue: Codable, Sendable, Equatable {
         }
     }
 
+    /// Writes the value as plain JSON.
     public func encode(to encoder: any Encoder) throws {
         var container = encoder.singleValueContainer()
         switch self {

@@ -3,10 +3,12 @@ import CKernels
 /// A failure inside the C boundary.
 public struct KernelError: Error, CustomStringConvertible, Sendable {
     package let status: ck_status
+    /// What went wrong, as `ck_last_error` gives it.
     public let message: String
     /// The operation that failed, where known.
     public let operation: String?
 
+    /// The message, after the operation's name where that is known.
     public var description: String { operation.map { "\($0): \(message)" } ?? message }
 }
 

@@ -1,6 +1,9 @@
 /// How a parameter starts.
 public enum Initializer: Sendable, Equatable {
-    case zeros, ones
+    /// All zero.
+    case zeros
+    /// All one.
+    case ones
     /// Truncated normal (at two deviations) of variance scale / fanOut, as Keras' VarianceScaling(scale,
     /// "fan_out").
     case fanOut(scale: Double)
@@ -12,7 +15,9 @@ public enum Initializer: Sendable, Equatable {
 public struct Parameter: Sendable {
     /// The name in saved files: torchvision's for the encoder.
     public let name: String
+    /// Its values in the arena.
     public let tensor: Tensor
+    /// What its values are before training.
     public let initializer: Initializer
     /// A running statistic: saved and loaded like a weight, but not trained.
     public var isStatistic: Bool { tensor.region == .statistics }
@@ -21,6 +26,7 @@ public struct Parameter: Sendable {
 /// The persistent part of the arena: parameters, and beside each its gradient and velocity at the same offset
 /// of their own regions, so that one operation updates them all.
 public struct ParameterLayout: Sendable {
+    /// The weights and statistics in the order of their declaration.
     public private(set) var parameters: [Parameter] = []
     private var indices: [String: Int] = [:]
     private var inputs: [String: Tensor] = [:]
@@ -74,6 +80,7 @@ public struct ParameterLayout: Sendable {
         return tensor
     }
 
+    /// The parameter of a name; nil where none is declared.
     public subscript(name: String) -> Parameter? { indices[name].map { parameters[$0] } }
 
     /// Floats in the parameter region, padding (always zero) included.

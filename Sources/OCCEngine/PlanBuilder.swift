@@ -5,11 +5,11 @@ public enum MathMode: String, Codable, CaseIterable, Sendable {
     /// Every sum of products as it is defined; a relative error of some 3e-7 in a convolution.
     case strict
     /// Algorithms with fewer operations and more rounding are allowed. On the CPU: Winograd's F(4x4, 3x3) for
-    /// convolutions, with a relative error of some 3e-6. On a GPU: the matrix units, which round factors to 10
-    /// bits (TF32), with one of some 3e-4.
+    /// convolutions, with a relative error of some 3e-6. On a GPU: the matrix units, which round factors to
+    /// 10 bits (TF32), with one of some 3e-4.
     case fast
-    /// On a GPU: the matrix units, which round factors to 8 bits, with a relative error of some 3e-3. On the CPU:
-    /// as `fast`.
+    /// On a GPU: the matrix units, which round factors to 8 bits, with a relative error of some 3e-3. On the
+    /// CPU: as `fast`.
     case bf16
 
     /// The value in the operations' parameters (`CK_MATH_...`).
@@ -24,22 +24,27 @@ public enum MathMode: String, Codable, CaseIterable, Sendable {
 
 /// Appends operations to a plan, and walks them backwards for the gradients.
 ///
-/// Layers append operations by the functions of Operations.swift and say with `recordBackward` which operations give the
-/// gradients; `differentiate` asks them in reverse. Nothing of this survives into the run: a plan is a plain list.
+/// Layers append operations by the functions of Operations.swift and say with `recordBackward` which
+/// operations give the gradients; `differentiate` asks them in reverse. Nothing of this survives into the
+/// run: a plan is a plain list.
 public final class PlanBuilder {
     /// What the plan is for.
     public enum Purpose: Sendable {
-        /// Gradients of the parameters; batch normalisation by the batch's statistics.
+        /// Gradients of the parameters; batch normalization by the batch's statistics.
         case training
-        /// No gradients; batch normalisation by the running statistics.
+        /// No gradients; batch normalization by the running statistics.
         case inference
         /// Gradients with respect to the inputs, parameters fixed; running statistics.
         case inputGradient
     }
 
+    /// What the plan is for: layers ask it which operations they need.
     public let purpose: Purpose
+    /// How exactly the plan computes.
     public let math: MathMode
+    /// The parameters and inputs that the program's plans declare, up to here.
     public private(set) var layout: ParameterLayout
+    /// The operations appended so far, in the order in which they run.
     public private(set) var operations: [PlannedOperation] = []
     private(set) var transients: [Tensor] = []
     private(set) var outputs: Set<Tensor> = []
@@ -105,7 +110,8 @@ public final class PlanBuilder {
 
     /// Says how the gradient of `output` becomes those of the tensors it was computed from.
     ///
-    /// - Parameter run: appends the backward operations; called by `differentiate` where a gradient of `output` is known.
+    /// - Parameter run: appends the backward operations; called by `differentiate` where a gradient of
+    ///   `output` is known.
     package func recordBackward(
         of output: Tensor, from sources: [Tensor], _ run: @escaping (ReversePass) throws -> Void
     ) {
@@ -131,6 +137,7 @@ public final class PlanBuilder {
 
 /// The gradients that a reverse pass has found so far.
 public final class ReversePass {
+    /// The plan that the pass appends operations to.
     public let builder: PlanBuilder
     private var gradients: [Tensor: Tensor] = [:]
 
@@ -172,9 +179,15 @@ public final class ReversePass {
 extension PlanBuilder {
     /// A parameter or many, with gradient and velocity.
     public struct Trained {
-        public let values, gradients, velocities: Tensor
+        /// The values.
+        public let values: Tensor
+        /// The gradients of the values, of their shape.
+        public let gradients: Tensor
+        /// The optimizer's momentum buffers, of their shape.
+        public let velocities: Tensor
     }
 
+    /// Finds one parameter's values, gradient and velocity.
     public func trained(_ parameter: Parameter) -> Trained {
         Trained(
             values: parameter.tensor, gradients: layout.beside(parameter.tensor, in: .gradients),

@@ -1,14 +1,15 @@
 import CKernels
 
-/// One line of a plan.
+/// A line of a plan.
 public struct PlannedOperation: Sendable {
     package let kind: ck_kind
     /// The layer it belongs to.
     public let layer: String
-    /// In the order of the operation's declaration (ck_operations.h); nil where an optional one is absent.
+    /// The operands in the order of the operation's declaration (ck_operations.h); nil where an optional one
+    /// is absent.
     public let tensors: [Tensor?]
     let params: ck_operation_params
-    /// Floating-point operations (a multiply-add is two).
+    /// The number of floating-point operations (a multiply-add is two).
     public let flop: Int
 
     /// The operation's name, as in `CKernels`.
@@ -73,14 +74,17 @@ public struct PlanError: Error, CustomStringConvertible, Sendable, Equatable {
     public let layer: String
     /// The operation, by its name in `CKernels`.
     public let operation: String
+    /// What does not fit, with what was expected and what was given.
     public let problem: Problem
 
+    /// A problem of an operation in a layer.
     public init(layer: String, operation: String, problem: Problem) {
         self.layer = layer
         self.operation = operation
         self.problem = problem
     }
 
+    /// The problem in one line, behind the layer and the operation.
     public var description: String {
         func text(_ extents: [Int?]) -> String {
             "[" + extents.map { $0.map(String.init) ?? "any" }.joined(separator: ", ") + "]"

@@ -7,12 +7,16 @@ import Foundation
 /// Build every plan with `add`, then `load` allocates the arena once. The size is known before anything is
 /// allocated.
 public final class Program {
+    /// Where its plans run.
     public let device: Device
+    /// How exactly its plans compute.
     public let math: MathMode
+    /// The parameters and inputs that its plans share.
     public private(set) var layout = ParameterLayout()
     private var plans: [Plan] = []
     private var memory: ProgramMemory?
 
+    /// A program without plans.
     public init(device: Device, math: MathMode = .fast) {
         self.device = device
         self.math = math
@@ -36,7 +40,21 @@ public final class Program {
 
     /// What the program takes, in bytes, by purpose.
     public struct Memory: Sendable {
-        public let parameters, gradients, velocities, statistics, inputs, transient, workspace: Int
+        /// The weights.
+        public let parameters: Int
+        /// The gradients of the weights; 0 where no plan trains.
+        public let gradients: Int
+        /// The optimizer's momentum buffers; 0 where no plan trains.
+        public let velocities: Int
+        /// The running statistics.
+        public let statistics: Int
+        /// What the host writes: images, labels, and the step-state block.
+        public let inputs: Int
+        /// The transients of the plan that has most; plans share the place.
+        public let transient: Int
+        /// The scratch memory of the operation that needs most.
+        public let workspace: Int
+        /// The sum of all.
         public var total: Int {
             parameters + gradients + velocities + statistics + inputs + transient + workspace
         }
@@ -162,10 +180,11 @@ public final class Program {
                 UInt64(MemoryLayout.size(ofValue: state))))
     }
 
-    /// The velocity or gradient of a parameter.
+    /// The velocity of a parameter, as a tensor of its shape.
     public func velocity(of parameter: Parameter) -> Tensor {
         layout.beside(parameter.tensor, in: .velocities)
     }
+    /// The gradient of a parameter, as a tensor of its shape.
     public func gradient(of parameter: Parameter) -> Tensor {
         layout.beside(parameter.tensor, in: .gradients)
     }
@@ -209,7 +228,7 @@ public final class Plan {
         self.memory = memory
     }
 
-    /// Floating-point operations of one run.
+    /// The number of floating-point operations of one run.
     public var flop: Int { operations.reduce(0) { $0 + $1.flop } }
     /// Bytes of the transient part of the arena.
     public var transientBytes: Int { placement.bytes }
@@ -241,7 +260,7 @@ extension ck_kind {
     var isOptimizer: Bool { self == .CK_KIND_sgd || self == .CK_KIND_lars }
 }
 
-/// "1.5 GiB", "320 KiB".
+/// Writes a number of bytes as "1.5 GiB" or "320 KiB".
 package func formatBytes(_ bytes: Int) -> String {
     let units = ["B", "KiB", "MiB", "GiB", "TiB"]
     var value = Double(bytes), unit = 0

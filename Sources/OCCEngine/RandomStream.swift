@@ -1,8 +1,8 @@
 /// The streams of random numbers, all of them: who draws from which, so that no two consumers meet.
 ///
-/// A number depends on (seed, step or counter, sample, stream). The lower 12 bits of a stream say whose it is; the upper 20
-/// count the blocks of a consumer that needs many (pixels, parts of one draw). Two consumers meet when they share
-/// lower bits and a block; `RandomStreamTests` shows that none do.
+/// A number depends on (seed, step or counter, sample, stream). The lower 12 bits of a stream say whose it
+/// is; the upper 20 count the blocks of a consumer that needs many (pixels, parts of one draw). Two consumers
+/// meet when they share lower bits and a block; `RandomStreamTests` shows that none do.
 package enum RandomStream {
     /// Operations that draw nothing.
     package static let none: UInt32 = 0

@@ -1,7 +1,7 @@
 import Synchronization
 
-/// Named things to choose from: encoders, methods or detectors. Others can be added before they are used; a model file
-/// that names one is read only where it is registered.
+/// A list of named things to choose from: encoders, methods or detectors. Others can be added before they are
+/// used; a model file that names one is read only where it is registered.
 public final class Registry<Entry: Sendable>: Sendable {
     /// What an entry is called in errors, such as "encoder".
     public let title: String

@@ -13,11 +13,14 @@ public protocol SettingValue: Sendable {
 }
 
 extension SettingValue {
+    /// No magnitude: the value is not a number.
     public var magnitude: Double? { nil }
 }
 
 extension Double: SettingValue {
+    /// A JSON number.
     public var json: JSONValue { .number(self) }
+    /// The value of any JSON number; nil for another type.
     public init?(json: JSONValue) {
         switch json {
         case .integer(let value): self = Double(value)
@@ -26,24 +29,34 @@ extension Double: SettingValue {
         default: return nil
         }
     }
+    /// The value of text such as `0.1` or `1e-3`; nil where that is no number.
     public init?(text: String) { self.init(text) }
+    /// The type in words, for messages.
     public static var typeName: String { "a number" }
+    /// The number itself.
     public var magnitude: Double? { self }
 }
 
 extension Int: SettingValue {
+    /// A JSON number without a fraction.
     public var json: JSONValue { .integer(Int64(self)) }
+    /// The value of a whole JSON number within Int's range; nil for anything else.
     public init?(json: JSONValue) {
         guard case .integer(let value) = json else { return nil }
         self.init(exactly: value)
     }
+    /// The value of decimal digits with an optional sign; nil for other text.
     public init?(text: String) { self.init(text) }
+    /// The type in words, for messages.
     public static var typeName: String { "a whole number" }
+    /// The number, rounded to double precision.
     public var magnitude: Double? { Double(self) }
 }
 
 extension UInt64: SettingValue {
+    /// A JSON number without a fraction, exact over all of UInt64.
     public var json: JSONValue { Int64(exactly: self).map(JSONValue.integer) ?? .unsigned(self) }
+    /// The value of a whole JSON number from 0 on; nil for anything else.
     public init?(json: JSONValue) {
         switch json {
         case .integer(let value): self.init(exactly: value)
@@ -51,40 +64,54 @@ extension UInt64: SettingValue {
         default: return nil
         }
     }
+    /// The value of decimal digits; nil for other text.
     public init?(text: String) { self.init(text) }
+    /// The type in words, for messages.
     public static var typeName: String { "a whole number" }
+    /// The number, rounded to double precision.
     public var magnitude: Double? { Double(self) }
 }
 
 extension String: SettingValue {
+    /// A JSON string.
     public var json: JSONValue { .string(self) }
+    /// The value of a JSON string; nil for another type.
     public init?(json: JSONValue) {
         guard case .string(let value) = json else { return nil }
         self = value
     }
+    /// The text as it is.
     public init?(text: String) { self = text }
+    /// The type in words, for messages.
     public static var typeName: String { "text" }
 }
 
 extension Bool: SettingValue {
+    /// JSON's `true` or `false`.
     public var json: JSONValue { .bool(self) }
+    /// The value of JSON's `true` or `false`; nil for another type.
     public init?(json: JSONValue) {
         guard case .bool(let value) = json else { return nil }
         self = value
     }
+    /// The value of `true` or `false`; nil for other text.
     public init?(text: String) { self.init(text) }
+    /// The type in words, for messages.
     public static var typeName: String { "true or false" }
 }
 
 /// Widths of layers: `512x8,128` is eight times 512 and 128; `none` is none.
 extension [Int]: SettingValue {
+    /// A JSON array of whole numbers.
     public var json: JSONValue { .array(map(\.json)) }
+    /// The values of a JSON array of whole numbers; nil for anything else.
     public init?(json: JSONValue) {
         guard case .array(let values) = json else { return nil }
         let numbers = values.compactMap(Int.init(json:))
         guard numbers.count == values.count else { return nil }
         self = numbers
     }
+    /// The values of text such as `512x8,128`, each repeated at most 64 times; nil for other text.
     public init?(text: String) {
         self = []
         guard text != "none" else { return }
@@ -96,12 +123,13 @@ extension [Int]: SettingValue {
             self += [Int](repeating: width, count: count)
         }
     }
+    /// The type in words, for messages.
     public static var typeName: String { "widths such as 512x8,128, or none" }
 }
 
 /// What a number may be. Values that are not finite are in no range.
 public struct SettingRange: Sendable {
-    /// In words, such as "above 0".
+    /// What is allowed, in words such as "above 0".
     public let words: String
     private let holds: @Sendable (Double) -> Bool
 
@@ -136,7 +164,7 @@ public struct SettingRange: Sendable {
     public static func between(_ lower: Double, _ upper: Double) -> SettingRange {
         SettingRange(words: "above \(short(lower)) and below \(short(upper))") { $0 > lower && $0 < upper }
     }
-    /// One of a few numbers.
+    /// Any of a few numbers.
     public static func oneOf(_ values: [Int]) -> SettingRange {
         SettingRange(words: "one of " + values.map(String.init).joined(separator: ", ")) { value in
             values.contains { Double($0) == value }
@@ -148,8 +176,8 @@ public struct SettingRange: Sendable {
     }
 }
 
-/// Something that can be set, declared once: the command line, config.json, the help, the check and the documentation
-/// all read this declaration.
+/// A setting, declared once: the command line, config.json, the help, the check and the
+/// documentation all read this declaration.
 ///
 /// It has one name: `learning-rate` on the command line is `learningRate` in JSON.
 public struct Setting<Root>: Sendable {
@@ -276,10 +304,12 @@ public struct SettingError: Error, Sendable, Equatable {
     public let setting: String
     /// What is wrong.
     public let reason: String
-    /// The names there are, and the one given, where it is one of a few.
+    /// The names there are, where it is one of a few.
     public let choices: [String]
+    /// What was given instead of one of the choices; nil where the setting has none.
     public let given: String?
 
+    /// An error at the setting of a name, lower case with hyphens.
     public init(_ setting: String, _ reason: String, choices: [String] = [], given: String? = nil) {
         self.setting = setting
         self.reason = reason
@@ -299,10 +329,15 @@ public struct SettingError: Error, Sendable, Equatable {
 
 /// A setting without the type it belongs to: for listings.
 public struct SettingDescription: Sendable, Equatable {
+    /// The name, lower case with hyphens.
     public let name: String
+    /// What stands for the value in the help; nil for one that is on or off.
     public let placeholder: String?
+    /// What it means, a sentence without its default.
     public let help: String
+    /// The names it can have, where there are only a few.
     public let choices: [String]
+    /// What it may be, in words; nil where anything of its type is.
     public let range: String?
     /// The value that it has by itself; null where there is none.
     public let standard: JSONValue
@@ -322,10 +357,10 @@ public struct SettingDescription: Sendable, Equatable {
     }
 }
 
-/// Something with settings.
+/// A type with settings.
 public protocol HasSettings {
-    /// The settings, in the order of listings. Values that differ have different settings' values: two that agree in
-    /// all of them are the same.
+    /// The settings, in the order of listings. Values that differ have different settings' values: two that
+    /// agree in all of them are the same.
     static var settings: [Setting<Self>] { get }
     /// The names of settings that this value has no use for, where its type has several forms: they are not listed,
     /// written or set. By default none.
@@ -333,6 +368,7 @@ public protocol HasSettings {
 }
 
 extension HasSettings {
+    /// None.
     public var unusedSettings: Set<String> { [] }
 
     /// The settings that this value uses.
@@ -382,7 +418,7 @@ extension HasSettings {
     }
 }
 
-/// Something chosen by its name, with settings of its own: an encoder, a method, a detector.
+/// A component chosen by its name, with settings of its own: an encoder, a method, a detector.
 public protocol Configurable: HasSettings, Sendable {
     /// The name it is chosen by: lower case with hyphens.
     var name: String { get }
@@ -390,7 +426,7 @@ public protocol Configurable: HasSettings, Sendable {
     var summary: String { get }
 }
 
-/// learning-rate -> learningRate
+/// The JSON key of a name: learning-rate -> learningRate
 package func settingKey(_ name: String) -> String {
     let words = name.split(separator: "-")
     return words.enumerated().map { $0 == 0 ? String($1) : $1.prefix(1).uppercased() + $1.dropFirst() }

@@ -36,9 +36,11 @@ enum Region: Int, CaseIterable {
 
 /// A tensor of a plan: a shape and a place in the arena, not the numbers.
 public struct Tensor: Hashable, Sendable {
+    /// What listings and messages call it; parameters have their names in saved files.
     public let name: String
-    /// Outermost dimension first; images are [N, H, W, C], filters [K, R, S, C].
+    /// The extents, outermost dimension first; images are [N, H, W, C], filters [K, R, S, C].
     public let shape: [Int]
+    /// The type of its elements.
     public let type: ElementType
     let region: Region
     /// In persistent regions the byte offset from the region's start; for transients the index within the

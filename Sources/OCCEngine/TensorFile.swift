@@ -5,6 +5,7 @@ import Foundation
 ///
 /// Equal contents give equal bytes: the writer sorts names and metadata.
 public struct TensorFile: Sendable, Equatable {
+    /// The types of elements that are read and written, by their names in the format.
     public enum ElementType: String, Sendable, CaseIterable {
         case float32 = "F32", float64 = "F64", int32 = "I32", int64 = "I64", uint8 = "U8"
 
@@ -17,14 +18,20 @@ public struct TensorFile: Sendable, Equatable {
         }
     }
 
+    /// An array of the file.
     public struct Entry: Sendable, Equatable {
+        /// The type of its elements.
         public let type: ElementType
+        /// Its extents, outermost first.
         public let shape: [Int]
-        /// Row-major, little-endian.
+        /// The elements, row-major, little-endian.
         public let bytes: [UInt8]
 
+        /// An array of single-precision values; `shape` must hold as many.
         public init(_ values: [Float], shape: [Int]) { self.init(.float32, values, shape) }
+        /// An array of double-precision values; `shape` must hold as many.
         public init(_ values: [Double], shape: [Int]) { self.init(.float64, values, shape) }
+        /// An array of bytes; `shape` must hold as many.
         public init(_ values: [UInt8], shape: [Int]) { self.init(.uint8, values, shape) }
 
         private init<Element: BitwiseCopyable>(_ type: ElementType, _ values: [Element], _ shape: [Int]) {
@@ -55,9 +62,12 @@ public struct TensorFile: Sendable, Equatable {
         }
     }
 
+    /// The free text by key: the format's `__metadata__`.
     public var metadata: [String: String]
+    /// The arrays by name.
     public var tensors: [String: Entry]
 
+    /// A file of these contents; nothing is written yet.
     public init(metadata: [String: String] = [:], tensors: [String: Entry] = [:]) {
         self.metadata = metadata
         self.tensors = tensors
@@ -98,14 +108,18 @@ public struct TensorFile: Sendable, Equatable {
 
     /// Reads and checks a whole file.
     ///
-    /// - Throws: `OCCError`: `.noInput` when it cannot be opened, `.badData` when it is not a sound safetensors file.
+    /// - Throws: `OCCError`: `.noInput` when it cannot be opened, `.badData` when it is not a sound
+    ///   safetensors file.
     public init(contentsOf path: String) throws {
         try self.init(bytes: try readFile(path), name: path)
     }
 
     private static let headerLimit = 100_000_000
 
+    /// Reads and checks a file that is in memory.
+    ///
     /// - Parameter name: what errors call the file.
+    /// - Throws: `OCCError(.badData)` when it is not a sound safetensors file.
     public init(bytes: [UInt8], name: String) throws {
         func fail(_ why: String) -> OCCError {
             OCCError(

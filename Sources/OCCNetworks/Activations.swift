@@ -1,7 +1,7 @@
 import CKernels
 import OCCEngine
 
-/// max(0, x), any shape.
+/// Appends max(0, x), any shape.
 public func relu(_ x: Tensor, in plan: PlanBuilder) throws -> Tensor {
     let y = plan.transient("relu", x.shape), params = ck_elementwise_params(count: Int64(x.count))
     try plan.reluForward("relu", y: y, x: x, params, flop: x.count)

@@ -7,12 +7,18 @@ import OCCEngine
 /// A training plan normalizes by the batch and updates the running statistics; any other plan uses the
 /// running ones.
 public struct BatchNorm: Sendable {
+    /// The layer's name: parameters are `name.weight` and `name.bias`, statistics `name.running_mean` and
+    /// `name.running_var`.
     public let name: String
+    /// Whether a ReLU follows.
     public let relu: Bool
+    /// What is added to the variance.
     public let epsilon: Float
-    /// In PyTorch's sense: running = (1 - momentum) * running + momentum * batch. Keras calls this 0.1 a 0.9.
+    /// The share of the batch in the running statistics: running = (1 - momentum) * running + momentum *
+    /// batch, as in PyTorch. Keras calls this 0.1 a 0.9.
     public let momentum: Float
 
+    /// A layer for any number of channels.
     public init(_ name: String, relu: Bool, epsilon: Float = 1e-5, momentum: Float = 0.1) {
         self.name = name
         self.relu = relu
@@ -20,6 +26,8 @@ public struct BatchNorm: Sendable {
         self.momentum = momentum
     }
 
+    /// Appends the layer to a plan: x [...,C] -> the same shape, `residual` of that shape added before the
+    /// ReLU.
     public func callAsFunction(_ x: Tensor, residual: Tensor? = nil, in plan: PlanBuilder) throws -> Tensor {
         guard let channels = x.shape.last else {
             throw PlanError(layer: name, operation: "batchnorm", problem: .rank(expected: 1, given: []))

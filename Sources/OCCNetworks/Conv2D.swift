@@ -3,9 +3,19 @@ import OCCEngine
 
 /// A 2-D convolution without bias, zero padding on all sides: y[N,P,Q,K] = x[N,H,W,C] * w[K,R,S,C].
 public struct Conv2D: Sendable {
+    /// The layer's name: its filters are `name.weight`.
     public let name: String
-    public let channels: Int, kernel: Int, stride: Int, padding: Int
+    /// Channels out, K.
+    public let channels: Int
+    /// Height and width of the filters, R = S.
+    public let kernel: Int
+    /// Pixels from one window to the next, in both directions.
+    public let stride: Int
+    /// Zeros added on every side.
+    public let padding: Int
 
+    /// A layer for any number of input channels.
+    ///
     /// - Parameters:
     ///   - channels: channels out, K.
     ///   - padding: nil for kernel / 2, which keeps the size at stride 1.
@@ -17,6 +27,7 @@ public struct Conv2D: Sendable {
         self.padding = padding ?? kernel / 2
     }
 
+    /// Appends the layer to a plan: x [N,H,W,C] -> [N,P,Q,K] with P = (H + 2 padding - R) / stride + 1.
     public func callAsFunction(_ x: Tensor, in plan: PlanBuilder) throws -> Tensor {
         let shape = try x.shape(dimensions: 4, of: name, "conv2d_forward")
         let (n, h, w, c) = (shape[0], shape[1], shape[2], shape[3])

@@ -3,16 +3,21 @@ import OCCEngine
 
 /// A fully connected layer: y[N,K] = x[N,C] w[K,C]^T (+ b[K]).
 public struct Dense: Sendable {
+    /// The layer's name: parameters are `name.weight` and `name.bias`.
     public let name: String
+    /// Outputs of the layer, K.
     public let units: Int
+    /// Whether a bias is added.
     public let bias: Bool
 
+    /// A layer of K = `units` outputs; it takes as many inputs as it is given.
     public init(_ name: String, units: Int, bias: Bool) {
         self.name = name
         self.units = units
         self.bias = bias
     }
 
+    /// Appends the layer to a plan: x [N,C] -> [N,K].
     public func callAsFunction(_ x: Tensor, in plan: PlanBuilder) throws -> Tensor {
         let shape = try x.shape(dimensions: 2, of: name, "dense_forward"), (n, c) = (shape[0], shape[1])
         let weight = try plan.parameter("\(name).weight", [units, c], .glorotUniform)

@@ -2,8 +2,9 @@ import OCCEngine
 
 /// A network from images to features: what a run learns, and what a detector's features come from.
 ///
-/// A conforming type is a value: its settings say which network it is. Parameters are declared in the plan under names that
-/// depend on the network alone, so that every plan of a program shares them and a model file can hold them.
+/// A conforming type is a value: its settings say which network it is. Parameters are declared in the plan
+/// under names that depend on the network alone, so that every plan of a program shares them and a model file
+/// can hold them.
 public protocol Encoder: Configurable {
     /// Appends the network to a plan.
     ///
@@ -18,6 +19,7 @@ public struct EncoderOutput {
     /// Its mean over pixels, [N,D]: the features.
     public let pooled: Tensor
 
+    /// An encoder's output: tensors of the plan it was appended to.
     public init(map: Tensor, pooled: Tensor) {
         self.map = map
         self.pooled = pooled
@@ -26,7 +28,7 @@ public struct EncoderOutput {
 
 /// The encoders by name.
 public enum Encoders {
-    /// Those that are built in, and what a program registers.
+    /// The encoders that are built in, and what a program registers.
     public static let registry = Registry<any Encoder>(
         "encoder",
         [

@@ -25,7 +25,8 @@ public enum ContrastiveForm: String, Codable, CaseIterable, Sendable {
     case symmetric
 }
 
-/// NT-Xent of L2-normalized embeddings z [2B,D], whose rows i and i + B are two views of one image; a scalar.
+/// Appends NT-Xent of L2-normalized embeddings z [2B,D], whose rows i and i + B are two views of one image; a
+/// scalar.
 public func ntXent(
     _ z: Tensor, temperature: Float, form: ContrastiveForm, in plan: PlanBuilder
 ) throws -> Tensor {

@@ -4,21 +4,28 @@ import OCCEngine
 
 /// How parameters follow their gradients.
 public struct Optimizer: Codable, Sendable, Equatable {
+    /// The rule by which a step follows from gradient and velocity.
     public enum Kind: String, Codable, CaseIterable, Sendable {
+        /// Stochastic gradient descent with momentum.
         case sgd
         /// Layer-wise rates for large batches (You et al. 2017, arXiv 1708.03888).
         case lars
     }
 
+    /// The rule that steps follow.
     public var kind = Kind.sgd
+    /// The share of the velocity that a step keeps, in 0..<1.
     public var momentum = 0.9
+    /// Whether a step looks ahead along the velocity (Nesterov 1983), as PyTorch's SGD does.
     public var nesterov = false
-    /// L2 penalty: weightDecay * w is added to the gradient of every trainable parameter, batch normalisation
-    /// and biases included, as the reference implementation of Sohn et al. does. LARS leaves those two out.
+    /// The L2 penalty: weightDecay * w is added to the gradient of every trainable parameter, batch
+    /// normalization and biases included, as the reference implementation of Sohn et al. does. LARS leaves
+    /// those two out.
     public var weightDecay = 3e-4
-    /// LARS's trust coefficient.
+    /// The trust coefficient of LARS.
     public var trust = 1e-3
 
+    /// Gradient descent with momentum 0.9, as Sohn et al. (ICLR 2021) train.
     public init() {}
 
     /// Appends the update of every parameter to a training plan.
@@ -52,18 +59,27 @@ public struct Optimizer: Codable, Sendable, Equatable {
 
 /// The learning rate over a run.
 public struct LearningRateSchedule: Codable, Sendable, Equatable {
-    public enum Kind: String, Codable, CaseIterable, Sendable { case constant, cosine }
+    /// The curve after the warm-up.
+    public enum Kind: String, Codable, CaseIterable, Sendable {
+        /// The peak throughout.
+        case constant
+        /// Half a period of a cosine, from the peak to zero at the last step.
+        case cosine
+    }
 
+    /// The curve after the warm-up.
     public var kind = Kind.cosine
+    /// The rate after the warm-up, the highest of the run.
     public var peak = 0.01
-    /// Steps of linear warm-up from zero.
+    /// Steps of linear warm-up from zero to the peak.
     public var warmupSteps = 0
     /// Steps for which the cosine keeps its value (the reference updates once an epoch); 1: every step.
     public var holdSteps = 1
 
+    /// A cosine from 0.01 without a warm-up.
     public init() {}
 
-    /// The rate of step `step` of `steps`: 0.5 * peak * (1 + cos(pi * progress)) after the warm-up.
+    /// The rate of step `step` (from 0) of `steps`: 0.5 * peak * (1 + cos(pi * progress)) after the warm-up.
     public func rate(step: Int, of steps: Int) -> Double {
         if step < warmupSteps { return peak * Double(step + 1) / Double(warmupSteps) }
         guard kind == .cosine else { return peak }

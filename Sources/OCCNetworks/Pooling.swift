@@ -1,7 +1,7 @@
 import CKernels
 import OCCEngine
 
-/// Max pooling over kernel x kernel windows; [N,H,W,C] -> [N,P,Q,C].
+/// Appends max pooling over kernel x kernel windows; [N,H,W,C] -> [N,P,Q,C].
 public func maxPool(
     _ x: Tensor, kernel: Int, stride: Int, padding: Int, in plan: PlanBuilder
 ) throws -> Tensor {
@@ -36,7 +36,7 @@ public func globalAveragePool(_ x: Tensor, in plan: PlanBuilder) throws -> Tenso
     return y
 }
 
-/// Each pixel repeated 2 x 2; [N,H,W,C] -> [N,2H,2W,C].
+/// Appends upsampling, each pixel repeated 2 x 2; [N,H,W,C] -> [N,2H,2W,C].
 public func upsample(_ x: Tensor, in plan: PlanBuilder) throws -> Tensor {
     let params = try poolParams(x, "upsample", "upsample_forward")
     let y = plan.transient("upsample", [x.shape[0], 2 * x.shape[1], 2 * x.shape[2], x.shape[3]])

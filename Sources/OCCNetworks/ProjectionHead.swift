@@ -6,16 +6,19 @@ import OCCEngine
 /// Every width but the last is Dense (no bias) + BatchNorm + ReLU; the last is linear, the embedding.
 /// `logits` adds a linear classifier behind it.
 public struct ProjectionHead: Sendable, Equatable {
+    /// Outputs of the layers, the embedding's last; empty for features as they are.
     public var widths: [Int]
     /// Classes of the classifier behind the embedding; 0 for none.
     public var logits: Int
 
+    /// A head of one layer for each width, and a classifier of `logits` classes, 0 for none.
     public init(widths: [Int], logits: Int) {
         self.widths = widths
         self.logits = logits
     }
 
-    /// [N,D] -> logits [N,classes], or the embedding [N,widths.last] where there are none.
+    /// Appends the head to a plan: [N,D] -> logits [N,classes], or the embedding [N,widths.last] where there
+    /// are none.
     public func callAsFunction(_ features: Tensor, in plan: PlanBuilder) throws -> Tensor {
         var x = features
         for (index, width) in widths.dropLast().enumerated() {

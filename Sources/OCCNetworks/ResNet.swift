@@ -7,7 +7,14 @@ import OCCEngine
 public struct ResNet: Encoder, Equatable {
     /// How many blocks a network has, and of which kind.
     public enum Depth: String, CaseIterable, Sendable {
-        case resnet10, resnet18, resnet34, resnet50
+        /// Basic blocks, 1-1-1-1.
+        case resnet10
+        /// Basic blocks, 2-2-2-2.
+        case resnet18
+        /// Basic blocks, 3-4-6-3.
+        case resnet34
+        /// Bottleneck blocks, 3-4-6-3.
+        case resnet50
 
         var blocks: [Int] {
             switch self {
@@ -19,20 +26,25 @@ public struct ResNet: Encoder, Equatable {
         var isBottleneck: Bool { self == .resnet50 }
     }
 
+    /// The number and kind of its blocks.
     public let depth: Depth
-    /// Multiplies the widths 64, 128, 256, 512.
+    /// The factor of the widths 64, 128, 256, 512.
     public var width: Double
 
+    /// A network whose widths are `width` times the paper's, in 0...8.
     public init(_ depth: Depth = .resnet18, width: Double = 1) {
         self.depth = depth
         self.width = width
     }
 
+    /// The depth's name, such as `resnet18`.
     public var name: String { depth.rawValue }
+    /// The kind and numbers of its blocks, in a sentence.
     public var summary: String {
         "A residual network (He et al. 2016) of \(depth.isBottleneck ? "bottleneck" : "basic") blocks, "
             + depth.blocks.map(String.init).joined(separator: "-") + "."
     }
+    /// The width; the depth is the name's.
     public static let settings = [
         Setting(
             "width", \ResNet.width, "FACTOR", range: .above(0, upTo: 8), "Multiplies the encoder's widths.")
@@ -40,6 +52,8 @@ public struct ResNet: Encoder, Equatable {
 
     private func channels(_ base: Int) -> Int { max(1, Int((Double(base) * width).rounded())) }
 
+    /// Appends the network: images [N,S,S,3] -> the last feature map [N,P,P,D] and its mean over pixels,
+    /// [N,D].
     public func callAsFunction(_ images: Tensor, in plan: PlanBuilder) throws -> EncoderOutput {
         let large = images.shape[1] > 64
         var x = try Conv2D("conv1", channels: channels(64), kernel: large ? 7 : 3, stride: large ? 2 : 1)(

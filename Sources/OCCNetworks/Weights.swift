@@ -3,10 +3,14 @@ import OCCEngine
 
 /// A named array in PyTorch's layout: filters [K,C,R,S], everything else as it is here.
 public struct NamedWeights: Sendable {
+    /// The name in saved files.
     public let name: String
+    /// The extents in PyTorch's layout, outermost first.
     public let shape: [Int]
+    /// The values, row-major.
     public let values: [Float]
 
+    /// An array whose values fill `shape`.
     public init(name: String, shape: [Int], values: [Float]) {
         self.name = name
         self.shape = shape
@@ -85,7 +89,7 @@ extension Program {
     }
 }
 
-/// Each of `outer` matrices of rows x columns, transposed.
+/// Transposes each of `outer` matrices of rows x columns.
 private func transposed(_ values: [Float], outer: Int, rows: Int, columns: Int) -> [Float] {
     [Float](unsafeUninitializedCapacity: values.count) { out, count in
         for o in 0..<outer {

@@ -25,16 +25,20 @@ public struct WideResNet: Encoder, Equatable {
         self.width = width
     }
 
+    /// wide-resnet-DEPTH-WIDENING.
     public var name: String { "wide-resnet-\(depth)-\(widening)" }
+    /// The network in a line.
     public var summary: String {
         "A wide residual network (Zagoruyko & Komodakis 2016) of \(depth) layers, \(widening) times as wide."
     }
+    /// The width.
     public static let settings = [
         Setting(
             "width", \WideResNet.width, "FACTOR", range: .above(0, upTo: 8),
             "Multiplies the encoder's widths.")
     ]
 
+    /// Appends the network: images [N,S,S,3] in 0...1 -> its last activation [N,P,Q,D] and the mean of that.
     public func callAsFunction(_ images: Tensor, in plan: PlanBuilder) throws -> EncoderOutput {
         let large = try images.shape(dimensions: 4, of: "conv1", "conv2d_forward")[1] > 64
         var x = try Conv2D("conv1", channels: 16, kernel: large ? 7 : 3, stride: large ? 2 : 1)(

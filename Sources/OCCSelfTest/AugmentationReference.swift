@@ -4,7 +4,7 @@ import Foundation
 /// The augmentations from their descriptions, in double precision; the random numbers are the counters'
 /// (Philox is tested against its published vectors by itself).
 public enum AugmentationReference {
-    /// One image, H x W x C.
+    /// An image, H x W x C.
     public typealias Image = [Double]
 
     static func uniform(_ bits: UInt32) -> Double { Double(bits >> 8) / 16_777_216 }
@@ -21,7 +21,7 @@ public enum AugmentationReference {
         return (0..<Int(p.n)).flatMap { body($0, Array(x[$0 * size..<($0 + 1) * size])) }
     }
 
-    /// Mirror first, then quarter turns counter-clockwise, each done literally.
+    /// Mirrors first, then rotates by quarter turns counter-clockwise, each done literally.
     public static func dihedral(_ image: Image, transform: Int, side: Int, channels: Int) -> Image {
         func moved(_ image: Image, _ source: (Int, Int) -> (Int, Int)) -> Image {
             var result = image
@@ -40,6 +40,7 @@ public enum AugmentationReference {
         return result
     }
 
+    /// Cuts out the square that the counters draw and resizes it to the whole, bilinearly.
     public static func crop(_ image: Image, _ p: ck_image_params, _ step: ck_step_state, _ sample: Int)
         -> Image
     {
@@ -67,6 +68,7 @@ public enum AugmentationReference {
         return result
     }
 
+    /// Mirrors the image left to right, or not, as the counters draw.
     public static func flip(_ image: Image, _ p: ck_image_params, _ step: ck_step_state, _ sample: Int)
         -> Image
     {
@@ -82,15 +84,15 @@ public enum AugmentationReference {
         0.299 * image[3 * pixel] + 0.587 * image[3 * pixel + 1] + 0.114 * image[3 * pixel + 2]
     }
 
-    /// RGB -> HSV -> RGB by the textbook's six sectors.
-    static func turnHue(_ rgb: [Double], by turns: Double) -> [Double] {
+    /// Shifts the hue by a share of the color circle: RGB -> HSV -> RGB by the textbook's six sectors.
+    static func shiftHue(_ rgb: [Double], by shift: Double) -> [Double] {
         let high = rgb.max()!, low = rgb.min()!, range = high - low
         guard range > 0 else { return rgb }
         let sector: Double =
             if rgb[0] == high { (rgb[1] - rgb[2]) / range } else if rgb[1] == high {
                 2 + (rgb[2] - rgb[0]) / range
             } else { 4 + (rgb[0] - rgb[1]) / range }
-        var hue = sector / 6 + turns
+        var hue = sector / 6 + shift
         hue -= hue.rounded(.down)
         let h6 = hue * 6, whole = Int(h6.rounded(.down)) % 6, f = h6 - h6.rounded(.down)
         let q = high - range * f, t = low + range * f
@@ -99,6 +101,8 @@ public enum AugmentationReference {
         ][whole]
     }
 
+    /// Jitters brightness, contrast, saturation and hue by the amounts and in the order that the counters
+    /// draw.
     public static func jitter(_ image: Image, _ p: ck_image_params, _ step: ck_step_state, _ sample: Int)
         -> Image
     {
@@ -127,13 +131,13 @@ public enum AugmentationReference {
                     return gray + saturation * (image[i] - gray)
                 }
             default:
-                image = (0..<pixels).flatMap { turnHue(Array(image[3 * $0..<3 * $0 + 3]), by: hue) }
+                image = (0..<pixels).flatMap { shiftHue(Array(image[3 * $0..<3 * $0 + 3]), by: hue) }
             }
         }
         return image
     }
 
-    /// CutPaste from its description: the pasted part, then every pixel of the image by itself.
+    /// Applies CutPaste from its description: the pasted part, then every pixel of the image by itself.
     public static func cutPaste(
         _ image: Image, kind: Int, _ p: ck_cutpaste_params, _ step: ck_step_state, _ sample: Int
     ) -> Image {
@@ -172,11 +176,11 @@ public enum AugmentationReference {
         let angle = Double(p.angle) * (2 * uniform(r[2]) - 1)
         let down = (abs(cos(angle)) * Double(h) + abs(sin(angle)) * Double(w)) / 2
         let across = (abs(sin(angle)) * Double(h) + abs(cos(angle)) * Double(w)) / 2
-        func centre(_ half: Double, _ size: Int, _ bits: UInt32) -> Double {
+        func center(_ half: Double, _ size: Int, _ bits: UInt32) -> Double {
             let low = min(half, Double(size) / 2)
             return low + uniform(bits) * (Double(size) - 2 * low)
         }
-        let cy = centre(down, height, place[2]), cx = centre(across, width, place[3])
+        let cy = center(down, height, place[2]), cx = center(across, width, place[3])
         for index in 0..<height * width {
             let dy = Double(index / width) + 0.5 - cy, dx = Double(index % width) + 0.5 - cx
             let u = cos(angle) * dx + sin(angle) * dy, v = cos(angle) * dy - sin(angle) * dx
@@ -200,6 +204,7 @@ public enum AugmentationReference {
         return result
     }
 
+    /// Replaces the colors by their luma, or not, as the counters draw.
     public static func gray(_ image: Image, _ p: ck_image_params, _ step: ck_step_state, _ sample: Int)
         -> Image
     {
@@ -207,7 +212,7 @@ public enum AugmentationReference {
         return image.indices.map { luma(image, $0 / 3) }
     }
 
-    /// As one two-dimensional sum over the clamped neighbourhood.
+    /// Blurs, or not, as the counters draw: one two-dimensional sum over the clamped neighborhood.
     public static func blur(_ image: Image, _ p: ck_image_params, _ step: ck_step_state, _ sample: Int)
         -> Image
     {
@@ -230,6 +235,7 @@ public enum AugmentationReference {
         }
     }
 
+    /// Adds normal noise of deviation `maximum` to every value (Box-Muller).
     public static func noise(_ image: Image, _ p: ck_image_params, _ step: ck_step_state, _ sample: Int)
         -> Image
     {

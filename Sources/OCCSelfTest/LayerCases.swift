@@ -1,6 +1,6 @@
 import CKernels
 
-/// Dense, activations, pooling and upsampling.
+/// The cases of dense layers, activations, pooling and upsampling.
 enum LayerCases {
     static let all = elementwise + pooling + dense + rows
 

@@ -1,7 +1,7 @@
 import CKernels
 
-/// Batch normalization with and without ReLU and residual; gradients against finite differences of the
-/// forward reference.
+/// The cases of batch normalization with and without ReLU and residual; gradients against finite differences
+/// of the forward reference.
 enum NormalizationCases {
     private static let epsilon = 1e-5
 

@@ -1,7 +1,7 @@
 import CKernels
 import Foundation
 
-/// Softmax cross-entropy, NT-Xent in both forms, and the optimizers.
+/// The cases of softmax cross-entropy, NT-Xent in both forms, and the optimizers.
 enum ObjectiveCases {
     static let all = crossEntropy + ntXent + products + optimizers
 

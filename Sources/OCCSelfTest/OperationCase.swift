@@ -5,11 +5,15 @@ import OCCEngine
 public enum Slot: Sendable {
     /// An optional operand that is to be written. Every other output is written anyway.
     case output
-    /// Read and written.
+    /// An operand that is read and written.
     case updated([Float])
+    /// Floats that are read.
     case input([Float])
+    /// Labels or indices that are read.
     case indices([Int32])
+    /// Pixels that are read.
     case bytes([UInt8])
+    /// The step-state block.
     case step(ck_step_state)
 
     var doubles: [Double] {
@@ -20,8 +24,8 @@ public enum Slot: Sendable {
     }
 }
 
-/// An operation on given operands, and what the slow double-precision reference makes of them. Operands go by the names
-/// of their declaration (ck_operations.h).
+/// An operation on given operands, and what the slow double-precision reference makes of them. Operands go by
+/// the names of their declaration (ck_operations.h).
 public struct OperationCase: Sendable, CustomStringConvertible {
     /// What the operands hold, by name.
     public struct Operands: Sendable {
@@ -33,15 +37,20 @@ public struct OperationCase: Sendable, CustomStringConvertible {
         public func optional(_ name: String) -> [Double]? { slots[name]?.doubles }
     }
 
+    /// What sets the case apart from others of its operation.
     public let name: String
+    /// The operation.
     public let kind: ck_kind
+    /// The operation's extents and settings.
     public let params: ck_operation_params
     let operands: Operands
-    /// Largest normalised mean square error of any output: sum (a - b)^2 / sum b^2.
+    /// The largest normalized mean square error of any output: sum (a - b)^2 / sum b^2.
     public let tolerance: Double
-    /// Expected values by operand.
+    /// The values that the outputs should have, by operand.
     public let expected: @Sendable (Operands) -> [String: [Double]]
 
+    /// A case of an operation.
+    ///
     /// - Parameter operands: those that are read, and the optional ones that are to be written.
     public init(
         _ name: String, _ kind: ck_kind, _ params: ck_operation_params, _ operands: [String: Slot],
@@ -57,6 +66,7 @@ public struct OperationCase: Sendable, CustomStringConvertible {
         precondition(operands.keys.allSatisfy(known.contains), "\(self) has no operand of some name given")
     }
 
+    /// The operation and the case.
     public var description: String { "\(operationName) \(name)" }
 
     /// The operation's name in its declaration.
@@ -144,9 +154,9 @@ public struct OperationCase: Sendable, CustomStringConvertible {
             name: operand.name, bytes: bytes, tensor: tensor, isWritten: operand.direction != .CK_IN)
     }
 
-    /// What rounding the factors of products adds to an output's normalised mean square error. A factor is off by 2^-12 or
-    /// 2^-9 of itself on average, so a sum of unlike products by 1e-7 or 1e-5; in the smallest cases, of a few like terms or
-    /// behind an exponential, it comes to 1e-5 and 1e-4.
+    /// What rounding the factors of products adds to an output's normalized mean square error. A factor is
+    /// off by 2^-12 or 2^-9 of itself on average, so a sum of unlike products by 1e-7 or 1e-5; in the
+    /// smallest cases, of a few like terms or behind an exponential, it comes to 1e-5 and 1e-4.
     public static func roundingTolerance(_ math: MathMode) -> Double {
         switch math {
         case .strict: 0
@@ -161,17 +171,18 @@ public struct OperationCase: Sendable, CustomStringConvertible {
         public var outputs: [String: [Double]] = [:]
         /// Writes outside of the outputs, found by guard bands around every operand.
         public var problems: [String] = []
-        /// Of a run after the first, where they were timed.
+        /// The shortest run after the first, in seconds, where runs were timed.
         public var seconds = Double.infinity
     }
 
     /// Whether it may run again on its own results.
     var isRepeatable: Bool { !declared.contains { $0.direction == .CK_UPDATE } }
 
-    /// Runs the operation with guard bands around every operand: once, then, where that changes nothing, twice more, so
-    /// that a backend's graphs are made and replayed.
+    /// Runs the operation with guard bands around every operand: once, then, where that changes nothing,
+    /// twice more, so that a backend's graphs are made and replayed.
     ///
-    /// - Parameter timed: runs three times more, whatever that does to the values, and keeps the shortest time.
+    /// - Parameter timed: runs three times more, whatever that does to the values, and keeps the shortest
+    ///   time.
     public func run(on device: ck_device, timed: Bool = false) throws -> Outcome {
         let guardBytes = 256, operands = declared.map(placed)
         var image: [UInt8] = [], operation = ck_operation(), offsets: [Int] = []
@@ -239,7 +250,7 @@ public struct OperationCase: Sendable, CustomStringConvertible {
 
     /// Runs the operation and compares its outputs with the reference.
     ///
-    /// - Parameter rounding: what the normalised mean square error may be above the case's own tolerance.
+    /// - Parameter rounding: what the normalized mean square error may be above the case's own tolerance.
     /// - Returns: what is wrong, nothing when all is well.
     public func failures(on device: ck_device, rounding: Double = 0) throws -> [String] {
         let outcome = try run(on: device)
@@ -252,7 +263,7 @@ public struct OperationCase: Sendable, CustomStringConvertible {
     }
 }
 
-/// What keeps `got` from being `expected`: the normalised mean square error, and every single element within
+/// What keeps `got` from being `expected`: the normalized mean square error, and every single element within
 /// a hundred times its root of the values' root mean square. NaN and infinity always fail.
 public func difference(_ got: [Double], _ expected: [Double], tolerance: Double) -> String? {
     guard got.count == expected.count else { return "\(got.count) values, not \(expected.count)" }
@@ -274,6 +285,7 @@ public func difference(_ got: [Double], _ expected: [Double], tolerance: Double)
 }
 
 extension ck_step_state {
+    /// The state of a step, with the learning rate that optimizers take.
     public init(seed: UInt64, step: UInt64, rate: Float = 0) {
         self.init()
         self.seed = seed
@@ -282,25 +294,30 @@ extension ck_step_state {
     }
 }
 
-/// Test data that depends on the seed alone.
+/// A source of test data that depends on the seed alone.
 public struct TestRandom {
     private var random: CounterRandom
 
+    /// A source that draws the same for the same seed.
     public init(_ seed: UInt64) { random = CounterRandom(seed: seed, stream: 0x7E57) }
 
+    /// Draws from a normal distribution of deviation `scale` about `shift`.
     public mutating func normals(_ count: Int, scale: Double = 1, shift: Double = 0) -> [Float] {
         (0..<count).map { _ in Float(shift + scale * random.normal()) }
     }
+    /// Draws uniformly from [0, 1).
     public mutating func uniforms(_ count: Int) -> [Float] {
         (0..<count).map { _ in Float(random.uniform()) }
     }
+    /// Draws whole numbers uniformly from 0..<limit.
     public mutating func integers(_ count: Int, below limit: Int) -> [Int] {
         (0..<count).map { _ in Int(random.uniform() * Double(limit)) }
     }
+    /// Draws one number uniformly from [0, 1).
     public mutating func uniform() -> Double { random.uniform() }
 }
 
-/// Central differences of a scalar function.
+/// Approximates a function's gradient by central differences, one element at a time.
 public func finiteDifferences(
     of function: ([Double]) -> Double, at point: [Double], step: Double = 1e-5
 ) -> [Double] {
@@ -315,5 +332,5 @@ public func finiteDifferences(
     }
 }
 
-/// sum a b
+/// Sums the products a b.
 public func dot(_ a: [Double], _ b: [Double]) -> Double { zip(a, b).reduce(0) { $0 + $1.0 * $1.1 } }

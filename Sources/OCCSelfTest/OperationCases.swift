@@ -2,12 +2,13 @@ import CKernels
 
 /// All operations, at sizes that reach every branch of the kernels.
 public enum OperationCases {
+    /// The small cases of every operation, odd sizes among them, with what the reference makes of them.
     public static let all =
         ConvolutionCases.all + NormalizationCases.all + LayerCases.all + ObjectiveCases.all
         + AugmentationCases.all
 
-    /// Operations at the sizes of a training step of ResNet-18 on 64 images of 32 x 32: inputs only, to be compared
-    /// between devices and timed.
+    /// Operations at the sizes of a training step of ResNet-18 on 64 images of 32 x 32: inputs only, to be
+    /// compared between devices and timed.
     public static let large: [OperationCase] = {
         func convolution(_ n: Int32, _ side: Int32, _ c: Int32, _ k: Int32, _ r: Int32, _ stride: Int32)
             -> [OperationCase]

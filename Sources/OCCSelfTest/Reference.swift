@@ -26,6 +26,7 @@ public enum Reference {
         }
     }
 
+    /// Convolves x [N,H,W,C], w [K,R,S,C] -> y [N,P,Q,K].
     public static func conv2d(_ x: [Double], _ w: [Double], _ p: ck_conv2d_params) -> [Double] {
         let (c, k, taps) = (Int(p.c), Int(p.k), Int(p.r * p.s))
         var y = [Double](repeating: 0, count: Int(p.n * p.p * p.q) * k)
@@ -37,6 +38,7 @@ public enum Reference {
         return y
     }
 
+    /// Finds the gradient by the input: dy [N,P,Q,K], w [K,R,S,C] -> dx [N,H,W,C].
     public static func conv2dBackwardData(_ dy: [Double], _ w: [Double], _ p: ck_conv2d_params) -> [Double] {
         let (c, k, taps) = (Int(p.c), Int(p.k), Int(p.r * p.s))
         var dx = [Double](repeating: 0, count: Int(p.n * p.h * p.w) * c)
@@ -48,6 +50,7 @@ public enum Reference {
         return dx
     }
 
+    /// Finds the gradient by the filters: dy [N,P,Q,K], x [N,H,W,C] -> dw [K,R,S,C].
     public static func conv2dBackwardWeight(_ dy: [Double], _ x: [Double], _ p: ck_conv2d_params) -> [Double]
     {
         let (c, k, taps) = (Int(p.c), Int(p.k), Int(p.r * p.s))
@@ -60,8 +63,9 @@ public enum Reference {
         return dw
     }
 
-    // MARK: Batch normalisation
+    // MARK: Batch normalization
 
+    /// Finds the mean and the variance (divided by the rows) of each channel of [rows, channels].
     public static func moments(_ x: [Double], channels: Int) -> (mean: [Double], variance: [Double]) {
         let rows = x.count / channels
         var mean = [Double](repeating: 0, count: channels), variance = mean
@@ -73,6 +77,7 @@ public enum Reference {
         return (mean, variance)
     }
 
+    /// Normalizes [rows, channels] by given moments, scales, shifts, adds the residual, and applies the ReLU.
     public static func normalize(
         _ x: [Double], mean: [Double], variance: [Double], gamma: [Double], beta: [Double],
         residual: [Double]?,
@@ -87,6 +92,8 @@ public enum Reference {
         }
     }
 
+    /// Normalizes [rows, channels] by its own moments, scales, shifts, adds the residual, and applies the
+    /// ReLU.
     public static func batchnorm(
         _ x: [Double], gamma: [Double], beta: [Double], residual: [Double]?, epsilon: Double, relu: Bool
     ) -> [Double] {
@@ -98,6 +105,7 @@ public enum Reference {
 
     // MARK: Rows
 
+    /// Divides each row of [rows, columns] by its norm, or by `epsilon` where that is larger.
     public static func l2Normalize(_ x: [Double], columns: Int, epsilon: Double) -> [Double] {
         stride(from: 0, to: x.count, by: columns).flatMap { start in
             let row = x[start..<start + columns],
@@ -106,6 +114,7 @@ public enum Reference {
         }
     }
 
+    /// Makes each row of [rows, columns] probabilities.
     public static func softmax(_ x: [Double], columns: Int) -> [Double] {
         stride(from: 0, to: x.count, by: columns).flatMap { start in
             let row = x[start..<start + columns], top = row.max()!, sum = row.reduce(0) { $0 + exp($1 - top) }
@@ -113,13 +122,14 @@ public enum Reference {
         }
     }
 
+    /// Finds the mean over rows of -log p(label), of logits [rows, columns].
     public static func crossEntropy(_ x: [Double], labels: [Int32], columns: Int) -> Double {
         let p = softmax(x, columns: columns)
         return labels.enumerated().reduce(0) { $0 - log(p[$1.offset * columns + Int($1.element)]) }
             / Double(labels.count)
     }
 
-    /// NT-Xent as its definition has it, without any care for memory.
+    /// Evaluates NT-Xent as its definition has it, without any care for memory: z [2b, d] -> the loss.
     public static func ntXent(_ z: [Double], b: Int, d: Int, temperature: Double, symmetric: Bool) -> Double {
         func similarity(_ i: Int, _ j: Int) -> Double {
             (0..<d).reduce(0) { $0 + z[i * d + $1] * z[j * d + $1] } / temperature
@@ -134,7 +144,7 @@ public enum Reference {
         return loss / Double(anchors)
     }
 
-    /// Its gradient: every similarity's derivative, spread over the two embeddings it joins.
+    /// Differentiates NT-Xent: every similarity's derivative, spread over the two embeddings it joins.
     public static func ntXentGradient(_ z: [Double], b: Int, d: Int, temperature: Double, symmetric: Bool)
         -> [Double]
     {
@@ -159,6 +169,7 @@ public enum Reference {
 
     // MARK: Dense
 
+    /// Multiplies x [n,c] w [k,c]^T and adds bias [k] -> y [n,k].
     public static func dense(_ x: [Double], _ w: [Double], _ bias: [Double]?, n: Int, c: Int, k: Int)
         -> [Double]
     {
@@ -170,6 +181,7 @@ public enum Reference {
 
     // MARK: Pooling
 
+    /// Finds the largest value of each window of [N,H,W,C], and its place in the window; padding never wins.
     public static func maxPool(_ x: [Double], _ p: ck_pool_params) -> (y: [Double], argmax: [Double]) {
         var y: [Double] = [], argmax: [Double] = []
         for n in 0..<Int(p.n) {
@@ -195,6 +207,7 @@ public enum Reference {
         return (y, argmax)
     }
 
+    /// Finds the mean over the pixels of [N,H,W,C] -> [N,C].
     public static func globalAveragePool(_ x: [Double], _ p: ck_pool_params) -> [Double] {
         let pixels = Int(p.h * p.w), c = Int(p.c)
         return (0..<Int(p.n) * c).map { index in
@@ -202,6 +215,7 @@ public enum Reference {
         }
     }
 
+    /// Repeats every pixel twice in both directions: [N,H,W,C] -> [N,2H,2W,C].
     public static func upsample(_ x: [Double], _ p: ck_pool_params) -> [Double] {
         let (h, w, c) = (Int(p.h), Int(p.w), Int(p.c))
         var y: [Double] = []

@@ -5,13 +5,20 @@ import OCCEngine
 public enum SelfTest {
     /// An operation in a math mode, over all of its cases.
     public struct Row: Sendable {
-        public let operation: String, math: MathMode
+        /// The operation, by its name in `CKernels`.
+        public let operation: String
+        /// How exactly it computed.
+        public let math: MathMode
+        /// The number of cases that ran.
         public internal(set) var cases = 0
-        /// The largest normalised mean square error of a case, and the largest error of an element as a share of its
-        /// tensor's root mean square.
-        public internal(set) var error = 0.0, worst = 0.0
-        /// The shortest run of the last timed case, on the device and on the CPU; infinite where none was timed.
-        public internal(set) var seconds = Double.infinity, referenceSeconds = Double.infinity
+        /// The largest normalized mean square error of a case.
+        public internal(set) var error = 0.0
+        /// The largest error of an element, as a share of its tensor's root mean square.
+        public internal(set) var worst = 0.0
+        /// The shortest run of the last timed case on the device; infinite where none was timed.
+        public internal(set) var seconds = Double.infinity
+        /// The shortest run of that case on the CPU.
+        public internal(set) var referenceSeconds = Double.infinity
         /// What is wrong, by case.
         public internal(set) var failures: [String] = []
     }

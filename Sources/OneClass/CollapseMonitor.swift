@@ -8,15 +8,16 @@ import OCCEngine
 public struct CollapseMonitor: Sendable {
     /// The state of one batch of features.
     public struct Reading: Sendable, Equatable {
-        /// Root mean square distance of the L2-normalised features from their mean: 0 when all are one point,
-        /// 1 when they cancel out.
+        /// The root mean square distance of the L2-normalized features from their mean: 0 when all are one
+        /// point, 1 when they cancel out.
         public let spread: Double
         /// The participation ratio (sum l)^2 / sum l^2 of the covariance's eigenvalues l: from 1 (a line) to
         /// min(N - 1, D).
         public let effectiveRank: Double
-        /// L2 norm of the gradient of all parameters.
+        /// The L2 norm of the gradient of all parameters.
         public let gradientNorm: Double
 
+        /// A reading of these values.
         public init(spread: Double, effectiveRank: Double, gradientNorm: Double) {
             self.spread = spread
             self.effectiveRank = effectiveRank
@@ -32,8 +33,11 @@ public struct CollapseMonitor: Sendable {
 
     private var bad = 0
 
+    /// A monitor that has seen nothing yet.
     public init() {}
 
+    /// Measures the spread and the rank of one batch of features.
+    ///
     /// - Parameter features: [rows, columns].
     public static func reading(features: [Float], rows: Int, gradientNorm: Double) -> Reading {
         let columns = features.count / rows

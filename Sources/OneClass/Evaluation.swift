@@ -3,11 +3,16 @@ import OCCData
 import OCCDetectors
 import OCCEngine
 
-/// The scores of a test set, and its maps where the model localises.
+/// The scores of a test set, and its maps where the model localizes.
 public struct ScoredTest: Sendable {
+    /// The score of each image; higher is more anomalous.
     public let scores: [Double]
+    /// The map of each image, side * side scores; nil for a model of whole images.
     public let maps: [[Float]]?
 
+    /// Scores the test images of a split.
+    ///
+    /// - Throws: `OCCError(.badData)` when there are none.
     public init(_ model: OneClassModel, on split: OneClassSplit) throws {
         guard split.test.count > 0 else {
             throw OCCError(
@@ -22,27 +27,50 @@ public struct ScoredTest: Sendable {
 
 /// How a model does on a test set.
 public struct Evaluation: Codable, Sendable {
+    /// The name of the normal class.
     public let normalClass: String
-    public let normals: Int, outliers: Int
-    public let auroc: Double, averagePrecision: Double
-    public let bestF1: Double, bestF1Threshold: Double
+    /// The number of normal test images.
+    public let normals: Int
+    /// The number of anomalous test images.
+    public let outliers: Int
+    /// The area under the ROC curve of the scores.
+    public let auroc: Double
+    /// The average precision of the scores, outliers being the positives.
+    public let averagePrecision: Double
+    /// The largest F1 over all thresholds.
+    public let bestF1: Double
+    /// The highest threshold that reaches the largest F1.
+    public let bestF1Threshold: Double
+    /// The share of normal images that the threshold which catches 95 % of the outliers takes for outliers.
     public let falsePositiveRateAt95: Double
     /// The calibrated threshold; nil when there were too few held-out images for the rate.
     public let threshold: Double?
-    /// The rate it promises, and what it does on the test set.
+    /// The rate of false alarms that the threshold promises.
     public let falseAlarmRate: Double
-    public let testFalseAlarms: Double, testDetections: Double
-    /// AUROC of each class against the normal one.
+    /// The share of normal test images above the threshold.
+    public let testFalseAlarms: Double
+    /// The share of outliers above the threshold.
+    public let testDetections: Double
+    /// The AUROC of each class against the normal one.
     public let aurocByClass: [String: Double]
-    /// AUROC of the scores of the method's own classifier, by their names.
+    /// The AUROC of the scores of the method's own classifier, by their names.
     public let transformationAUROC: [String: Double]
-    /// AUROC of the same detector on raw pixels: what learning a representation is worth.
+    /// The AUROC of the same detector on raw pixels: what learning a representation is worth.
     public let rawPixelAUROC: Double?
-    /// Of a model of patches, where the test set has masks: how well its maps find the defects, and how well the
-    /// distance of each pixel from its mean over the training images does.
-    public let pixelAUROC: Double?, aupro: Double?, rawPixelPixelAUROC: Double?
-    public let pixelBestF1: Double?, pixelBestF1Threshold: Double?
+    /// The AUROC of the pixels by the maps; nil, as all that follow, for a model of whole images or a test
+    /// set without masks.
+    public let pixelAUROC: Double?
+    /// The area under the per-region-overlap curve of the maps, up to a false-positive rate of 0.3.
+    public let aupro: Double?
+    /// The AUROC of the pixels by their distance from their mean over the training images.
+    public let rawPixelPixelAUROC: Double?
+    /// The largest F1 of the pixels over all thresholds.
+    public let pixelBestF1: Double?
+    /// The highest threshold that reaches the largest F1 of the pixels.
+    public let pixelBestF1Threshold: Double?
 
+    /// Evaluates a model on the test images of a split.
+    ///
     /// - Parameters:
     ///   - scored: the test set's scores, where they are known already.
     ///   - rawPixels: fits the detector on pixels too.
@@ -98,14 +126,14 @@ public struct Evaluation: Codable, Sendable {
         }
     }
 
-    /// As JSON with sorted keys.
+    /// Encodes the evaluation as JSON with sorted keys.
     public func json() throws -> String {
         let encoder = JSONEncoder.sorted
         encoder.outputFormatting.insert(.prettyPrinted)
         return String(decoding: try encoder.encode(self), as: UTF8.self)
     }
 
-    /// For a terminal.
+    /// The evaluation for a terminal, in several lines.
     public var summary: String {
         func percent(_ value: Double) -> String { String(format: "%5.1f %%", 100 * value) }
         var lines = [
@@ -146,7 +174,7 @@ public struct Evaluation: Codable, Sendable {
 }
 
 extension OneClassModel {
-    /// The test AUROC of several detectors, each fitted on the same features.
+    /// Finds the test AUROC of several detectors, each fitted on the same features.
     public func auroc(of detectors: [any Detector], on split: OneClassSplit) throws -> [String: Double] {
         let fit = try features(of: split.detectorFit).evenly(atMost: configuration.detectorRows)
         let test = try features(of: split.test)

@@ -7,7 +7,7 @@ import OCCNetworks
 package struct PatchPlace: Sendable, Equatable {
     package let image: Int, top: Int, left: Int
 
-    /// Whole images, or the patches of all of them, image by image.
+    /// The places of whole images, or the patches of all of them, image by image.
     static func all(of images: ImageBatch, grid: PatchGrid?) -> [PatchPlace] {
         (0..<images.count).flatMap { image in
             grid?.places(image: image) ?? [PatchPlace(image: image, top: 0, left: 0)]
@@ -15,13 +15,14 @@ package struct PatchPlace: Sendable, Equatable {
     }
 }
 
-/// The inference plan: stored images in, pooled features of their parts out, a fixed number of rows at a time.
+/// The inference plan: stored images in, pooled features of their parts out, a fixed number of rows at a
+/// time.
 ///
-/// Images go to the device as bytes, once; the patches, overlapping as they may, are gathered there. Beyond that
-/// they share no work: the encoder pads with zeros at the edges of what it sees, so that from the first 3x3
-/// convolution on, a patch's border depends on where it was cut, and after some layers all of it does. What two
-/// overlapping patches could still share exactly, the inside of the first stage, is under an eighth of a
-/// ResNet-18's work on 32 x 32.
+/// Images go to the device as bytes, once; the patches, overlapping as they may, are gathered there. Beyond
+/// that they share no work: the encoder pads with zeros at the edges of what it sees, so that from the first
+/// 3x3 convolution on, a patch's border depends on where it was cut, and after some layers all of it does.
+/// What two overlapping patches could still share exactly, the inside of the first stage, is under an eighth
+/// of a ResNet-18's work on 32 x 32.
 struct FeatureExtractor {
     /// Parts to a run of the plan: a GPU is not filled by fewer; larger ones take the memory of more.
     private static func rows(on device: Device, side: Int) -> Int { device.isGPU && side <= 64 ? 512 : 64 }
@@ -45,8 +46,8 @@ struct FeatureExtractor {
 
     /// - Parameters:
     ///   - patch: the side of the patches; nil for whole images.
-    ///   - method: one whose classifier's probabilities are wanted too, and its head's widths; images are then
-    ///     transformed first.
+    ///   - method: one whose classifier's probabilities are wanted too, and its head's widths; images are
+    ///     then transformed first.
     init(
         _ program: Program, encoder: any Encoder, side: Int, patch: Int? = nil,
         classifier method: (any TransformationScoring)? = nil, headWidths: [Int] = []
@@ -134,7 +135,8 @@ struct FeatureExtractor {
     }
 }
 
-/// The plans that a program scores with: features, and the classifier of a method that scores whole images by it.
+/// The plans that a program scores with: features, and the classifier of a method that scores whole images by
+/// it.
 struct ScoringPlans {
     let features: FeatureExtractor
     let classifier: FeatureExtractor?

@@ -7,12 +7,15 @@ import OCCNetworks
 /// A fitted one-class model: encoder, detector, threshold; saved as one safetensors file that holds all it
 /// takes to score an image.
 public final class OneClassModel {
+    /// What the model was trained with.
     public let configuration: RunConfiguration
     /// The name of the normal class.
     public let normalClass: String
-    /// Side of the images it takes, in pixels.
+    /// The side of the images it takes, in pixels.
     public let side: Int
+    /// The classifier fitted on the encoder's features.
     public let detector: any OneClassClassifier
+    /// The threshold, and the held-out scores that it comes from.
     public let calibration: ThresholdCalibration
     /// Where the patches lie, for a model of patches.
     public let grid: PatchGrid?
@@ -88,13 +91,13 @@ public final class OneClassModel {
 
     // MARK: Scoring
 
-    /// Pooled features of images, or of all their patches; [count, D].
+    /// Pools the encoder's features of images, or of all their patches; [count, D].
     public func features(of images: ImageBatch) throws -> FeatureMatrix {
         try scoring.features.features(
             of: images, places: PatchPlace.all(of: images, grid: grid), program: program)
     }
 
-    /// Anomaly scores, one an image; higher is more anomalous. Of a model of patches, the highest of its patches'.
+    /// Scores images; higher is more anomalous. Of a model of patches, the highest of its patches' scores.
     public func score(_ images: ImageBatch) throws -> [Double] {
         Self.maxima(try patchScores(of: images), grid)
     }
@@ -124,8 +127,8 @@ public final class OneClassModel {
         return stride(from: 0, to: scores.count, by: grid.count).map { scores[$0..<$0 + grid.count].max()! }
     }
 
-    /// The scores of the method's own classifier by name, each one an image; empty for a method without such, and for
-    /// models of patches.
+    /// Scores images by the method's own classifier: lists by name, a score an image; empty for a method
+    /// without such, and for models of patches.
     public func transformationScores(of images: ImageBatch) throws -> [String: [Double]] {
         guard let method = scoring.method, let classifier = scoring.classifier else { return [:] }
         return try method.transformationScores(
@@ -134,7 +137,7 @@ public final class OneClassModel {
 
     var device: Device { program.device }
 
-    /// Every weight and statistic.
+    /// Copies every weight and statistic.
     package func exportWeights() throws -> [NamedWeights] { try program.exportWeights() }
 
     // MARK: Files
@@ -143,6 +146,8 @@ public final class OneClassModel {
     /// Counts the format: 2 since settings are flat, by one name each.
     private static let formatNumber = 2
 
+    /// Checks the format that a file says it has.
+    ///
     /// - Throws: `OCCError(.badData)` for a file that is no model, or of another format.
     private static func checkFormat(_ text: String?) throws {
         guard let text, text.hasPrefix(format), let number = Int(text.dropFirst(format.count)) else {

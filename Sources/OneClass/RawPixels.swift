@@ -3,8 +3,8 @@ import OCCDetectors
 
 /// What can be had without learning: the baseline that a representation must beat.
 enum RawPixels {
-    /// The AUROC of the configured detector on the pixels; of KDE on images of 32 x 32 for a model of patches,
-    /// whose detectors are for short vectors.
+    /// The AUROC of the configured detector on the pixels; of KDE on images of 32 x 32 for a model of
+    /// patches, whose detectors are for short vectors.
     static func auroc(_ configuration: RunConfiguration, _ split: OneClassSplit) throws -> Double {
         let small = configuration.patch != nil && split.test.side > 32
         func pixels(_ images: ImageBatch) -> FeatureMatrix {
@@ -22,8 +22,8 @@ enum RawPixels {
         return try RankingMetrics(scores: detector.scores(pixels(split.test)), labels: split.testLabels).auroc
     }
 
-    /// For each test image, each pixel's squared distance from its mean over the training images, in variances,
-    /// summed over channels.
+    /// Maps each test image: each pixel's squared distance from its mean over the training images, in
+    /// variances, summed over channels.
     static func maps(_ split: OneClassSplit) -> [[Float]] {
         let train = split.detectorFit, size = train.imageBytes
         var sum = [Float](repeating: 0, count: size), squares = sum
@@ -35,7 +35,7 @@ enum RawPixels {
         }
         let count = Float(train.count)
         let mean = sum.map { $0 / count }
-        // A grey level's rounding is in every pixel.
+        // A gray level's rounding is in every pixel.
         let variance = zip(squares, mean).map { max($0 / count - $1 * $1, 0) + 1 }
         return (0..<split.test.count).map { image in
             var result = [Float](repeating: 0, count: size / 3)

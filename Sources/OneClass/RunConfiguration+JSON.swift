@@ -4,10 +4,10 @@ import OCCDetectors
 import OCCEngine
 import OCCNetworks
 
-/// The three things that a configuration chooses by name: their JSON keys, and where their values are. Everything that
-/// treats them alike goes through this.
+/// The three things that a configuration chooses by name: their JSON keys, and where their values are.
+/// Everything that treats them alike goes through this.
 package struct ChosenComponent: Sendable {
-    /// encoder, method or detector: the setting's name.
+    /// The setting's name: encoder, method or detector.
     package let name: String
     /// Every choice there is.
     package let choices: @Sendable () -> [any Configurable]
@@ -73,6 +73,7 @@ extension RunConfiguration: Codable, Equatable {
         }
     }
 
+    /// Writes a JSON object of every setting.
     public func encode(to encoder: any Swift.Encoder) throws {
         try JSONValue.object(values).encode(to: encoder)
     }
@@ -117,9 +118,10 @@ extension RunConfiguration: Codable, Equatable {
         }
     }
 
+    /// Whether all settings have the same values.
     public static func == (a: RunConfiguration, b: RunConfiguration) -> Bool { a.values == b.values }
 
-    /// The configuration as JSON with sorted keys: equal ones give equal bytes.
+    /// Encodes the configuration as JSON with sorted keys: equal ones give equal bytes.
     public func json(pretty: Bool = false) throws -> String {
         try JSONValue.object(values).text(pretty: pretty)
     }
@@ -145,7 +147,7 @@ extension RunConfiguration: Codable, Equatable {
         }
     }
 
-    /// The keys in which this configuration differs from another.
+    /// Lists the keys in which this configuration differs from another, sorted.
     public func differences(from other: RunConfiguration) -> [String] {
         let mine = values, theirs = other.values
         return Set(mine.keys).union(theirs.keys).filter { mine[$0] != theirs[$0] }.sorted()

@@ -6,8 +6,8 @@ import OCCNetworks
 /// Everything that decides a run's result; written as config.json beside it. What does not (threads, output
 /// folder, logging) is not here, so that equal configurations give equal files.
 ///
-/// A setting is declared once, in `settings` here or in those of the encoder, the method or the detector. What is nil is
-/// the method's own choice (`Method.defaults`); `resolved` fills it in.
+/// A setting is declared once, in `settings` here or in those of the encoder, the method or the detector.
+/// What is nil is the method's own choice (`Method.defaults`); `resolved` fills it in.
 public struct RunConfiguration: HasSettings, Sendable {
     /// Which patches share a detector.
     public enum Locations: String, CaseIterable, Sendable {
@@ -18,11 +18,11 @@ public struct RunConfiguration: HasSettings, Sendable {
     }
 
     // MARK: Data
-    /// A folder, or `builtin:NAME`.
+    /// The data set: a folder, or `builtin:NAME`.
     public var data = "builtin:shapes"
     /// The normal class, by index or name; nil where the data set says itself.
     public var normal: String?
-    /// Side in pixels; nil for the data set's own.
+    /// The side of images in pixels; nil for the data set's own.
     public var imageSize: Int?
     /// The share of normal training images held out to calibrate the threshold; the encoder and the detector
     /// never see them.
@@ -31,58 +31,73 @@ public struct RunConfiguration: HasSettings, Sendable {
     public var contamination = 0.0
     /// The number of clean normal images the detector is fitted on; nil for all training images.
     public var labeledNormals: Int?
-    /// The share of unreadable image files to put up with.
+    /// The share of image files that may be unreadable.
     public var maxUnreadable = 0.01
-    /// At most so many images to train on, and to test on; nil for all.
-    public var maxTrain: Int?, maxTest: Int?
+    /// The number of training images at most; nil for all.
+    public var maxTrain: Int?
+    /// The number of test images at most; nil for all.
+    public var maxTest: Int?
 
     // MARK: Representation
+    /// The self-supervised task.
     public var method: any Method = RotationPrediction()
+    /// The network.
     public var encoder: any Encoder = ResNet(.resnet18)
-    /// Widths of the projection head; empty for none.
+    /// The widths of the projection head; empty for none, nil for the method's own.
     public var head: [Int]?
-    /// The augmentation recipe.
+    /// The augmentation recipe; nil for the method's own.
     public var augment: String?
 
     // MARK: Patches
-    /// Side in pixels of the patches that the encoder sees; nil for whole images.
+    /// The side in pixels of the patches that the encoder sees; nil for whole images.
     public var patch: Int?
     /// Pixels between patches when images are scored; nil for an eighth of the patch.
     public var stride: Int?
+    /// Which patches share a detector.
     public var locations = Locations.shared
 
     // MARK: Training
-    /// Items to a step: images for rotation and denoising, pairs for contrastive.
+    /// Items to a step: images for rotation and denoising, pairs for contrastive; nil for the method's own.
     public var batch: Int?
-    /// Optimizer steps; nil to count by epochs.
+    /// The number of optimizer steps; nil to count by epochs.
     public var steps: Int?
-    /// Passes over the training images.
+    /// The number of passes over the training images.
     public var epochs = 2048
+    /// The rule by which steps follow from gradients.
     public var optimizer = Optimizer.Kind.sgd
-    /// The learning rate's peak.
+    /// The peak of the learning rate; nil for the method's own.
     public var learningRate: Double?
+    /// The curve of the learning rate after the warm-up.
     public var schedule = LearningRateSchedule.Kind.cosine
-    /// Steps of linear warm-up from zero, and steps for which the cosine keeps its value.
-    public var warmup = 0, holdSteps = 1
+    /// Steps of linear warm-up from zero.
+    public var warmup = 0
+    /// Steps for which the cosine keeps its value.
+    public var holdSteps = 1
+    /// The share of the velocity that a step keeps, in 0..<1.
     public var momentum = 0.9
+    /// Whether steps look ahead along the velocity (Nesterov 1983).
     public var nesterov = false
-    /// The L2 penalty.
+    /// The L2 penalty; nil for the method's own.
     public var weightDecay: Double?
-    /// LARS's trust coefficient.
+    /// The trust coefficient of LARS.
     public var trust = 1e-3
-    /// Of everything random.
+    /// The seed of everything random.
     public var seed: UInt64 = 1
+    /// How exactly the plans compute.
     public var math = MathMode.fast
 
     // MARK: Detection
+    /// The detector, not fitted yet.
     public var detector: any Detector = KernelDensity()
-    /// Rows of features that a detector is fitted on at most; more are left out, evenly.
+    /// The rows of features that a detector is fitted on at most; more are left out, evenly.
     public var detectorRows = 20_000
     /// The rate of false alarms that the threshold promises.
     public var falseAlarmRate = 0.01
 
+    /// The paper's setting: ResNet-18 learns rotations of the built-in shapes.
     public init() {}
 
+    /// The run's own settings, in the order of listings; those of method, encoder and detector are theirs.
     public static let settings: [Setting<RunConfiguration>] = [
         Setting("data", \.data, "PATH", "A data set's folder, or builtin:shapes or builtin:surface."),
         Setting("normal", \.normal, "CLASS", "The normal class, by index or name."),
@@ -160,7 +175,7 @@ public struct RunConfiguration: HasSettings, Sendable {
         return result
     }
 
-    /// Items to a step.
+    /// The number of items to a step.
     public var itemsPerStep: Int { batch ?? method.defaults.batch }
     /// Widths of the projection head.
     var headWidths: [Int] { head ?? method.defaults.headWidths }
@@ -183,12 +198,13 @@ public struct RunConfiguration: HasSettings, Sendable {
         get throws { try AugmentationRecipe(augment ?? method.defaults.recipe) }
     }
 
-    /// Optimizer steps of a run on `images` training images; an epoch drops its last incomplete batch.
+    /// Counts the optimizer steps of a run on `images` training images; an epoch drops its last incomplete
+    /// batch.
     public func totalSteps(images: Int) -> Int {
         steps ?? epochs * max(1, method.itemCount(images: images) / itemsPerStep)
     }
 
-    /// The patches of an image of this side; nil for whole images.
+    /// Lays patches over an image of this side; nil for whole images.
     public func grid(side: Int) throws -> PatchGrid? {
         guard let patch else { return nil }
         guard patch <= side else {
@@ -233,12 +249,12 @@ public struct RunConfiguration: HasSettings, Sendable {
 
     // MARK: Data
 
-    /// Loads the data set it names.
+    /// Loads the data set that the configuration names.
     public func dataset() throws -> ImageDataset {
         try ImageDataset.load(data, imageSize: imageSize, maxUnreadable: maxUnreadable)
     }
 
-    /// Cuts the data set as it says.
+    /// Cuts the data set as the configuration says.
     public func split(_ dataset: ImageDataset) throws -> OneClassSplit {
         var options = OneClassSplit.Options()
         options.holdOut = holdOut

@@ -6,14 +6,20 @@ import OCCNetworks
 
 /// What a training step reports.
 public struct StepRecord: Sendable {
-    /// Steps done, of `totalSteps`.
-    public let step: Int, totalSteps: Int
+    /// The number of steps done.
+    public let step: Int
+    /// The number of steps of the run.
+    public let totalSteps: Int
+    /// The loss of the step.
     public let loss: Double
+    /// The learning rate of the step.
     public let learningRate: Double
+    /// The state of the features and the gradient, watched for collapse.
     public let collapse: CollapseMonitor.Reading
     /// Views through the network a second, since the record before.
     public let imagesPerSecond: Double
 
+    /// A record of these values.
     public init(
         step: Int, totalSteps: Int, loss: Double, learningRate: Double, collapse: CollapseMonitor.Reading,
         imagesPerSecond: Double
@@ -32,13 +38,17 @@ public struct StepRecord: Sendable {
 /// All of a run's state is the weights, the velocities and the step: batches and random numbers follow from
 /// the seed and the step.
 public final class Trainer {
+    /// What is trained, and how, with the method's own choices filled in.
     public let configuration: RunConfiguration
-    /// What it runs.
+    /// The plans that it runs.
     public let training: TrainingPlan
-    /// Steps done.
+    /// The number of steps done.
     public private(set) var step = 0
+    /// The number of steps of the run.
     public var totalSteps: Int { training.totalSteps }
+    /// The program that holds the weights and the plans.
     public var program: Program { training.program }
+    /// The operations of a step.
     public var plan: Plan { training.plan }
 
     private let method: any Method
@@ -68,7 +78,7 @@ public final class Trainer {
         try program.write(images.pixels, to: tensors.images)
     }
 
-    /// Views through the network in a step.
+    /// The number of views that go through the network in a step.
     public var imagesPerStep: Int { training.imagesPerStep }
 
     /// Runs steps until the end, or until `shouldStop` says so after a step.
@@ -98,7 +108,7 @@ public final class Trainer {
         return true
     }
 
-    /// One step; the learning rate it had.
+    /// Takes one step and returns its learning rate.
     @discardableResult
     package func advance() throws -> Double {
         let rate = try stage()
@@ -116,7 +126,8 @@ public final class Trainer {
             for copy in 0..<method.copies {
                 let row = method.row(index: index, copy: copy, batch: batch)
                 guard rows.indices.contains(row), rows[row] == nil else {
-                    throw OCCError(.failure, "method \(method.name): row \(row) is taken, or not of the batch")
+                    throw OCCError(
+                        .failure, "method \(method.name): row \(row) is taken, or not of the batch")
                 }
                 rows[row] = try checked(method.view(item: item, copy: copy))
             }
@@ -193,7 +204,7 @@ public final class Trainer {
 
     // MARK: Checkpoints
 
-    /// Weights, velocities and step; `restore` continues from it bit for bit.
+    /// Copies weights, velocities and step; `restore` continues from them bit for bit.
     public func checkpoint() throws -> TensorFile {
         var file = TensorFile()
         for weights in try program.exportWeights() {
@@ -207,6 +218,9 @@ public final class Trainer {
         return file
     }
 
+    /// Continues from a checkpoint.
+    ///
+    /// - Parameter name: what errors call the file.
     /// - Throws: `OCCError(.badData)` when the checkpoint is of another configuration or does not fit.
     public func restore(_ file: TensorFile, name: String) throws {
         guard let written = file.metadata["configuration"] else {
@@ -232,7 +246,7 @@ public final class Trainer {
         step = saved
     }
 
-    /// Features of images, or of all their patches, in inference mode; [count, D].
+    /// Pools features of images, or of all their patches, in inference mode; [count, D].
     public func features(of images: ImageBatch) throws -> FeatureMatrix {
         let grid = try configuration.grid(side: images.side)
         return try training.scoring.features.features(
@@ -249,7 +263,7 @@ extension TensorFile {
 }
 
 extension Trainer {
-    /// The mean seconds that each operation of a training step takes, over `steps` steps.
+    /// Measures the mean seconds that each operation of a training step takes, over `steps` steps.
     public func profile(steps: Int) throws -> [Double] {
         var sum = [Double](repeating: 0, count: plan.operations.count)
         for _ in 0..<steps {

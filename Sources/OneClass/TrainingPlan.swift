@@ -2,15 +2,16 @@ import OCCData
 import OCCEngine
 import OCCNetworks
 
-/// What a run computes, before it has any memory: the plans of a training step and of scoring. A `Trainer` loads and runs
-/// them; `occ-gpu plan` only looks.
+/// What a run computes, before it has any memory: the plans of a training step and of scoring. A `Trainer`
+/// loads and runs them; `occ-gpu plan` only looks.
 public struct TrainingPlan {
+    /// What is trained, and how.
     public let configuration: RunConfiguration
     /// The operations of a step.
     public let plan: Plan
-    /// Optimizer steps of the run.
+    /// The number of optimizer steps of the run.
     public let totalSteps: Int
-    /// Holds the plans.
+    /// The program that holds the plans.
     public let program: Program
     let scoring: ScoringPlans
     let tensors: Tensors
@@ -19,16 +20,20 @@ public struct TrainingPlan {
     struct Tensors {
         /// The training images, which stay on the device.
         let images: Tensor
-        /// The image of each row, its label, its row inputs, and where its patch lies when the encoder sees patches.
+        /// The image of each row, its label, its row inputs, and where its patch lies when the encoder sees
+        /// patches.
         let indices: Tensor, labels: Tensor, inputs: RowInputTensors, corners: Tensor?
         let outputs: TrainingOutputs
         /// The square of the gradient's L2 norm.
         let squaredGradientNorm: Tensor
     }
 
+    /// Builds the plans; no memory is allocated.
+    ///
     /// - Parameters:
     ///   - images: how many there are to train on.
     ///   - side: theirs, in pixels.
+    /// - Throws: `OCCError(.usage)` naming a setting that does not go with the others or the images.
     public init(_ configuration: RunConfiguration, images: Int, side: Int, device: Device) throws {
         try configuration.validate()
         self.configuration = configuration
@@ -60,6 +65,6 @@ public struct TrainingPlan {
         scoring = try ScoringPlans(configuration, program, side: side)
     }
 
-    /// Views through the network in a step.
+    /// The number of views that go through the network in a step.
     public var imagesPerStep: Int { tensors.indices.count }
 }

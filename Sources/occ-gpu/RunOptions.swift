@@ -1,8 +1,8 @@
 import OCCCommandLine
 import OneClass
 
-/// The options that make a `RunConfiguration`, shared by train, protocol and plan: made from the declarations of the
-/// settings, so that each is written once.
+/// The options that make a `RunConfiguration`, shared by train, protocol and plan: made from the declarations
+/// of the settings, so that each is written once.
 enum RunOptions {
     static let options =
         [Option("config", "FILE", "Start from a config.json; other options override it.")]

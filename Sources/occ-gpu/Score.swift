@@ -32,7 +32,8 @@ let scoreCommand = Command(
     }
 }
 
-/// Reads the image files that the paths name, a portion at a time, so that memory does not grow with their number.
+/// Reads the image files that the paths name, a portion at a time, so that memory does not grow with their
+/// number.
 ///
 /// - Throws: `OCCError(.badData)` in the end when some could not be read; the others are done.
 func forEachPortion(

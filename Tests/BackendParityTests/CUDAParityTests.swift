@@ -4,7 +4,8 @@ import OCCEngine
 import TestSupport
 import Testing
 
-/// The whole CUDA backend, launch code and kernels, on the emulated device: each case in the modes that change it.
+/// The whole CUDA backend, launch code and kernels, on the emulated device: each case in the modes that
+/// change it.
 @Suite struct CUDAParityTests {
     static func cases(_ math: MathMode) -> [OperationCase] {
         BackendParityTests.cases.filter { math == .strict || $0.multiplies }.map { $0.inMode(math) }

@@ -1,4 +1,5 @@
-// The table of driver functions: memory is the host's, a stream is a list of things to do, a graph is a list that is kept.
+// The table of driver functions: memory is the host's, a stream is a list of things to do, a graph is a list
+// that is kept.
 #include "kernels.h"
 #include "scheduler.h"
 #include <cstdlib>
@@ -122,7 +123,9 @@ int capture_end(ck_cu_stream handle, ck_cu_graph *result) {
     *result = g;
     return 0;
 }
-int graph_instantiate(ck_cu_graph_exec *exec, ck_cu_graph g, unsigned long long) { return *exec = new graph(*(graph *)g), 0; }
+int graph_instantiate(ck_cu_graph_exec *exec, ck_cu_graph g, unsigned long long) {
+    return *exec = new graph(*(graph *)g), 0;
+}
 int graph_launch(ck_cu_graph_exec exec, ck_cu_stream s) {
     counts.graph_launches++;
     for (action &a : ((graph *)exec)->actions) enqueue(s, a);
@@ -145,14 +148,17 @@ int module_function(ck_cu_function *function, ck_cu_module m, const char *name) 
     return *function ? 0 : 500;
 }
 // The kernel that fails, where one is to.
-bool is_faulty(const kernel *k) { return settings.faulty_kernel && std::strcmp(settings.faulty_kernel, k->name) == 0; }
+bool is_faulty(const kernel *k) {
+    return settings.faulty_kernel && std::strcmp(settings.faulty_kernel, k->name) == 0;
+}
 
-int launch(ck_cu_function function, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz,
-           unsigned, ck_cu_stream s, void **arguments, void **) {
+int launch(ck_cu_function function, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by,
+           unsigned bz, unsigned, ck_cu_stream s, void **arguments, void **) {
     if (gx == 0 || gy == 0 || gz == 0 || bx * by * bz > 1024 || bx * by * bz == 0) return INVALID_VALUE;
     launched[((const kernel *)function)->name]++;
     if (settings.only_note) return 0;
-    if (is_faulty((const kernel *)function)) return enqueue(s, [] { fail("an illegal memory access was encountered"); });
+    if (is_faulty((const kernel *)function))
+        return enqueue(s, [] { fail("an illegal memory access was encountered"); });
     action thread = ((const kernel *)function)->bind(arguments);
     return enqueue(s, [=] { run_grid({gx, gy, gz}, {bx, by, bz}, thread); });
 }
@@ -161,10 +167,11 @@ int error_string(ck_cu_result error, const char **text) {
     return 0;
 }
 
-// ---- The compiler: takes the sources it was built from, and gives their names back -----------------------------------
+// ---- The compiler: takes the sources it was built from, and gives their names back ------------------------
 
 int nvrtc_version(int *major, int *minor) { return *major = 13, *minor = 0, 0; }
-int program_create(ck_nvrtc_program *p, const char *, const char *name, int, const char *const *, const char *const *) {
+int program_create(ck_nvrtc_program *p, const char *, const char *name, int, const char *const *,
+                   const char *const *) {
     *p = new program{name, "", ""};
     return 0;
 }
@@ -189,7 +196,7 @@ int program_cubin(ck_nvrtc_program p, char *to) {
 }
 int program_destroy(ck_nvrtc_program *p) { return delete (program *)*p, 0; }
 
-// ---- cuBLASLt: column-major products in single precision ---------------------------------------------------------------
+// ---- cuBLASLt: column-major products in single precision --------------------------------------------------
 
 struct matmul_desc {
     int compute, transpose_a = 0, transpose_b = 0, epilogue = 1;
@@ -204,7 +211,10 @@ int lt_destroy(ck_lt_handle) { return 0; }
 int lt_desc_create(ck_lt_desc *desc, int compute, int) { return *desc = new matmul_desc{compute}, 0; }
 int lt_desc_set(ck_lt_desc handle, int attribute, const void *value, size_t bytes) {
     matmul_desc *d = (matmul_desc *)handle;
-    void *to = attribute == 3 ? &d->transpose_a : attribute == 4 ? &d->transpose_b : attribute == 7 ? &d->epilogue : nullptr;
+    void *to = attribute == 3   ? &d->transpose_a
+               : attribute == 4 ? &d->transpose_b
+               : attribute == 7 ? &d->epilogue
+                                : nullptr;
     if (attribute == 8) to = &d->bias;
     if (!to || bytes != (attribute == 8 ? sizeof(void *) : sizeof(int))) return 7;
     std::memcpy(to, value, bytes);
@@ -220,8 +230,8 @@ int lt_layout_destroy(ck_lt_layout l) { return delete (layout *)l, 0; }
 int lt_preference_create(ck_lt_preference *p) { return *p = (void *)1, 0; }
 int lt_preference_set(ck_lt_preference, int, const void *, size_t) { return 0; }
 int lt_preference_destroy(ck_lt_preference) { return 0; }
-int lt_heuristic(ck_lt_handle, ck_lt_desc, ck_lt_layout, ck_lt_layout, ck_lt_layout, ck_lt_layout, ck_lt_preference, int,
-                 ck_lt_heuristic *results, int *found) {
+int lt_heuristic(ck_lt_handle, ck_lt_desc, ck_lt_layout, ck_lt_layout, ck_lt_layout, ck_lt_layout,
+                 ck_lt_preference, int, ck_lt_heuristic *results, int *found) {
     std::memset(results, 0, sizeof *results);
     return *found = 1, 0;
 }
@@ -231,11 +241,12 @@ float rounded(float x, int compute) {
     return compute == 77 ? to_float(ck_round_tf32(x)) : compute == 75 ? to_float(ck_round_bf16(x) << 16) : x;
 }
 
-int lt_matmul(ck_lt_handle, ck_lt_desc desc, const void *alpha, const void *a, ck_lt_layout a_layout, const void *b,
-              ck_lt_layout b_layout, const void *beta, const void *c, ck_lt_layout c_layout, void *d, ck_lt_layout d_layout,
-              const ck_lt_algorithm *, void *, size_t, ck_cu_stream s) {
+int lt_matmul(ck_lt_handle, ck_lt_desc desc, const void *alpha, const void *a, ck_lt_layout a_layout,
+              const void *b, ck_lt_layout b_layout, const void *beta, const void *c, ck_lt_layout c_layout,
+              void *d, ck_lt_layout d_layout, const ck_lt_algorithm *, void *, size_t, ck_cu_stream s) {
     matmul_desc op = *(matmul_desc *)desc;
-    layout la = *(layout *)a_layout, lb = *(layout *)b_layout, lc = *(layout *)c_layout, ld = *(layout *)d_layout;
+    layout la = *(layout *)a_layout, lb = *(layout *)b_layout, lc = *(layout *)c_layout,
+           ld = *(layout *)d_layout;
     int64_t m = ld.rows, n = ld.columns, k = op.transpose_a ? la.rows : la.columns;
     if ((op.transpose_a ? la.columns : la.rows) != m || (op.transpose_b ? lb.rows : lb.columns) != n ||
         (op.transpose_b ? lb.columns : lb.rows) != k)
@@ -246,13 +257,18 @@ int lt_matmul(ck_lt_handle, ck_lt_desc desc, const void *alpha, const void *a, c
         const float *x = (const float *)a, *y = (const float *)b, *old = (const float *)c;
         std::vector<float> fa((size_t)(m * k)), fb((size_t)(n * k));
         for (int64_t i = 0; i < m; i++)
-            for (int64_t l = 0; l < k; l++) fa[(size_t)(i * k + l)] = rounded(op.transpose_a ? x[l + i * la.leading] : x[i + l * la.leading], op.compute);
+            for (int64_t l = 0; l < k; l++)
+                fa[(size_t)(i * k + l)] =
+                    rounded(op.transpose_a ? x[l + i * la.leading] : x[i + l * la.leading], op.compute);
         for (int64_t j = 0; j < n; j++)
-            for (int64_t l = 0; l < k; l++) fb[(size_t)(j * k + l)] = rounded(op.transpose_b ? y[j + l * lb.leading] : y[l + j * lb.leading], op.compute);
+            for (int64_t l = 0; l < k; l++)
+                fb[(size_t)(j * k + l)] =
+                    rounded(op.transpose_b ? y[j + l * lb.leading] : y[l + j * lb.leading], op.compute);
         for (int64_t j = 0; j < n; j++)
             for (int64_t i = 0; i < m; i++) {
                 double sum = 0;
-                for (int64_t l = 0; l < k; l++) sum += (double)fa[(size_t)(i * k + l)] * fb[(size_t)(j * k + l)];
+                for (int64_t l = 0; l < k; l++)
+                    sum += (double)fa[(size_t)(i * k + l)] * fb[(size_t)(j * k + l)];
                 float value = (float)(times * sum);
                 if (before != 0) value += before * old[i + j * lc.leading];
                 if (op.epilogue == 4) value += op.bias[i];

@@ -9,7 +9,8 @@
 #define CK_KERNEL(threads) inline void
 #define CK_DEVICE static inline
 #define CK_MEMBER inline
-#define CK_SHARED(type, name, count) type *name = (type *)emulation::shared_memory(sizeof(type) * (size_t)(count))
+#define CK_SHARED(type, name, count)                                                                         \
+    type *name = (type *)emulation::shared_memory(sizeof(type) * (size_t)(count))
 #define CK_SHARED_ALIGNED(type, name, count) CK_SHARED(type, name, count)
 
 namespace emulation {
@@ -75,9 +76,12 @@ static inline unsigned ck_round_bf16(float x) {
     unsigned bits = emulation::to_bits(x);
     return (bits + 0x7FFFu + (bits >> 16 & 1)) >> 16;  // to the nearest, ties to even
 }
-static inline unsigned ck_pack_bf16(float low, float high) { return ck_round_bf16(low) | ck_round_bf16(high) << 16; }
+static inline unsigned ck_pack_bf16(float low, float high) {
+    return ck_round_bf16(low) | ck_round_bf16(high) << 16;
+}
 
-// PTX ISA, "Matrix fragments for mma.m16n8k16": row g = lane / 4 (and g + 8), columns 2 (lane % 4) and the next.
+// PTX ISA, "Matrix fragments for mma.m16n8k16": row g = lane / 4 (and g + 8), columns 2 (lane % 4) and the
+// next.
 static inline void ck_mma_bf16(float (&d)[4], const unsigned (&a)[4], const unsigned (&b)[2]) {
     emulation::shown mine = {{a[0], a[1], a[2], a[3]}, {b[0], b[1]}, nullptr};
     const emulation::shown *warp = emulation::exchange(mine);
@@ -86,7 +90,8 @@ static inline void ck_mma_bf16(float (&d)[4], const unsigned (&a)[4], const unsi
         unsigned row = lane / 4 + e / 2 * 8, column = lane % 4 * 2 + e % 2;
         double sum = 0;
         for (unsigned k = 0; k < 16; k++) {
-            unsigned wa = warp[row % 8 * 4 + k % 8 / 2].a[row / 8 + k / 8 * 2], wb = warp[column * 4 + k % 8 / 2].b[k / 8];
+            unsigned wa = warp[row % 8 * 4 + k % 8 / 2].a[row / 8 + k / 8 * 2],
+                     wb = warp[column * 4 + k % 8 / 2].b[k / 8];
             float va = emulation::to_float(k % 2 ? wa & 0xFFFF0000u : wa << 16);
             float vb = emulation::to_float(k % 2 ? wb & 0xFFFF0000u : wb << 16);
             sum += (double)va * vb;
@@ -110,7 +115,8 @@ static inline void ck_mma_tf32(float (&d)[4], const unsigned (&a)[4], const unsi
 }
 
 static inline const uint16_t *ck_emulated_row(const emulation::shown *warp, unsigned lane) {
-    if ((uintptr_t)warp[lane].row % 16 != 0) emulation::fail("ldmatrix of a row that is not aligned to 16 bytes");
+    if ((uintptr_t)warp[lane].row % 16 != 0)
+        emulation::fail("ldmatrix of a row that is not aligned to 16 bytes");
     return (const uint16_t *)warp[lane].row;
 }
 

@@ -1,9 +1,10 @@
-// The project's kernels, compiled for the host: each source in a namespace of its own, as each is a module of its own on a GPU.
+// The project's kernels, compiled for the host: each source in a namespace of its own, as each is a module of
+// its own on a GPU.
 #define CK_EMULATED_DEVICE
-#include "ck_device.cuh"
-#include "ck_augment.h"
-#include "jitter.cuh"
 #include "kernels.h"
+#include "ck_augment.h"
+#include "ck_device.cuh"
+#include "jitter.cuh"
 #include "log_sum.cuh"
 #include <tuple>
 #include <type_traits>
@@ -47,7 +48,7 @@ namespace lars {
 #include "lars/lars.cu"
 }
 
-// ---- Each kernel's parameters are those that ck_kernels.h and ck_operations.h list ---------------------------------
+// ---- Each kernel's parameters are those that ck_kernels.h and ck_operations.h list ------------------------
 
 namespace {
 
@@ -56,21 +57,23 @@ template <class> struct parameters;
 template <class... Arguments> struct parameters<void (*)(Arguments...)> {
     using list = types<void, Arguments...>;
 };
-template <class Kernel, class Listed> constexpr bool takes = std::is_same<typename parameters<Kernel>::list, Listed>::value;
+template <class Kernel, class Listed>
+constexpr bool takes = std::is_same<typename parameters<Kernel>::list, Listed>::value;
 
 typedef float element_f32;
 typedef int32_t element_i32;
 typedef uint8_t element_u8;
 typedef ck_step_state element_step;
 
-#define OPERATION(name, params, summary) typedef types<void
+#define OPERATION(name, params, summary) typedef types < void
 #define OUT(name, type, ...) , element_##type *
 #define IN(name, type, ...) , const element_##type *
 #define KERNEL_FOR(name, params, source, threads, grid) , ck_##params##_params
 #define END(name) > name##_operands;
 #include "ck_operations.h"
-#define KERNEL_FOR(name, params, source, threads, grid)                                                                \
-    static_assert(takes<decltype(&::source::ck_##name), name##_operands>, #name ": other parameters than it is listed with");
+#define KERNEL_FOR(name, params, source, threads, grid)                                                      \
+    static_assert(takes<decltype(&::source::ck_##name), name##_operands>,                                    \
+                  #name ": other parameters than it is listed with");
 #include "ck_operations.h"
 
 #define KERNEL(source, name, threads) static_assert(takes<decltype(&::source::name), types<void
@@ -90,7 +93,9 @@ std::function<void()> bind_arguments(void (*f)(Arguments...), void **arguments, 
 }
 
 template <class... Arguments> kernel entry(const char *source, const char *name, void (*f)(Arguments...)) {
-    return {source, name, [f](void **arguments) { return bind_arguments(f, arguments, std::index_sequence_for<Arguments...>()); }};
+    return {source, name, [f](void **arguments) {
+                return bind_arguments(f, arguments, std::index_sequence_for<Arguments...>());
+            }};
 }
 
 const std::vector<kernel> &all() {

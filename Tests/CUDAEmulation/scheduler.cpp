@@ -179,7 +179,8 @@ void run_grid(dimensions grid, dimensions block, const std::function<void()> &ke
     std::mt19937_64 random(settings.seed + (uint64_t)counts.launches);
     std::shuffle(order.begin(), order.end(), random);
     for (uint64_t i : order) {
-        block_index = {(unsigned)(i % grid.x), (unsigned)(i / grid.x % grid.y), (unsigned)(i / grid.x / grid.y)};
+        block_index = {(unsigned)(i % grid.x), (unsigned)(i / grid.x % grid.y),
+                       (unsigned)(i / grid.x / grid.y)};
         run_block(random);
         if (failure) return;
     }

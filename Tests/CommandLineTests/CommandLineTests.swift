@@ -133,7 +133,8 @@ import Testing
         try folder.write(Array(text.utf8), to: "c.json")
         let arguments = [
             "train", "--out", out, "--config", folder.file("c.json"), "--method", "contrastive", "--detector",
-            "kde", "--encoder", "resnet10", "--width", "0.0625", "--steps", "1", "--batch", "4", "--max-train",
+            "kde", "--encoder", "resnet10", "--width", "0.0625", "--steps", "1", "--batch", "4",
+            "--max-train",
             "16", "--max-test", "8", "--quiet", "--device", "cpu",
         ]
         #expect(try run(arguments, in: folder).status == 0)

@@ -33,7 +33,7 @@ import Testing
         }
     }
 
-    @Test func idxFoldersAreRecognisedCompressedOrNot() throws {
+    @Test func idxFoldersAreRecognizedCompressedOrNot() throws {
         let folder = try TemporaryFolder()
         for prefix in ["train", "t10k"] {
             try folder.write(

@@ -71,14 +71,14 @@ import Testing
         #expect(throws: OCCError.self) { try ImageDataset.load(folder.path) }
     }
 
-    @Test func collectionsAreRecognised() throws {
+    @Test func collectionsAreRecognized() throws {
         let folder = try TemporaryFolder()
         for name in ["bottle", "cable"] {
             for file in ["train/good/0.png", "test/good/0.png", "test/bent/0.png"] {
                 try folder.write(try picture(width: 40, height: 40) { _, _ in 9 }, to: "\(name)/\(file)")
             }
         }
-        try folder.write(Array("x".utf8), to: "licence/text.txt")
+        try folder.write(Array("x".utf8), to: "license/text.txt")
         #expect(try ImageDataset.categories(folder.path) == ["bottle", "cable"])
         #expect(try ImageDataset.categories(folder.file("bottle")) == [])
         #expect(try ImageDataset.categories("builtin:surface") == [])

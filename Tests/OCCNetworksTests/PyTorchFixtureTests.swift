@@ -35,7 +35,9 @@ import Testing
 
     /// All in strict mode; the fast one, whose rounding a small network's ten steps can amplify a
     /// thousandfold, is held to the first step.
-    @Test(arguments: ["rotation", "contrastive", "simclr", "bottleneck", "large-stem", "wide"], MathMode.allCases)
+    @Test(
+        arguments: ["rotation", "contrastive", "simclr", "bottleneck", "large-stem", "wide"],
+        MathMode.allCases)
     func agreesWithPyTorch(_ name: String, _ math: MathMode) throws {
         let file = try TensorFile(contentsOf: fixturePath("model-\(name).safetensors"))
         let c = try JSONDecoder().decode(Case.self, from: Data(try #require(file.metadata["case"]).utf8))
@@ -99,7 +101,7 @@ import Testing
                 let reference = try #require(file.tensors["grad/\(found.name)"], "\(found.name)")
                 #expect(found.shape == reference.shape)
                 let values = try #require(reference.floats).map(Double.init)
-                // A bias before a batch normalisation, say, has no gradient but rounding.
+                // A bias before a batch normalization, say, has no gradient but rounding.
                 guard dot(values, values).squareRoot() > 1e-6 else { continue }
                 let failure = difference(found.values.map(Double.init), values, tolerance: 1e-4)
                 #expect(failure == nil, "gradient of \(found.name): \(failure ?? "")")

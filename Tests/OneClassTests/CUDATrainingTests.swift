@@ -14,7 +14,8 @@ import Testing
         c.head = method is Denoising ? [] : [16, 8]
         (c.batch, c.steps) = (4, 5)
         (c.maxTrain, c.maxTest) = (32, 20)
-        (c.learningRate, c.weightDecay) = (1e-4, 3e-4)  // large steps of so small a network amplify every rounding
+        // Large steps of so small a network amplify every rounding.
+        (c.learningRate, c.weightDecay) = (1e-4, 3e-4)
         return c
     }
 
@@ -38,8 +39,8 @@ import Testing
             .flatMap { try trainer.program.read($0.tensor).map(Double.init) }
     }
 
-    /// The same draws, the same batches: what differs is the order of sums, and in the fast modes the rounding of
-    /// factors. Losses are compared step by step, then what training has changed.
+    /// The same draws, the same batches: what differs is the order of sums, and in the fast modes the
+    /// rounding of factors. Losses are compared step by step, then what training has changed.
     @Test(
         arguments: Methods.registry.names.map { ($0, MathMode.strict) } + [
             ("contrastive", .fast), ("rotation", .bf16),

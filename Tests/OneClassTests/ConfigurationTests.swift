@@ -95,7 +95,9 @@ import Testing
         static var settings: [Setting<Named<Other>>] {
             [Setting(Other.self == Int.self ? "batch" : "width", \Named<Other>.value, "N", "A number.")]
         }
-        func fit(_ features: FeatureMatrix) throws -> any OneClassClassifier { try KernelDensity().fit(features) }
+        func fit(_ features: FeatureMatrix) throws -> any OneClassClassifier {
+            try KernelDensity().fit(features)
+        }
         func restore(_ state: DetectorState) throws -> any OneClassClassifier {
             try KernelDensity().restore(state)
         }

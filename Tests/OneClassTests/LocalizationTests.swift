@@ -48,7 +48,7 @@ import Testing
         let cell = 3 * grid.rows.count + 4
         scores[cell] = 1
         let map = grid.map(scores[...])
-        // Highest at the patch's centre, zero outside of it.
+        // Highest at the patch's center, zero outside of it.
         let peak = map.indices.max { map[$0] < map[$1] }!
         #expect(
             abs(peak / 48 - (grid.rows[3] + 8)) <= 1 && abs(peak % 48 - (grid.rows[4] + 8)) <= 1)
@@ -114,7 +114,7 @@ import Testing
         for (a, b) in zip(dense.values, single.values) { #expect(abs(a - b) <= 1e-5 * max(1, abs(b))) }
     }
 
-    @Test func savedModelsLocaliseAlike() throws {
+    @Test func savedModelsLocalizeAlike() throws {
         for locations in RunConfiguration.Locations.allCases {
             let model = try Self.model { $0.locations = locations }
             let folder = try TemporaryFolder(), images = try Self.surface().test.subset([0, 30, 50])

@@ -23,8 +23,10 @@ public func namedUniforms(_ name: String, _ count: Int) -> [Double] {
 
 /// A folder that is gone when the test is over.
 public final class TemporaryFolder {
+    /// Where it is.
     public let path: String
 
+    /// Makes a new, empty one.
     public init() throws {
         path = NSTemporaryDirectory() + "occ-gpu-tests-\(UUID().uuidString)"
         try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
@@ -32,6 +34,7 @@ public final class TemporaryFolder {
 
     deinit { try? FileManager.default.removeItem(atPath: path) }
 
+    /// The path of a file in it.
     public func file(_ name: String) -> String { "\(path)/\(name)" }
 
     /// Writes a file, with the folders it needs.

@@ -6,6 +6,9 @@ public struct Mutations {
     private var random: CounterRandom
     private let original: [UInt8]
 
+    /// - Parameters:
+    ///   - original: the sound file.
+    ///   - seed: of the damage.
     public init(of original: [UInt8], seed: UInt64 = 1) {
         self.original = original
         random = CounterRandom(seed: seed, stream: 0xF022)
@@ -13,6 +16,7 @@ public struct Mutations {
 
     private mutating func below(_ limit: Int) -> Int { Int(random.uniform() * Double(max(1, limit))) }
 
+    /// The next damaged version.
     public mutating func next() -> [UInt8] {
         var bytes = original
         // Headers decide more than pixels do: half of the damage goes there.

@@ -84,7 +84,7 @@ struct GPUWorkloads {
         return (0..<count).map { _ in Float(random.normal() + 0.5) }
     }
 
-    /// Loss and gradient, from embeddings that are not normalised yet.
+    /// Loss and gradient, from embeddings that are not normalized yet.
     private func ntXent(_ count: Int) throws -> Comparison {
         let program = Program(device: device, math: .bf16)
         let (plan, z) = try program.add("nt-xent", .inputGradient) { plan in

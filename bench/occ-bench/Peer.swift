@@ -12,7 +12,8 @@ final class Peer {
 
     /// - Parameters:
     ///   - python: the interpreter, with PyTorch and scikit-learn.
-    ///   - scripts: the folder of serve.py, where it is not bench/peers of the sources that this was built from.
+    ///   - scripts: the folder of serve.py, where it is not bench/peers of the sources that this was built
+    ///     from.
     ///   - job: what to do, as JSON; see bench/peers/serve.py.
     init(python: String, scripts: String?, job: [String: Any]) throws {
         let folder =

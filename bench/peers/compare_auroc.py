@@ -3,7 +3,7 @@
     python bench/peers/compare_auroc.py --data fashion-mnist --classes 5,0,8 --seeds 3 --width 0.25 --steps 300 \
         --record bench/records/auroc-fashion-mnist.jsonl
 
-Every step sees 64 images: 16 of four turns, or 32 pairs. The head has two hidden layers and the learning rate starts at 0.03:
+Every step sees 64 images: 16 in four rotations, or 32 pairs. The head has two hidden layers and the learning rate starts at 0.03:
 the paper's eight layers at 0.01 stay at chance for the first thousands of steps. Every finished run is a line of the record; runs that are there
 already are not repeated.
 """

@@ -3,7 +3,7 @@ weights and with the same recipe, and compares image and pixel AUROC.
 
     python bench/peers/compare_cutpaste.py --data mvtec/bottle --seeds 3 --steps 300 --record bench/records/cutpaste-bottle.jsonl
 
-Each patch of a grid has a Gaussian of its own, with Ledoit and Wolf's shrinkage, on L2-normalised features. Runs that are in the
+Each patch of a grid has a Gaussian of its own, with Ledoit and Wolf's shrinkage, on L2-normalized features. Runs that are in the
 record already are not repeated.
 """
 
@@ -115,7 +115,7 @@ def train(images, o, weights):
 
 @torch.no_grad()
 def features(model, images, o):
-    """[images, cells, cells, D], normalised."""
+    """[images, cells, cells, D], normalized."""
     result = []
     for image in images:
         patches = (image.float() / 255).unfold(1, o.patch, o.stride).unfold(2, o.patch, o.stride)
@@ -142,7 +142,7 @@ def score(fit, held, test):
 
 
 def maps(scores, o):
-    """Gaussian weights about the patches' centres that sum to one, on a scale that is logarithmic far above."""
+    """Gaussian weights about the patches' centers that sum to one, on a scale that is logarithmic far above."""
     positions = np.arange(scores.shape[1]) * o.stride
     pixels = np.arange(SIDE)[:, None]
     weights = np.exp(-0.5 * ((pixels + 0.5 - positions - o.patch / 2) / (o.patch * 10 / 32)) ** 2)

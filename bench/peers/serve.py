@@ -184,7 +184,7 @@ def ocsvm():
 
 
 def patches():
-    """Images unfolded into patches, the same network, one Gaussian on normalised features, the highest patch and a map."""
+    """Images unfolded into patches, the same network, one Gaussian on normalized features, the highest patch and a map."""
     import sklearn
     from sklearn.covariance import EmpiricalCovariance
 

@@ -58,13 +58,13 @@ def luma(x):
     return (x * torch.tensor([0.299, 0.587, 0.114]).view(1, 3, 1, 1)).sum(1, keepdim=True)
 
 
-def turn_hue(x, turns):
+def shift_hue(x, shift):
     high, low = x.amax(1), x.amin(1)
     span = high - low
     safe = torch.where(span > 0, span, torch.ones_like(span))
     r, g, b = x.unbind(1)
     hue = torch.where(high == r, (g - b) / safe, torch.where(high == g, 2 + (b - r) / safe, 4 + (r - g) / safe)) / 6
-    hue = (hue + turns.view(-1, 1, 1)) % 1
+    hue = (hue + shift.view(-1, 1, 1)) % 1
     channels = []
     for offset in (5, 3, 1):
         k = (offset + 6 * hue) % 6
@@ -75,12 +75,12 @@ def turn_hue(x, turns):
 def jitter(x, strength=0.4):
     n = len(x)
     view = (-1, 1, 1, 1)
-    amount = lambda centre: uniform(n, centre - strength, centre + strength)  # noqa: E731
+    amount = lambda center: uniform(n, center - strength, center + strength)  # noqa: E731
     operations = [
         lambda x: x + amount(0).view(view),
         lambda x: (m := luma(x).mean((1, 2, 3), keepdim=True)) + amount(1).view(view) * (x - m),
         lambda x: (m := luma(x)) + amount(1).view(view) * (x - m),
-        lambda x: turn_hue(x, amount(0)),
+        lambda x: shift_hue(x, amount(0)),
     ]
     for index in torch.randperm(4, device="cpu").tolist():
         x = operations[index](x)
@@ -133,20 +133,20 @@ def train(images, o):
                 parameter.copy_(stored[name])
     model = model.to(memory_format=torch.channels_last)
     optimizer = torch.optim.SGD(model.parameters(), lr=o.learning_rate, momentum=0.9, weight_decay=3e-4)
-    turns = 4 if o.method == "da-contrastive" else 1
-    source = batches(len(images) * turns, o.batch, generator)
+    rotations = 4 if o.method == "da-contrastive" else 1
+    source = batches(len(images) * rotations, o.batch, generator)
     model.train()
     for step in range(o.steps):
         for group in optimizer.param_groups:
             group["lr"] = 0.5 * o.learning_rate * (1 + math.cos(math.pi * step / o.steps))
         items = next(source)
-        x = images[items // turns].float() / 255
+        x = images[items // rotations].float() / 255
         if rotation:
             x = augment(x.repeat_interleave(4, 0))
             x = torch.stack([torch.rot90(x[i::4], i, (2, 3)) for i in range(4)], 1).flatten(0, 1)
             loss = F.cross_entropy(model(x), torch.arange(len(x)) % 4)
         else:
-            x = torch.stack([torch.rot90(image, int(item % turns), (1, 2)) for image, item in zip(x, items)])
+            x = torch.stack([torch.rot90(image, int(item % rotations), (1, 2)) for image, item in zip(x, items)])
             loss = nt_xent(model(torch.cat([augment(x), augment(x)])), 0.2, "cross-view")
         optimizer.zero_grad(set_to_none=True)
         loss.backward()

@@ -1,5 +1,5 @@
-// Augmentation: each image draws its own numbers from (seed, step, image, stream), so an image's view does not depend on
-// the batch around it, the number of threads, or the backend. One task an image.
+// Augmentation: each image draws its own numbers from (seed, step, image, stream), so an image's view does
+// not depend on the batch around it, the number of threads, or the backend. One task an image.
 #include "jitter.h"
 
 struct job {
@@ -23,7 +23,7 @@ static void copy_image(const struct job *j, int64_t n) {
     memcpy(j->y + n * size, j->x + n * size, sizeof(float) * (size_t)size);
 }
 
-// ---- Gather and symmetries --------------------------------------------------------------------------------------
+// ---- Gather and symmetries --------------------------------------------------------------------------------
 
 static void gather_image(void *context, int64_t n, int worker) {
     (void)worker;
@@ -64,7 +64,7 @@ ck_status ck_cpu_dihedral(const ck_dihedral_operands *t, const ck_image_params *
     return CK_OK;
 }
 
-// ---- Translation --------------------------------------------------------------------------------------------------
+// ---- Translation ------------------------------------------------------------------------------------------
 
 static void translate_image(void *context, int64_t n, int worker) {
     (void)worker;
@@ -86,7 +86,7 @@ ck_status ck_cpu_translate(const ck_translate_operands *t, const ck_image_params
     return CK_OK;
 }
 
-// ---- Random crop ------------------------------------------------------------------------------------------------
+// ---- Random crop ------------------------------------------------------------------------------------------
 
 // A random square, resized back to H x W (bilinear).
 static void crop_image(void *context, int64_t n, int worker) {
@@ -102,8 +102,10 @@ static void crop_image(void *context, int64_t n, int worker) {
         for (int column = 0; column < p->w; column++, y += p->c) {
             ck_between c = ck_resized(column, crop.side, p->w);
             for (int i = 0; i < p->c; i++) {
-                float upper = a[c.first * p->c + i] + c.share * (a[c.second * p->c + i] - a[c.first * p->c + i]);
-                float lower = b[c.first * p->c + i] + c.share * (b[c.second * p->c + i] - b[c.first * p->c + i]);
+                float upper =
+                    a[c.first * p->c + i] + c.share * (a[c.second * p->c + i] - a[c.first * p->c + i]);
+                float lower =
+                    b[c.first * p->c + i] + c.share * (b[c.second * p->c + i] - b[c.first * p->c + i]);
                 y[i] = upper + r.share * (lower - upper);
             }
         }
@@ -116,7 +118,7 @@ ck_status ck_cpu_random_crop(const ck_random_crop_operands *t, const ck_image_pa
     return CK_OK;
 }
 
-// ---- Random flip ------------------------------------------------------------------------------------------------
+// ---- Random flip ------------------------------------------------------------------------------------------
 
 static void flip_image(void *context, int64_t n, int worker) {
     (void)worker;
@@ -129,7 +131,8 @@ static void flip_image(void *context, int64_t n, int worker) {
     const float *x = j->x + n * image_size(p);
     float *y = j->y + n * image_size(p);
     for (int64_t i = 0; i < (int64_t)p->h * p->w; i++)
-        for (int64_t c = 0; c < p->c; c++) y[i * p->c + c] = x[(i / p->w * p->w + p->w - 1 - i % p->w) * p->c + c];
+        for (int64_t c = 0; c < p->c; c++)
+            y[i * p->c + c] = x[(i / p->w * p->w + p->w - 1 - i % p->w) * p->c + c];
 }
 
 ck_status ck_cpu_random_flip(const ck_random_flip_operands *t, const ck_image_params *p, void *) {
@@ -138,7 +141,7 @@ ck_status ck_cpu_random_flip(const ck_random_flip_operands *t, const ck_image_pa
     return CK_OK;
 }
 
-// ---- Color jitter ----------------------------------------------------------------------------------------------
+// ---- Color jitter -----------------------------------------------------------------------------------------
 
 static void jitter_image(void *context, int64_t n, int worker) {
     (void)worker;
@@ -148,7 +151,8 @@ static void jitter_image(void *context, int64_t n, int worker) {
     ck_random4 order = ck_philox(j->step->seed, j->step->step, (uint32_t)n | 0x80000000u, p->stream);
     ck_jitter jitter = {{p->brightness, p->contrast, p->saturation, p->hue}};
     copy_image(j, n);
-    ck_jitter_pixels(j->y + n * image_size(p), (int64_t)p->h * p->w, ck_draw_jitter(jitter, draw(j, n), order));
+    ck_jitter_pixels(j->y + n * image_size(p), (int64_t)p->h * p->w,
+                     ck_draw_jitter(jitter, draw(j, n), order));
 }
 
 ck_status ck_cpu_color_jitter(const ck_color_jitter_operands *t, const ck_image_params *p, void *) {
@@ -157,7 +161,7 @@ ck_status ck_cpu_color_jitter(const ck_color_jitter_operands *t, const ck_image_
     return CK_OK;
 }
 
-// ---- Random gray ------------------------------------------------------------------------------------------------
+// ---- Random gray ------------------------------------------------------------------------------------------
 
 static void gray_image(void *context, int64_t n, int worker) {
     (void)worker;
@@ -175,7 +179,7 @@ ck_status ck_cpu_random_gray(const ck_random_gray_operands *t, const ck_image_pa
     return CK_OK;
 }
 
-// ---- Random blur ------------------------------------------------------------------------------------------------
+// ---- Random blur ------------------------------------------------------------------------------------------
 
 static void blur_image(void *context, int64_t n, int worker) {
     struct job *j = context;
@@ -195,7 +199,8 @@ static void blur_image(void *context, int64_t n, int worker) {
             for (int64_t c = 0; c < p->c; c++) {
                 float value = 0;
                 for (int64_t i = -reach; i <= reach; i++)
-                    value += weights[i + reach] * x[row * line + ck_min64(p->w - 1, ck_max64(0, column + i)) * p->c + c];
+                    value += weights[i + reach] *
+                             x[row * line + ck_min64(p->w - 1, ck_max64(0, column + i)) * p->c + c];
                 middle[row * line + column * p->c + c] = value;
             }
     for (int64_t row = 0; row < p->h; row++) {
@@ -217,7 +222,7 @@ uint64_t ck_cpu_workspace_random_blur(const ck_image_params *p) {
     return sizeof(float) * (uint64_t)(image_size(p) * ck_thread_count());
 }
 
-// ---- Gaussian noise ---------------------------------------------------------------------------------------------
+// ---- Gaussian noise ---------------------------------------------------------------------------------------
 
 // Four normal numbers to a counter; the counter is the image's, the stream counts the quadruples.
 static void noise_image(void *context, int64_t n, int worker) {
@@ -227,7 +232,8 @@ static void noise_image(void *context, int64_t n, int worker) {
     const float *x = j->x + n * size;
     float *y = j->y + n * size;
     for (int64_t i = 0; i < size; i += 4) {
-        ck_random4 r = ck_philox(j->step->seed, j->step->step, (uint32_t)n, j->p->stream + ((uint32_t)(i / 4 + 1) << 12));
+        ck_random4 r = ck_philox(j->step->seed, j->step->step, (uint32_t)n,
+                                 j->p->stream + ((uint32_t)(i / 4 + 1) << 12));
         float normal[4];
         ck_normals(r, normal);
         for (int64_t k = 0; k < 4 && i + k < size; k++) y[i + k] = x[i + k] + j->p->maximum * normal[k];

@@ -8,12 +8,14 @@ CK_DEVICE ck_random4 draw(const ck_step_state *step, int64_t n, uint32_t stream)
 
 CK_DEVICE int64_t image_size(const ck_image_params &p) { return (int64_t)p.h * p.w * p.c; }
 
-CK_KERNEL(256) ck_gather(float *y, const uint8_t *data, const int32_t *indices, const int32_t *corners, ck_image_params p) {
+CK_KERNEL(256)
+ck_gather(float *y, const uint8_t *data, const int32_t *indices, const int32_t *corners, ck_image_params p) {
     int64_t count = p.n * image_size(p);
     for (int64_t i = ck_first(); i < count; i += ck_stride()) {
         int64_t n = i / image_size(p), row = i / p.c / p.w % p.h, column = i / p.c % p.w, c = i % p.c;
         if (corners) row += corners[2 * n], column += corners[2 * n + 1];
-        y[i] = (float)data[((indices[n] * (int64_t)p.stored_h + row) * p.stored_w + column) * p.c + c] * (1.0f / 255.0f);
+        y[i] = (float)data[((indices[n] * (int64_t)p.stored_h + row) * p.stored_w + column) * p.c + c] *
+               (1.0f / 255.0f);
     }
 }
 
@@ -22,7 +24,8 @@ CK_KERNEL(256) ck_dihedral(float *y, const float *x, const int32_t *transforms, 
     for (int64_t i = ck_first(); i < count; i += ck_stride()) {
         int64_t n = i / image_size(p);
         int row, column;
-        ck_dihedral_source(transforms[n], p.h, (int)(i / p.c / p.w % p.h), (int)(i / p.c % p.w), &row, &column);
+        ck_dihedral_source(transforms[n], p.h, (int)(i / p.c / p.w % p.h), (int)(i / p.c % p.w), &row,
+                           &column);
         y[i] = x[n * image_size(p) + ((int64_t)row * p.w + column) * p.c + i % p.c];
     }
 }
@@ -42,7 +45,8 @@ CK_KERNEL(256) ck_random_crop(float *y, const float *x, const ck_step_state *ste
     for (int64_t i = ck_first(); i < pixels; i += ck_stride()) {
         int64_t n = i / p.w / p.h;
         ck_crop crop = ck_draw_crop(&p, draw(step, n, p.stream));
-        ck_between r = ck_resized((int)(i / p.w % p.h), crop.side, p.h), c = ck_resized((int)(i % p.w), crop.side, p.w);
+        ck_between r = ck_resized((int)(i / p.w % p.h), crop.side, p.h),
+                   c = ck_resized((int)(i % p.w), crop.side, p.w);
         const float *from = x + n * image_size(p) + ((int64_t)crop.top * p.w + crop.left) * p.c;
         const float *a = from + (int64_t)r.first * p.w * p.c, *b = from + (int64_t)r.second * p.w * p.c;
         for (int k = 0; k < p.c; k++) {
@@ -67,7 +71,9 @@ CK_KERNEL(256) ck_color_jitter(float *y, const float *x, const ck_step_state *st
     CK_SHARED(double, shared, 256);
     int64_t n = blockIdx.x, pixels = (int64_t)p.h * p.w;
     ck_jitter strengths = {{p.brightness, p.contrast, p.saturation, p.hue}};
-    ck_drawn_jitter j = ck_draw_jitter(strengths, draw(step, n, p.stream), ck_philox(step->seed, step->step, (uint32_t)n | 0x80000000u, p.stream));
+    ck_drawn_jitter j =
+        ck_draw_jitter(strengths, draw(step, n, p.stream),
+                       ck_philox(step->seed, step->step, (uint32_t)n | 0x80000000u, p.stream));
     const float *from = x + n * image_size(p);
     float *to = y + n * image_size(p);
     for (int64_t i = threadIdx.x; i < pixels; i += 256)
@@ -86,7 +92,8 @@ CK_KERNEL(256) ck_random_gray(float *y, const float *x, const ck_step_state *ste
 }
 
 // One block to an image: across into `middle`, then down.
-CK_KERNEL(256) ck_random_blur(float *y, const float *x, const ck_step_state *step, float *middle, ck_image_params p) {
+CK_KERNEL(256)
+ck_random_blur(float *y, const float *x, const ck_step_state *step, float *middle, ck_image_params p) {
     CK_SHARED(float, weights, CK_MAX_BLUR_TAPS);
     CK_SHARED(int, blurs, 1);
     int64_t n = blockIdx.x, size = image_size(p), line = (int64_t)p.w * p.c;

@@ -1,4 +1,4 @@
-// Colour jitter of a run of RGB pixels by one block of 256 threads (CPU: jitter.h).
+// Color jitter of a run of RGB pixels by one block of 256 threads (CPU: jitter.h).
 #ifndef CK_JITTER_CUH
 #define CK_JITTER_CUH
 
@@ -13,10 +13,12 @@ CK_DEVICE void ck_jitter_block(float *y, int64_t pixels, const ck_drawn_jitter &
         float mean = 0;
         if (what == CK_CONTRAST) {
             double sum = 0;
-            for (int64_t k = threadIdx.x; k < pixels; k += 256) sum += ck_luma(y[3 * k], y[3 * k + 1], y[3 * k + 2]);
+            for (int64_t k = threadIdx.x; k < pixels; k += 256)
+                sum += ck_luma(y[3 * k], y[3 * k + 1], y[3 * k + 2]);
             mean = (float)(ck_block_reduce<256>(sum, shared, ck_plus()) / (double)pixels);
         }
-        for (int64_t k = threadIdx.x; k < pixels; k += 256) ck_jitter_pixel(y + 3 * k, what, j.amount[what], mean);
+        for (int64_t k = threadIdx.x; k < pixels; k += 256)
+            ck_jitter_pixel(y + 3 * k, what, j.amount[what], mean);
     }
 }
 

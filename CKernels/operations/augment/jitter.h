@@ -1,4 +1,4 @@
-// Colour jitter of a run of RGB pixels: brightness, contrast, saturation and hue in an order drawn for it.
+// Color jitter of a run of RGB pixels: brightness, contrast, saturation and hue in an order drawn for it.
 #ifndef CK_JITTER_H
 #define CK_JITTER_H
 
@@ -16,7 +16,7 @@ static inline void ck_jitter_pixels(float *y, int64_t pixels, ck_drawn_jitter j)
         int what = j.order[i];
         if (what < 0) continue;
         float mean = what == CK_CONTRAST ? ck_mean_luma(y, pixels) : 0, amount = j.amount[what];
-        switch (what) {  // one loop each, so that each is vectorised
+        switch (what) {  // one loop each, so that each is vectorized
         case CK_BRIGHTNESS:
             for (int64_t k = 0; k < pixels; k++) ck_jitter_pixel(y + 3 * k, CK_BRIGHTNESS, amount, mean);
             break;

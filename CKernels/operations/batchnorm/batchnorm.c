@@ -1,6 +1,7 @@
-// Batch normalisation over rows x channels (Ioffe & Szegedy 2015), with the residual add and the ReLU that follow it in a
-// residual network folded in: y = relu((x - mean) / sqrt(var + eps) * gamma + beta + residual).
-// Sums run over fixed blocks of rows whose partial results are combined in order, in double precision.
+// Batch normalization over rows x channels (Ioffe & Szegedy 2015), with the residual add and the ReLU that
+// follow it in a residual network folded in: y = relu((x - mean) / sqrt(var + eps) * gamma + beta +
+// residual). Sums run over fixed blocks of rows whose partial results are combined in order, in double
+// precision.
 #include "cpu.h"
 
 typedef ck_batchnorm_params batchnorm;
@@ -20,8 +21,8 @@ struct job {
 };
 
 // sum[c] = sum over rows of x; squares[c] = sum of (x - block mean)^2.
-CK_SIMD static void block_moments(float *restrict sum, float *restrict squares, const float *restrict x, int64_t rows,
-                                  int64_t channels) {
+CK_SIMD static void block_moments(float *restrict sum, float *restrict squares, const float *restrict x,
+                                  int64_t rows, int64_t channels) {
     for (int64_t c = 0; c < channels; c++) sum[c] = 0;
     for (int64_t i = 0; i < rows; i++)
         for (int64_t c = 0; c < channels; c++) sum[c] += x[i * channels + c];
@@ -63,11 +64,12 @@ static void normalize(void *context, int64_t index, int worker) {
     struct job *j = context;
     int64_t channels = j->p->channels, first = index * block_rows(j->p);
     int64_t rows = ck_min64(block_rows(j->p), j->p->rows - first), at = first * channels;
-    normalize_rows(j->y + at, j->x + at, j->residual ? j->residual + at : NULL, j->scale, j->shift, rows, channels,
-                   j->p->relu);
+    normalize_rows(j->y + at, j->x + at, j->residual ? j->residual + at : NULL, j->scale, j->shift, rows,
+                   channels, j->p->relu);
 }
 
-ck_status ck_cpu_batchnorm_forward(const ck_batchnorm_forward_operands *t, const batchnorm *p, void *workspace) {
+ck_status ck_cpu_batchnorm_forward(const ck_batchnorm_forward_operands *t, const batchnorm *p,
+                                   void *workspace) {
     int64_t channels = p->channels, blocks = block_count(p), size = block_rows(p);
     float *scale = workspace, *shift = scale + channels;
     struct job j = {.p = p, .y = t->y, .x = t->x, .residual = t->residual, .partial = shift + channels};
@@ -98,13 +100,14 @@ ck_status ck_cpu_batchnorm_forward(const ck_batchnorm_forward_operands *t, const
     return CK_OK;
 }
 
-// ---- Backward ---------------------------------------------------------------------------------------------------
+// ---- Backward ---------------------------------------------------------------------------------------------
 
 // dy behind the ReLU is dy where y > 0; s1[c] = sum dy, s2[c] = sum dy * (x - mean) * inverse_deviation.
 // `inverse_deviation` is left to the caller, once a channel.
 CK_SIMD static void block_gradient_sums(float *restrict s1, float *restrict s2, const float *restrict dy,
-                                        const float *restrict y, const float *restrict x, const float *restrict mean,
-                                        int64_t rows, int64_t channels, int relu) {
+                                        const float *restrict y, const float *restrict x,
+                                        const float *restrict mean, int64_t rows, int64_t channels,
+                                        int relu) {
     for (int64_t c = 0; c < channels; c++) s1[c] = s2[c] = 0;
     for (int64_t i = 0; i < rows; i++, dy += channels, y += channels, x += channels) {
         if (relu)
@@ -127,16 +130,17 @@ static void gradient_sums(void *context, int64_t index, int worker) {
     int64_t channels = j->p->channels, first = index * block_rows(j->p), at = first * channels;
     int64_t rows = ck_min64(block_rows(j->p), j->p->rows - first);
     float *partial = j->partial + index * 2 * channels;
-    block_gradient_sums(partial, partial + channels, j->dy + at, j->relu_of + at, j->x + at, j->mean, rows, channels,
-                        j->p->relu);
+    block_gradient_sums(partial, partial + channels, j->dy + at, j->relu_of + at, j->x + at, j->mean, rows,
+                        channels, j->p->relu);
 }
 
-// dx = gamma * inverse_deviation * (dy - mean(dy) - xhat * mean(dy * xhat)), with xhat = (x - mean) * inverse_deviation; `slope` is
-// inverse_deviation * mean(dy * xhat).
+// dx = gamma * inverse_deviation * (dy - mean(dy) - xhat * mean(dy * xhat)), with xhat = (x - mean) *
+// inverse_deviation; `slope` is inverse_deviation * mean(dy * xhat).
 CK_SIMD static void gradient_rows(float *restrict dx, float *restrict dresidual, const float *restrict dy,
-                                  const float *restrict y, const float *restrict x, const float *restrict mean,
-                                  const float *restrict scale, const float *restrict mean_dy,
-                                  const float *restrict slope, int64_t rows, int64_t channels, int relu) {
+                                  const float *restrict y, const float *restrict x,
+                                  const float *restrict mean, const float *restrict scale,
+                                  const float *restrict mean_dy, const float *restrict slope, int64_t rows,
+                                  int64_t channels, int relu) {
     for (int64_t i = 0; i < rows; i++, dx += channels, dy += channels, y += channels, x += channels) {
         if (dresidual) {
             float *to = dresidual + i * channels;
@@ -146,7 +150,8 @@ CK_SIMD static void gradient_rows(float *restrict dx, float *restrict dresidual,
             for (int64_t c = 0; c < channels; c++)
                 dx[c] = scale[c] * ((y[c] > 0 ? dy[c] : 0) - mean_dy[c] - (x[c] - mean[c]) * slope[c]);
         else
-            for (int64_t c = 0; c < channels; c++) dx[c] = scale[c] * (dy[c] - mean_dy[c] - (x[c] - mean[c]) * slope[c]);
+            for (int64_t c = 0; c < channels; c++)
+                dx[c] = scale[c] * (dy[c] - mean_dy[c] - (x[c] - mean[c]) * slope[c]);
     }
 }
 
@@ -155,14 +160,21 @@ static void gradient(void *context, int64_t index, int worker) {
     struct job *j = context;
     int64_t channels = j->p->channels, first = index * block_rows(j->p), at = first * channels;
     int64_t rows = ck_min64(block_rows(j->p), j->p->rows - first);
-    gradient_rows(j->dx + at, j->dresidual ? j->dresidual + at : NULL, j->dy + at, j->relu_of + at, j->x + at, j->mean,
-                  j->scale, j->mean_dy, j->slope, rows, channels, j->p->relu);
+    gradient_rows(j->dx + at, j->dresidual ? j->dresidual + at : NULL, j->dy + at, j->relu_of + at, j->x + at,
+                  j->mean, j->scale, j->mean_dy, j->slope, rows, channels, j->p->relu);
 }
 
-ck_status ck_cpu_batchnorm_backward(const ck_batchnorm_backward_operands *t, const batchnorm *p, void *workspace) {
+ck_status ck_cpu_batchnorm_backward(const ck_batchnorm_backward_operands *t, const batchnorm *p,
+                                    void *workspace) {
     int64_t channels = p->channels, blocks = block_count(p);
     float *scale = workspace, *mean_dy = scale + channels, *slope = mean_dy + channels;
-    struct job j = {.p = p, .dx = t->dx, .dresidual = t->dresidual, .dy = t->dy, .x = t->x, .relu_of = t->y, .mean = t->mean};
+    struct job j = {.p = p,
+                    .dx = t->dx,
+                    .dresidual = t->dresidual,
+                    .dy = t->dy,
+                    .x = t->x,
+                    .relu_of = t->y,
+                    .mean = t->mean};
     j.scale = scale;
     j.mean_dy = mean_dy;
     j.slope = slope;
@@ -185,9 +197,10 @@ ck_status ck_cpu_batchnorm_backward(const ck_batchnorm_backward_operands *t, con
     return CK_OK;
 }
 
-// ---- Inference --------------------------------------------------------------------------------------------------
+// ---- Inference --------------------------------------------------------------------------------------------
 
-ck_status ck_cpu_batchnorm_inference(const ck_batchnorm_inference_operands *t, const batchnorm *p, void *workspace) {
+ck_status ck_cpu_batchnorm_inference(const ck_batchnorm_inference_operands *t, const batchnorm *p,
+                                     void *workspace) {
     float *scale = workspace, *shift = scale + p->channels;
     for (int64_t c = 0; c < p->channels; c++) {
         double inverse = 1.0 / sqrt((double)t->running_variance[c] + (double)p->epsilon);
@@ -199,9 +212,10 @@ ck_status ck_cpu_batchnorm_inference(const ck_batchnorm_inference_operands *t, c
     return CK_OK;
 }
 
-CK_SIMD static void inference_gradient_rows(float *restrict dx, float *restrict dresidual, const float *restrict dy,
-                                            const float *restrict y, const float *restrict scale, int64_t rows,
-                                            int64_t channels, int relu) {
+CK_SIMD static void inference_gradient_rows(float *restrict dx, float *restrict dresidual,
+                                            const float *restrict dy, const float *restrict y,
+                                            const float *restrict scale, int64_t rows, int64_t channels,
+                                            int relu) {
     for (int64_t i = 0; i < rows; i++)
         for (int64_t c = 0; c < channels; c++) {
             int64_t at = i * channels + c;
@@ -216,22 +230,25 @@ static void inference_gradient(void *context, int64_t index, int worker) {
     struct job *j = context;
     int64_t channels = j->p->channels, first = index * block_rows(j->p), at = first * channels;
     int64_t rows = ck_min64(block_rows(j->p), j->p->rows - first);
-    inference_gradient_rows(j->dx + at, j->dresidual ? j->dresidual + at : NULL, j->dy + at, j->relu_of + at, j->scale, rows,
-                            channels, j->p->relu);
+    inference_gradient_rows(j->dx + at, j->dresidual ? j->dresidual + at : NULL, j->dy + at, j->relu_of + at,
+                            j->scale, rows, channels, j->p->relu);
 }
 
-ck_status ck_cpu_batchnorm_inference_backward(const ck_batchnorm_inference_backward_operands *t, const batchnorm *p,
-                                              void *workspace) {
+ck_status ck_cpu_batchnorm_inference_backward(const ck_batchnorm_inference_backward_operands *t,
+                                              const batchnorm *p, void *workspace) {
     float *scale = workspace;
     for (int64_t c = 0; c < p->channels; c++)
         scale[c] = (float)(t->gamma[c] / sqrt((double)t->running_variance[c] + (double)p->epsilon));
-    struct job j = {.p = p, .dx = t->dx, .dresidual = t->dresidual, .dy = t->dy, .relu_of = t->y, .scale = scale};
+    struct job j = {
+        .p = p, .dx = t->dx, .dresidual = t->dresidual, .dy = t->dy, .relu_of = t->y, .scale = scale};
     ck_parallel_for(block_count(p), inference_gradient, &j);
     return CK_OK;
 }
 
 // Per channel: at most three factors, and two sums of each block.
-static uint64_t scratch(const batchnorm *p) { return sizeof(float) * (uint64_t)(p->channels * (3 + 2 * block_count(p))); }
+static uint64_t scratch(const batchnorm *p) {
+    return sizeof(float) * (uint64_t)(p->channels * (3 + 2 * block_count(p)));
+}
 
 uint64_t ck_cpu_workspace_batchnorm_forward(const batchnorm *p) { return scratch(p); }
 uint64_t ck_cpu_workspace_batchnorm_backward(const batchnorm *p) { return scratch(p); }

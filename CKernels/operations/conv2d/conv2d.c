@@ -1,5 +1,6 @@
-// 2-D convolution, NHWC x KRSC -> NHWC, as matrix products over tiles of gathered patches (im2col of a tile at a time,
-// never of the whole tensor). Every tile has a fixed size and every sum a fixed order, whatever the number of threads.
+// 2-D convolution, NHWC x KRSC -> NHWC, as matrix products over tiles of gathered patches (im2col of a tile
+// at a time, never of the whole tensor). Every tile has a fixed size and every sum a fixed order, whatever
+// the number of threads.
 #include "winograd.h"
 
 typedef ck_conv2d_params conv2d;
@@ -15,8 +16,8 @@ static int64_t tile_rows(int64_t rows, int64_t length) {
     return ck_min64(rows, ck_min64(2048, ck_max64(256, fit)));
 }
 
-// columns[row][r][s][c] = x[n][p * stride + r - pad][q * stride + s - pad][c], zero outside the image, for the output
-// pixels first ..< first + count.
+// columns[row][r][s][c] = x[n][p * stride + r - pad][q * stride + s - pad][c], zero outside the image, for
+// the output pixels first ..< first + count.
 static void gather_patches(float *columns, const float *x, const conv2d *p, int64_t first, int64_t count) {
     int64_t length = patch_length(p), c = p->c;
     int64_t q = first % p->q, row = first / p->q % p->p, n = first / p->q / p->p;
@@ -77,7 +78,7 @@ ck_status ck_cpu_conv2d_forward(const ck_conv2d_forward_operands *t, const conv2
     return CK_OK;
 }
 
-// ---- dx ---------------------------------------------------------------------------------------------------------
+// ---- dx ---------------------------------------------------------------------------------------------------
 
 // The convolution from dy to dx. At stride 1 that is one with the filters turned by 180 degrees and their
 // channels exchanged; at stride 2 the transposed one, which Winograd's transform does too.
@@ -133,11 +134,13 @@ static void scatter_group(void *context, int64_t index, int worker) {
     int64_t length = patch_length(p), pixels = (int64_t)p->p * p->q, first = index * f->group;
     int64_t images = ck_min64(f->group, p->n - first), c = p->c;
     float *columns = f->scratch + (int64_t)worker * f->group * pixels * length;
-    ck_gemm(0, 0, images * pixels, length, p->k, f->dy + first * pixels * p->k, p->k, f->w, length, 0, columns, length);
+    ck_gemm(0, 0, images * pixels, length, p->k, f->dy + first * pixels * p->k, p->k, f->w, length, 0,
+            columns, length);
     float *dx = f->dx + first * p->h * p->w * c;
     memset(dx, 0, sizeof(float) * (size_t)(images * p->h * p->w * c));
     for (int64_t i = 0; i < images * pixels; i++) {
-        int64_t n = i / pixels, top = i % pixels / p->q * p->stride - p->pad, left = i % p->q * p->stride - p->pad;
+        int64_t n = i / pixels, top = i % pixels / p->q * p->stride - p->pad,
+                left = i % p->q * p->stride - p->pad;
         for (int64_t r = 0; r < p->r; r++) {
             if (top + r < 0 || top + r >= p->h) continue;
             for (int64_t s = 0; s < p->s; s++) {
@@ -150,7 +153,8 @@ static void scatter_group(void *context, int64_t index, int worker) {
     }
 }
 
-ck_status ck_cpu_conv2d_backward_data(const ck_conv2d_backward_data_operands *t, const conv2d *p, void *workspace) {
+ck_status ck_cpu_conv2d_backward_data(const ck_conv2d_backward_data_operands *t, const conv2d *p,
+                                      void *workspace) {
     float *scratch = workspace;
     conv2d back = back_of(p);
     if (is_winograd_backward(p)) {
@@ -166,10 +170,11 @@ ck_status ck_cpu_conv2d_backward_data(const ck_conv2d_backward_data_operands *t,
     return CK_OK;
 }
 
-// ---- dw ---------------------------------------------------------------------------------------------------------
+// ---- dw ---------------------------------------------------------------------------------------------------
 
 // A small filter: the pixels are cut into PARTS, each summed by itself, then the parts are added in order.
-// A large one: each tap (or block of output channels of a tap) is one task over all pixels, and needs no parts.
+// A large one: each tap (or block of output channels of a tap) is one task over all pixels, and needs no
+// parts.
 enum { PARTS = 16, DW_TILE = 512 };
 
 static int is_parted(const conv2d *p) { return p->c < 16 || patch_length(p) * p->k <= 300000; }
@@ -247,7 +252,8 @@ static void weight_tap(void *context, int64_t index, int worker) {
     }
 }
 
-ck_status ck_cpu_conv2d_backward_weight(const ck_conv2d_backward_weight_operands *t, const conv2d *p, void *workspace) {
+ck_status ck_cpu_conv2d_backward_weight(const ck_conv2d_backward_weight_operands *t, const conv2d *p,
+                                        void *workspace) {
     struct weight f = {.p = *p, .dw = t->dw, .dy = t->dy, .x = t->x};
     f.rows = (int64_t)p->n * p->p * p->q;
     if (ck_winograd_fits(p)) {
@@ -266,7 +272,7 @@ ck_status ck_cpu_conv2d_backward_weight(const ck_conv2d_backward_weight_operands
     return CK_OK;
 }
 
-// ---- Scratch memory ---------------------------------------------------------------------------------------------
+// ---- Scratch memory ---------------------------------------------------------------------------------------
 
 static int64_t forward_scratch(const conv2d *p, int64_t workers) {
     if (ck_winograd_fits(p)) return ck_winograd_convolve_scratch(p, 0, workers);

@@ -1,18 +1,20 @@
-// Convolution as implicit matrix products (CPU: conv2d.c): C[rows][columns] = sum over k of A[row][k] B[column][k], where A and
-// B are read from the images and filters as they lie, a tile at a time, and nothing is unfolded in memory.
+// Convolution as implicit matrix products (CPU: conv2d.c): C[rows][columns] = sum over k of A[row][k]
+// B[column][k], where A and B are read from the images and filters as they lie, a tile at a time, and nothing
+// is unfolded in memory.
 //
 //   forward:          rows = output pixels, columns = K, k = (r, s, c)        A = windows of x,  B = w
 //   backward data:    rows = input pixels,  columns = C, k = (r, s, K)        A = windows of dy, B = w turned
-//   backward weight:  rows = K, columns = (r, s, c), k = output pixels        A = dy,            B = windows of x
+//   backward weight:  rows = K, columns = (r, s, c), k = output pixels        A = dy,            B = windows
+//   of x
 //
-// A block of THREADS computes a SIZE x SIZE tile of C. While the tensor cores (or, in strict mode, the plain units) work on one
-// slice of k in shared memory, the next one is on its way from global memory to registers.
+// A block of THREADS computes a SIZE x SIZE tile of C. While the tensor cores (or, in strict mode, the plain
+// units) work on one slice of k in shared memory, the next one is on its way from global memory to registers.
 #include "ck_device.cuh"
 
 enum { STRICT = CK_MATH_STRICT, TF32 = CK_MATH_FAST, BF16 = CK_MATH_BF16 };
 
-// Divides numbers below 2^31 by multiplication (Granlund & Montgomery 1994): with 2^s >= 2^31 d and m = ceil(2^s / d), n / d is
-// n m / 2^s, rounded down.
+// Divides numbers below 2^31 by multiplication (Granlund & Montgomery 1994): with 2^s >= 2^31 d and m =
+// ceil(2^s / d), n / d is n m / 2^s, rounded down.
 struct divider {
     uint32_t factor;
     int shift;
@@ -24,10 +26,11 @@ struct divider {
     CK_MEMBER int operator()(int n) const { return (int)(((uint64_t)(uint32_t)n * factor) >> shift); }
 };
 
-// ---- Operands: a value at (line, place), where places lie next to each other in memory --------------------------------
+// ---- Operands: a value at (line, place), where places lie next to each other in memory --------------------
 
-// Windows of an image tensor [n][h][w][c]: line = the window (n, row, column), place = (tap, channel). Window (row, column)
-// starts at pixel (row * step + start_h, column * step + start_w); taps go `sign` pixels at a time.
+// Windows of an image tensor [n][h][w][c]: line = the window (n, row, column), place = (tap, channel). Window
+// (row, column) starts at pixel (row * step + start_h, column * step + start_w); taps go `sign` pixels at a
+// time.
 struct windows {
     const float *data;
     int h, w, c;
@@ -36,11 +39,11 @@ struct windows {
     int lines, places;
     divider by_columns, by_rows, by_c, by_tap_columns;
 
-    CK_MEMBER windows(const float *data, int h, int w, int c, int rows, int columns, int step, int start_h, int start_w,
-                      int tap_columns, int sign, int lines, int places)
-        : data(data), h(h), w(w), c(c), rows(rows), columns(columns), step(step), start_h(start_h), start_w(start_w),
-          tap_columns(tap_columns), sign(sign), lines(lines), places(places), by_columns(columns), by_rows(rows), by_c(c),
-          by_tap_columns(tap_columns) {}
+    CK_MEMBER windows(const float *data, int h, int w, int c, int rows, int columns, int step, int start_h,
+                      int start_w, int tap_columns, int sign, int lines, int places)
+        : data(data), h(h), w(w), c(c), rows(rows), columns(columns), step(step), start_h(start_h),
+          start_w(start_w), tap_columns(tap_columns), sign(sign), lines(lines), places(places),
+          by_columns(columns), by_rows(rows), by_c(c), by_tap_columns(tap_columns) {}
 
     struct line_at {
         int64_t base;
@@ -84,7 +87,8 @@ struct matrix {
     CK_MEMBER const float *at(line_at l, place_at p) const { return data + l + p; }
 };
 
-// The filters w[K][R][S][C] read by channel: line = (tap, k), place = c, where the taps are those of one class of pixels.
+// The filters w[K][R][S][C] read by channel: line = (tap, k), place = c, where the taps are those of one
+// class of pixels.
 struct turned_filters {
     const float *data;
     int k, r, s, c, first_r, first_s, step, tap_columns;
@@ -93,10 +97,10 @@ struct turned_filters {
     typedef int64_t line_at;
     typedef int place_at;
 
-    CK_MEMBER turned_filters(const float *data, int k, int r, int s, int c, int first_r, int first_s, int step, int tap_columns,
-                             int lines, int places)
-        : data(data), k(k), r(r), s(s), c(c), first_r(first_r), first_s(first_s), step(step), tap_columns(tap_columns),
-          lines(lines), places(places), by_k(k), by_tap_columns(tap_columns) {}
+    CK_MEMBER turned_filters(const float *data, int k, int r, int s, int c, int first_r, int first_s,
+                             int step, int tap_columns, int lines, int places)
+        : data(data), k(k), r(r), s(s), c(c), first_r(first_r), first_s(first_s), step(step),
+          tap_columns(tap_columns), lines(lines), places(places), by_k(k), by_tap_columns(tap_columns) {}
 
     CK_MEMBER line_at line(int i) const {
         int tap = by_k(i), tap_row = by_tap_columns(tap);
@@ -108,15 +112,15 @@ struct turned_filters {
     CK_MEMBER const float *at(line_at l, place_at p) const { return data + l + p; }
 };
 
-// ---- Tiles ------------------------------------------------------------------------------------------------------------
+// ---- Tiles ------------------------------------------------------------------------------------------------
 
 template <int MODE, int SIZE> struct shape {
     static const int WARPS = SIZE == 128 ? 8 : 4, THREADS = 32 * WARPS;
-    static const int DEPTH = MODE == BF16 ? 32 : 16;            // of a slice of k
+    static const int DEPTH = MODE == BF16 ? 32 : 16;  // of a slice of k
     static const int WARP_ROWS = SIZE == 128 ? 64 : 32, WARP_COLUMNS = 32;
     static const int WARPS_DOWN = SIZE / WARP_ROWS;
-    static const int WORD = MODE == BF16 ? 2 : 4;               // bytes of a value in shared memory
-    static const int PAD = MODE == BF16 ? 8 : 4;                // values, so that a column's reads hit different banks
+    static const int WORD = MODE == BF16 ? 2 : 4;  // bytes of a value in shared memory
+    static const int PAD = MODE == BF16 ? 8 : 4;   // values, so that a column's reads hit different banks
     static const int TILE_BYTES = SIZE * (DEPTH + PAD) * WORD;  // the larger of the two ways to store a tile
 };
 
@@ -136,7 +140,8 @@ template <bool ALONG, int MODE, int SIZE> struct tile_layout {
     static CK_MEMBER unsigned word(const unsigned char *tile, int row, int k) {
         return ((const unsigned *)tile)[at(row, k)];
     }
-    // Four 8 x 8 matrices of a tile of bf16: a lane's matrix starts at (row, k), and it holds line `lane % 8`.
+    // Four 8 x 8 matrices of a tile of bf16: a lane's matrix starts at (row, k), and it holds line `lane %
+    // 8`.
     static CK_MEMBER void matrices(unsigned (&r)[4], const unsigned char *tile, int row, int k, int lane) {
         if (ALONG)
             ck_load_matrices(r, tile + 2 * at(row + lane % 8, k));
@@ -243,9 +248,10 @@ struct loader : tile_layout<ALONG, MODE, SIZE> {
     }
 };
 
-// ---- The product --------------------------------------------------------------------------------------------------------
+// ---- The product ------------------------------------------------------------------------------------------
 
-// Adds one slice to the warp's part of the tile on the tensor cores. `sums` [down][across] are fragments of 16 x 8.
+// Adds one slice to the warp's part of the tile on the tensor cores. `sums` [down][across] are fragments of
+// 16 x 8.
 template <class A, class B, int MODE, int SIZE>
 CK_DEVICE void multiply_slice(const unsigned char *a, const unsigned char *b, int row, int column, int lane,
                               float (&sums)[shape<MODE, SIZE>::WARP_ROWS / 16][4][4]) {
@@ -293,10 +299,11 @@ CK_DEVICE void multiply_slice(const unsigned char *a, const unsigned char *b, in
     }
 }
 
-// The same in single precision: each lane computes the elements that its fragments would hold, one product at a time.
+// The same in single precision: each lane computes the elements that its fragments would hold, one product at
+// a time.
 template <class A, class B, int SIZE>
-CK_DEVICE void multiply_slice_strictly(const unsigned char *a, const unsigned char *b, int row, int column, int lane,
-                                       float (&sums)[shape<STRICT, SIZE>::WARP_ROWS / 16][4][4]) {
+CK_DEVICE void multiply_slice_strictly(const unsigned char *a, const unsigned char *b, int row, int column,
+                                       int lane, float (&sums)[shape<STRICT, SIZE>::WARP_ROWS / 16][4][4]) {
     typedef shape<STRICT, SIZE> S;
     const int DOWN = S::WARP_ROWS / 16, ACROSS = S::WARP_COLUMNS / 8;
     int g = lane / 4, t = lane % 4;
@@ -339,8 +346,8 @@ template <int SIZE> struct multiplier<STRICT, SIZE> {
 
 // The block's tile of C over k in begin ..< end; `put` takes each element (row, column, value).
 template <int MODE, int SIZE, bool FOUR, bool A_ALONG, bool B_ALONG, class SourceA, class SourceB, class Put>
-CK_DEVICE void product(const SourceA &source_a, const SourceB &source_b, int begin, int end, unsigned char *shared,
-                       const Put &put) {
+CK_DEVICE void product(const SourceA &source_a, const SourceB &source_b, int begin, int end,
+                       unsigned char *shared, const Put &put) {
     typedef shape<MODE, SIZE> S;
     typedef loader<SourceA, A_ALONG, FOUR, MODE, SIZE> A;
     typedef loader<SourceB, B_ALONG, FOUR, MODE, SIZE> B;
@@ -378,8 +385,8 @@ CK_DEVICE void product(const SourceA &source_a, const SourceB &source_b, int beg
         for (int e = 0; e < 4; e += 2)
 #pragma unroll
             for (int j = 0; j < 4; j++)
-                put(first_row + row + 16 * i + lane / 4 + e / 2 * 8, first_column + column + 8 * j + lane % 4 * 2,
-                    sums[i][j][e], sums[i][j][e + 1]);
+                put(first_row + row + 16 * i + lane / 4 + e / 2 * 8,
+                    first_column + column + 8 * j + lane % 4 * 2, sums[i][j][e], sums[i][j][e + 1]);
 }
 
 // Writes pairs of neighbours to a matrix [rows][columns].
@@ -400,33 +407,37 @@ struct put_matrix {
     }
 };
 
-// Writes the pixels of one class of dx[n][h][w][c]: those of which row % stride and column % stride are the class's.
+// Writes the pixels of one class of dx[n][h][w][c]: those of which row % stride and column % stride are the
+// class's.
 struct put_pixels {
     float *to;
     int h, w, c, rows, columns, stride, class_h, class_w, lines;
     CK_MEMBER void operator()(int line, int channel, float first, float second) const {
         if (line >= lines || channel >= c) return;
         int column = line % columns, row = line / columns % rows, n = line / columns / rows;
-        float *at = to + (((int64_t)n * h + row * stride + class_h) * w + column * stride + class_w) * c + channel;
+        float *at =
+            to + (((int64_t)n * h + row * stride + class_h) * w + column * stride + class_w) * c + channel;
         at[0] = first;
         if (channel + 1 < c) at[1] = second;
     }
 };
 
-// ---- Kernels ------------------------------------------------------------------------------------------------------------
+// ---- Kernels ----------------------------------------------------------------------------------------------
 
 template <int MODE, int SIZE, bool FOUR>
-CK_DEVICE void forward(float *y, const float *x, const float *w, const ck_conv2d_params &p, unsigned char *shared) {
+CK_DEVICE void forward(float *y, const float *x, const float *w, const ck_conv2d_params &p,
+                       unsigned char *shared) {
     windows a(x, p.h, p.w, p.c, p.p, p.q, p.stride, -p.pad, -p.pad, p.s, 1, p.n * p.p * p.q, p.r * p.s * p.c);
     matrix b = {w, p.k, p.r * p.s * p.c};
     put_matrix put = {y, p.n * p.p * p.q, p.k};
     product<MODE, SIZE, FOUR, true, true>(a, b, 0, a.places, shared, put);
 }
 
-// One class of input pixels a block: blockIdx.z = (row % stride, column % stride). Only the taps that meet an output pixel count:
-// r = first_r, first_r + stride, ..., and the output row is (row + pad - r) / stride.
+// One class of input pixels a block: blockIdx.z = (row % stride, column % stride). Only the taps that meet an
+// output pixel count: r = first_r, first_r + stride, ..., and the output row is (row + pad - r) / stride.
 template <int MODE, int SIZE, bool FOUR>
-CK_DEVICE void backward_data(float *dx, const float *dy, const float *w, const ck_conv2d_params &p, unsigned char *shared) {
+CK_DEVICE void backward_data(float *dx, const float *dy, const float *w, const ck_conv2d_params &p,
+                             unsigned char *shared) {
     int class_h = blockIdx.z / p.stride, class_w = blockIdx.z % p.stride;
     int rows = (p.h - class_h + p.stride - 1) / p.stride, columns = (p.w - class_w + p.stride - 1) / p.stride;
     int first_r = (class_h + p.pad) % p.stride, first_s = (class_w + p.pad) % p.stride;
@@ -443,8 +454,8 @@ CK_DEVICE void backward_data(float *dx, const float *dy, const float *w, const c
 
 // Part blockIdx.z of the output pixels, `share` of them, into its own copy of dw.
 template <int MODE, int SIZE, bool FOUR>
-CK_DEVICE void backward_weight(float *parts, const float *dy, const float *x, int share, const ck_conv2d_params &p,
-                               unsigned char *shared) {
+CK_DEVICE void backward_weight(float *parts, const float *dy, const float *x, int share,
+                               const ck_conv2d_params &p, unsigned char *shared) {
     int pixels = p.n * p.p * p.q, length = p.r * p.s * p.c, begin = blockIdx.z * share;
     int end = begin + share < pixels ? begin + share : pixels;
     matrix a = {dy, pixels, p.k};
@@ -453,26 +464,28 @@ CK_DEVICE void backward_weight(float *parts, const float *dy, const float *x, in
     product<MODE, SIZE, FOUR, false, false>(a, b, begin, end, shared, put);
 }
 
-#define DEFINE(name, form, MODE, SIZE, FOUR)                                                                            \
-    CK_KERNEL((shape<MODE, SIZE>::THREADS))                                                                             \
-    ck_conv2d_forward_##name##_##form(float *y, const float *x, const float *w, ck_conv2d_params p) {                     \
-        CK_SHARED_ALIGNED(unsigned char, shared, (4 * shape<MODE, SIZE>::TILE_BYTES));                                  \
-        forward<MODE, SIZE, FOUR>(y, x, w, p, shared);                                                                  \
-    }                                                                                                                   \
-    CK_KERNEL((shape<MODE, SIZE>::THREADS))                                                                             \
-    ck_conv2d_backward_data_##name##_##form(float *dx, const float *dy, const float *w, ck_conv2d_params p) {             \
-        CK_SHARED_ALIGNED(unsigned char, shared, (4 * shape<MODE, SIZE>::TILE_BYTES));                                  \
-        backward_data<MODE, SIZE, FOUR>(dx, dy, w, p, shared);                                                          \
-    }                                                                                                                   \
-    CK_KERNEL((shape<MODE, SIZE>::THREADS))                                                                             \
-    ck_conv2d_backward_weight_##name##_##form(float *parts, const float *dy, const float *x, int share,                   \
-                                              ck_conv2d_params p) {                                                     \
-        CK_SHARED_ALIGNED(unsigned char, shared, (4 * shape<MODE, SIZE>::TILE_BYTES));                                  \
-        backward_weight<MODE, SIZE, FOUR>(parts, dy, x, share, p, shared);                                              \
+#define DEFINE(name, form, MODE, SIZE, FOUR)                                                                 \
+    CK_KERNEL((shape<MODE, SIZE>::THREADS))                                                                  \
+    ck_conv2d_forward_##name##_##form(float *y, const float *x, const float *w, ck_conv2d_params p) {        \
+        CK_SHARED_ALIGNED(unsigned char, shared, (4 * shape<MODE, SIZE>::TILE_BYTES));                       \
+        forward<MODE, SIZE, FOUR>(y, x, w, p, shared);                                                       \
+    }                                                                                                        \
+    CK_KERNEL((shape<MODE, SIZE>::THREADS))                                                                  \
+    ck_conv2d_backward_data_##name##_##form(float *dx, const float *dy, const float *w,                      \
+                                            ck_conv2d_params p) {                                            \
+        CK_SHARED_ALIGNED(unsigned char, shared, (4 * shape<MODE, SIZE>::TILE_BYTES));                       \
+        backward_data<MODE, SIZE, FOUR>(dx, dy, w, p, shared);                                               \
+    }                                                                                                        \
+    CK_KERNEL((shape<MODE, SIZE>::THREADS))                                                                  \
+    ck_conv2d_backward_weight_##name##_##form(float *parts, const float *dy, const float *x, int share,      \
+                                              ck_conv2d_params p) {                                          \
+        CK_SHARED_ALIGNED(unsigned char, shared, (4 * shape<MODE, SIZE>::TILE_BYTES));                       \
+        backward_weight<MODE, SIZE, FOUR>(parts, dy, x, share, p, shared);                                   \
     }
 // Three forms: any shape; channels that are multiples of four; the same in large tiles.
-#define DEFINE_MODE(name, MODE)                                                                                        \
-    DEFINE(name, any, MODE, 64, false) DEFINE(name, small, MODE, 64, true) DEFINE(name, large, MODE, 128, true)
+#define DEFINE_MODE(name, MODE)                                                                              \
+    DEFINE(name, any, MODE, 64, false)                                                                       \
+    DEFINE(name, small, MODE, 64, true) DEFINE(name, large, MODE, 128, true)
 DEFINE_MODE(strict, STRICT)
 DEFINE_MODE(tf32, TF32)
 DEFINE_MODE(bf16, BF16)

@@ -1,39 +1,44 @@
-// Which form of the convolution kernels a shape takes. All choices follow from the shape alone, so that the same plan gives the
-// same bits on every GPU of an architecture.
+// Which form of the convolution kernels a shape takes. All choices follow from the shape alone, so that the
+// same plan gives the same bits on every GPU of an architecture.
 #include "cuda.h"
 
 enum { LARGE = 128, SMALL = 64, ENOUGH_BLOCKS = 128, PARTIAL_DEPTH = 512 };
 
 typedef ck_conv2d_params conv2d;
 
-// Large tiles read less; small ones give more blocks to go round. Odd numbers of channels have small ones only.
+// Large tiles read less; small ones give more blocks to go round. Odd numbers of channels have small ones
+// only.
 static int64_t tile_size(int64_t rows, int64_t columns, int64_t copies, int by_four) {
     int64_t large = ck_ceil_div(rows, LARGE) * ck_ceil_div(columns, LARGE) * copies;
     return by_four && columns > SMALL && large >= ENOUGH_BLOCKS ? LARGE : SMALL;
 }
 
-// A pass has a kernel for each math mode and each form: any number of channels, or multiples of four in small or large tiles.
+// A pass has a kernel for each math mode and each form: any number of channels, or multiples of four in small
+// or large tiles.
 typedef enum form { ANY, BY_FOUR_SMALL, BY_FOUR_LARGE } form;
 
-#define FORMS(pass, mode)                                                                                              \
-    {                                                                                                                  \
-        [ANY] = CK_LAUNCH_ck_conv2d_##pass##_##mode##_any,                                                             \
-        [BY_FOUR_SMALL] = CK_LAUNCH_ck_conv2d_##pass##_##mode##_small,                                                 \
-        [BY_FOUR_LARGE] = CK_LAUNCH_ck_conv2d_##pass##_##mode##_large,                                                 \
+#define FORMS(pass, mode)                                                                                    \
+    {                                                                                                        \
+        [ANY] = CK_LAUNCH_ck_conv2d_##pass##_##mode##_any,                                                   \
+        [BY_FOUR_SMALL] = CK_LAUNCH_ck_conv2d_##pass##_##mode##_small,                                       \
+        [BY_FOUR_LARGE] = CK_LAUNCH_ck_conv2d_##pass##_##mode##_large,                                       \
     }
-#define KERNELS(pass)                                                                                                  \
-    static const ck_kernel pass##_kernels[][3] = {                                                                     \
-        [CK_MATH_FAST] = FORMS(pass, tf32),                                                                            \
-        [CK_MATH_STRICT] = FORMS(pass, strict),                                                                        \
-        [CK_MATH_BF16] = FORMS(pass, bf16),                                                                            \
+#define KERNELS(pass)                                                                                        \
+    static const ck_kernel pass##_kernels[][3] = {                                                           \
+        [CK_MATH_FAST] = FORMS(pass, tf32),                                                                  \
+        [CK_MATH_STRICT] = FORMS(pass, strict),                                                              \
+        [CK_MATH_BF16] = FORMS(pass, bf16),                                                                  \
     };
 KERNELS(forward)
 KERNELS(backward_data)
 KERNELS(backward_weight)
 
-static form form_of(int64_t size, int by_four) { return size == LARGE ? BY_FOUR_LARGE : by_four ? BY_FOUR_SMALL : ANY; }
+static form form_of(int64_t size, int by_four) {
+    return size == LARGE ? BY_FOUR_LARGE : by_four ? BY_FOUR_SMALL : ANY;
+}
 
-ck_status ck_cuda_conv2d_forward(ck_cuda_state *cuda, const ck_conv2d_forward_operands *t, const conv2d *p, void *) {
+ck_status ck_cuda_conv2d_forward(ck_cuda_state *cuda, const ck_conv2d_forward_operands *t, const conv2d *p,
+                                 void *) {
     int by_four = p->c % 4 == 0 && ck_is_aligned(t->x) && ck_is_aligned(t->w);
     int64_t rows = (int64_t)p->n * p->p * p->q, size = tile_size(rows, p->k, 1, by_four);
     ck_grid grid = {ck_ceil_div(rows, size), ck_ceil_div(p->k, size), 1};
@@ -42,7 +47,8 @@ ck_status ck_cuda_conv2d_forward(ck_cuda_state *cuda, const ck_conv2d_forward_op
         (ck_conv2d_forward_strict_any_arguments){.y = t->y, .x = t->x, .w = t->w, .p = *p});
 }
 
-ck_status ck_cuda_conv2d_backward_data(ck_cuda_state *cuda, const ck_conv2d_backward_data_operands *t, const conv2d *p, void *) {
+ck_status ck_cuda_conv2d_backward_data(ck_cuda_state *cuda, const ck_conv2d_backward_data_operands *t,
+                                       const conv2d *p, void *) {
     int64_t classes = (int64_t)p->stride * p->stride;
     int by_four = p->c % 4 == 0 && p->k % 4 == 0 && ck_is_aligned(t->dy) && ck_is_aligned(t->w);
     int64_t rows = p->n * ck_ceil_div(p->h, p->stride) * ck_ceil_div(p->w, p->stride);
@@ -70,8 +76,8 @@ static struct split split_of(const conv2d *p) {
     return (struct split){size, ck_ceil_div(pixels, share), (int32_t)share};
 }
 
-ck_status ck_cuda_conv2d_backward_weight(ck_cuda_state *cuda, const ck_conv2d_backward_weight_operands *t, const conv2d *p,
-                                         void *workspace) {
+ck_status ck_cuda_conv2d_backward_weight(ck_cuda_state *cuda, const ck_conv2d_backward_weight_operands *t,
+                                         const conv2d *p, void *workspace) {
     struct split split = split_of(p);
     int64_t length = (int64_t)p->r * p->s * p->c, count = p->k * length;
     // A view that is not aligned takes the small tiles of any shape; its parts are as many.

@@ -29,8 +29,8 @@ int ck_winograd_fits(const conv2d *p) {
 // ---- Products ---------------------------------------------------------------------------------------------
 
 // rows x vectors of m[panel][tile][16], summed over all C: v is [C / 16][room][16], u is [K / 16][C][16].
-CK_INLINED void product_tile(float *m, const float *v, const float *u, int64_t c, int64_t room, const int rows,
-                             const int vectors) {
+CK_INLINED void product_tile(float *m, const float *v, const float *u, int64_t c, int64_t room,
+                             const int rows, const int vectors) {
     ck_v16 sum[8][2];
 #pragma clang loop unroll(full)
     for (int r = 0; r < rows; r++)
@@ -56,8 +56,8 @@ CK_INLINED void product_tile(float *m, const float *v, const float *u, int64_t c
 }
 
 // m[panel][tile][16] = sum_c v u of one frequency, for so many panels.
-CK_INLINED void multiply_body(float *m, const float *v, const float *u, int64_t c, int64_t count, int64_t room,
-                              int64_t panels, const int rows, const int vectors) {
+CK_INLINED void multiply_body(float *m, const float *v, const float *u, int64_t c, int64_t count,
+                              int64_t room, int64_t panels, const int rows, const int vectors) {
     for (int64_t panel = 0; panel < panels;) {
         int pair = vectors == 2 && panel + 2 <= panels;
         float *to = m + panel * room * L;
@@ -79,8 +79,9 @@ CK_INLINED void multiply_body(float *m, const float *v, const float *u, int64_t 
     }
 }
 CK_VERSIONS(multiply,
-            (float *m, const float *v, const float *u, int64_t c, int64_t count, int64_t room, int64_t panels), m, v, u,
-            c, count, room, panels)
+            (float *m, const float *v, const float *u, int64_t c, int64_t count, int64_t room,
+             int64_t panels),
+            m, v, u, c, count, room, panels)
 
 // rows x vectors of du[k][c], summed over a block's tiles and added to what is there unless it is the first.
 CK_INLINED void gradient_tile(float *du, const float *dm, const float *v, int64_t c, int64_t count,

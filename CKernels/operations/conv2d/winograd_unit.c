@@ -46,7 +46,8 @@ CK_INLINED void apply_a(ck_v16 o[6], const ck_v16 y[4]) {
 
 // o = G g
 CK_INLINED void apply_g(ck_v16 o[6], const ck_v16 g[3]) {
-    ck_v16 s = (g[0] + g[2]) * (-1.0f / 6), h = g[1] * (-1.0f / 6), e = g[0] * (1.0f / 24) + g[2] * (1.0f / 6);
+    ck_v16 s = (g[0] + g[2]) * (-1.0f / 6), h = g[1] * (-1.0f / 6),
+           e = g[0] * (1.0f / 24) + g[2] * (1.0f / 6);
     ck_v16 d = g[1] * (1.0f / 12);
     o[0] = g[0] * 0.25f;
     o[1] = s + h;

@@ -1,5 +1,6 @@
-// CutPaste (Li et al., CVPR 2021, section 2 and appendix A.2): a part of the image, jittered in colour, is pasted elsewhere in
-// it, as a rectangle or as a thin turned scar. One task an image; what each draws depends on (seed, step, image, stream) alone.
+// CutPaste (Li et al., CVPR 2021, section 2 and appendix A.2): a part of the image, jittered in color, is
+// pasted elsewhere in it, as a rectangle or as a thin rotated scar. One task an image; what each draws
+// depends on (seed, step, image, stream) alone.
 #include "../augment/jitter.h"
 
 typedef ck_cutpaste_params cutpaste;
@@ -35,8 +36,8 @@ static void paste_rectangle(const struct job *j, int64_t n, float *y, float *par
     ck_paste cut = ck_draw_rectangle(p, draw(j, n, 0), draw(j, n, 1));
     cut_part(j, n, part, &cut);
     for (int row = 0; row < cut.h; row++)
-        memcpy(y + ((int64_t)(cut.to_top + row) * p->w + cut.to_left) * p->c, part + (int64_t)row * cut.w * p->c,
-               sizeof(float) * (size_t)(cut.w * p->c));
+        memcpy(y + ((int64_t)(cut.to_top + row) * p->w + cut.to_left) * p->c,
+               part + (int64_t)row * cut.w * p->c, sizeof(float) * (size_t)(cut.w * p->c));
 }
 
 static void paste_scar(const struct job *j, int64_t n, float *y, float *part) {

@@ -9,15 +9,16 @@ struct job {
     float factor;
 };
 
-#define BLOCK_TASK(name)                                                                                               \
-    static void name##_task(void *context, int64_t index, int worker) {                                                \
-        (void)worker;                                                                                                  \
-        struct job *j = context;                                                                                       \
-        int64_t first = index * CK_BLOCK;                                                                              \
-        name(j, index, first, ck_min64(CK_BLOCK, j->count - first));                                                   \
+#define BLOCK_TASK(name)                                                                                     \
+    static void name##_task(void *context, int64_t index, int worker) {                                      \
+        (void)worker;                                                                                        \
+        struct job *j = context;                                                                             \
+        int64_t first = index * CK_BLOCK;                                                                    \
+        name(j, index, first, ck_min64(CK_BLOCK, j->count - first));                                         \
     }
 
-CK_SIMD static void add_floats(float *restrict y, const float *restrict a, const float *restrict b, int64_t count) {
+CK_SIMD static void add_floats(float *restrict y, const float *restrict a, const float *restrict b,
+                               int64_t count) {
     for (int64_t i = 0; i < count; i++) y[i] = a[i] + b[i];
 }
 
@@ -25,32 +26,33 @@ CK_SIMD static void relu_floats(float *restrict y, const float *restrict x, int6
     for (int64_t i = 0; i < count; i++) y[i] = x[i] > 0 ? x[i] : 0;
 }
 
-CK_SIMD static void relu_gradient(float *restrict dx, const float *restrict dy, const float *restrict y, int64_t count) {
+CK_SIMD static void relu_gradient(float *restrict dx, const float *restrict dy, const float *restrict y,
+                                  int64_t count) {
     for (int64_t i = 0; i < count; i++) dx[i] = y[i] > 0 ? dy[i] : 0;
 }
 
-CK_SIMD static void scaled_difference(float *restrict y, const float *restrict a, const float *restrict b, float factor,
-                                      int64_t count) {
+CK_SIMD static void scaled_difference(float *restrict y, const float *restrict a, const float *restrict b,
+                                      float factor, int64_t count) {
     for (int64_t i = 0; i < count; i++) y[i] = factor * (a[i] - b[i]);
 }
 
-// Sixteen running sums, so that the loop vectorises without changing its order from machine to machine.
-#define DEFINE_SQUARES(name, parameters, term)                                                                         \
-    CK_SIMD static double name parameters {                                                                            \
-        double sum[16] = {0}, total = 0;                                                                               \
-        int64_t first = 0;                                                                                             \
-        for (; first + 16 <= count; first += 16)                                                                       \
-            for (int64_t l = 0; l < 16; l++) {                                                                         \
-                int64_t i = first + l;                                                                                 \
-                double d = term;                                                                                       \
-                sum[l] += d * d;                                                                                       \
-            }                                                                                                          \
-        for (int64_t i = first; i < count; i++) {                                                                      \
-            double d = term;                                                                                           \
-            sum[i % 16] += d * d;                                                                                      \
-        }                                                                                                              \
-        for (int64_t l = 0; l < 16; l++) total += sum[l];                                                              \
-        return total;                                                                                                  \
+// Sixteen running sums, so that the loop vectorizes without changing its order from machine to machine.
+#define DEFINE_SQUARES(name, parameters, term)                                                               \
+    CK_SIMD static double name parameters {                                                                  \
+        double sum[16] = {0}, total = 0;                                                                     \
+        int64_t first = 0;                                                                                   \
+        for (; first + 16 <= count; first += 16)                                                             \
+            for (int64_t l = 0; l < 16; l++) {                                                               \
+                int64_t i = first + l;                                                                       \
+                double d = term;                                                                             \
+                sum[l] += d * d;                                                                             \
+            }                                                                                                \
+        for (int64_t i = first; i < count; i++) {                                                            \
+            double d = term;                                                                                 \
+            sum[i % 16] += d * d;                                                                            \
+        }                                                                                                    \
+        for (int64_t l = 0; l < 16; l++) total += sum[l];                                                    \
+        return total;                                                                                        \
     }
 DEFINE_SQUARES(squares, (const float *restrict a, int64_t count), (double)a[i])
 DEFINE_SQUARES(squared_differences, (const float *restrict a, const float *restrict b, int64_t count),
@@ -73,7 +75,8 @@ static void difference_block(struct job *j, int64_t index, int64_t first, int64_
     scaled_difference(j->result + first, j->a + first, j->b + first, j->factor, count);
 }
 static void squares_block(struct job *j, int64_t index, int64_t first, int64_t count) {
-    j->partial[index] = j->b ? squared_differences(j->a + first, j->b + first, count) : squares(j->a + first, count);
+    j->partial[index] =
+        j->b ? squared_differences(j->a + first, j->b + first, count) : squares(j->a + first, count);
 }
 
 BLOCK_TASK(add_block)
@@ -115,24 +118,30 @@ ck_status ck_cpu_relu_backward(const ck_relu_backward_operands *t, const ck_elem
     return CK_OK;
 }
 
-ck_status ck_cpu_mean_squared_error_forward(const ck_mean_squared_error_forward_operands *t, const ck_elementwise_params *p,
-                                            void *workspace) {
+ck_status ck_cpu_mean_squared_error_forward(const ck_mean_squared_error_forward_operands *t,
+                                            const ck_elementwise_params *p, void *workspace) {
     double sum = ck_cpu_sum_of_squared_differences(t->x, t->target, p->count, workspace);
     *t->loss = (float)(sum / (double)p->count);
     return CK_OK;
 }
 
-ck_status ck_cpu_mean_squared_error_backward(const ck_mean_squared_error_backward_operands *t, const ck_elementwise_params *p,
-                                             void *) {
-    struct job j = {.count = p->count, .result = t->dx, .a = t->x, .b = t->target, .factor = 2.0f / (float)p->count};
+ck_status ck_cpu_mean_squared_error_backward(const ck_mean_squared_error_backward_operands *t,
+                                             const ck_elementwise_params *p, void *) {
+    struct job j = {
+        .count = p->count, .result = t->dx, .a = t->x, .b = t->target, .factor = 2.0f / (float)p->count};
     ck_parallel_for(ck_block_count(j.count), difference_block_task, &j);
     return CK_OK;
 }
 
-ck_status ck_cpu_sum_of_squares(const ck_sum_of_squares_operands *t, const ck_elementwise_params *p, void *workspace) {
+ck_status ck_cpu_sum_of_squares(const ck_sum_of_squares_operands *t, const ck_elementwise_params *p,
+                                void *workspace) {
     *t->y = (float)ck_cpu_sum_of_squared_differences(t->x, NULL, p->count, workspace);
     return CK_OK;
 }
 
-uint64_t ck_cpu_workspace_mean_squared_error_forward(const ck_elementwise_params *p) { return ck_cpu_partial_bytes(p->count); }
-uint64_t ck_cpu_workspace_sum_of_squares(const ck_elementwise_params *p) { return ck_cpu_partial_bytes(p->count); }
+uint64_t ck_cpu_workspace_mean_squared_error_forward(const ck_elementwise_params *p) {
+    return ck_cpu_partial_bytes(p->count);
+}
+uint64_t ck_cpu_workspace_sum_of_squares(const ck_elementwise_params *p) {
+    return ck_cpu_partial_bytes(p->count);
+}

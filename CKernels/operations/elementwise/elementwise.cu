@@ -13,7 +13,8 @@ CK_KERNEL(256) ck_add(float *y, const float *a, const float *b, ck_elementwise_p
     for (int64_t i = ck_first(); i < p.count; i += ck_stride()) y[i] = a[i] + b[i];
 }
 
-CK_KERNEL(256) ck_mean_squared_error_backward(float *dx, const float *x, const float *target, ck_elementwise_params p) {
+CK_KERNEL(256)
+ck_mean_squared_error_backward(float *dx, const float *x, const float *target, ck_elementwise_params p) {
     float factor = 2.0f / (float)p.count;
     for (int64_t i = ck_first(); i < p.count; i += ck_stride()) dx[i] = factor * (x[i] - target[i]);
 }

@@ -1,4 +1,5 @@
-// Kernel density: log sum exp of products of query rows with support rows, and its gradient's mean, reduced tile by tile.
+// Kernel density: log sum exp of products of query rows with support rows, and its gradient's mean, reduced
+// tile by tile.
 #include "product_tiles.h"
 
 struct job {
@@ -9,7 +10,7 @@ struct job {
     float *mean;
 };
 
-// exp for arguments at most 0, vectorisable: 2^(x log2 e) by its whole part and a polynomial; 0 below -87.
+// exp for arguments at most 0, vectorizable: 2^(x log2 e) by its whole part and a polynomial; 0 below -87.
 static inline float exp_negative(float x) {
     float t = fmaxf(x, -87.0f) * 1.44269504f, whole = floorf(t + 0.5f);
     // x - whole * ln 2 in two parts keeps the remainder exact to the last bits.
@@ -61,20 +62,23 @@ static void log_sum_exp_rows(void *context, int64_t index, int worker) {
     for (int64_t i = 0; i < rows; i++) j->lse[row + i] = log(sum[i]) + top[i];
 }
 
-ck_status ck_log_sum_exp_products(const float *x, int64_t n, const float *s, int64_t m, int64_t d, double scale,
-                                  double *lse) {
+ck_status ck_log_sum_exp_products(const float *x, int64_t n, const float *s, int64_t m, int64_t d,
+                                  double scale, double *lse) {
     struct job j = {.p = {.x = x, .s = s, .n = n, .m = m, .d = d}, .scale = scale, .lse = lse};
     return ck_run_product_tiles(&j.p, log_sum_exp_rows);
 }
 
-ck_status ck_cpu_log_sum_exp_products(const ck_log_sum_exp_products_operands *t, const ck_products_params *p, void *workspace) {
+ck_status ck_cpu_log_sum_exp_products(const ck_log_sum_exp_products_operands *t, const ck_products_params *p,
+                                      void *workspace) {
     double *lse = workspace;
     ck_status status = ck_log_sum_exp_products(t->x, p->n, t->s, p->m, p->d, p->scale, lse);
     for (int64_t i = 0; status == CK_OK && i < p->n; i++) t->lse[i] = (float)lse[i];
     return status;
 }
 
-uint64_t ck_cpu_workspace_log_sum_exp_products(const ck_products_params *p) { return sizeof(double) * (uint64_t)p->n; }
+uint64_t ck_cpu_workspace_log_sum_exp_products(const ck_products_params *p) {
+    return sizeof(double) * (uint64_t)p->n;
+}
 
 static void softmax_mean_rows(void *context, int64_t index, int worker) {
     struct job *j = context;
@@ -93,6 +97,7 @@ static void softmax_mean_rows(void *context, int64_t index, int worker) {
 
 ck_status ck_softmax_mean(const float *x, int64_t n, const float *s, int64_t m, int64_t d, double scale,
                           const double *lse, float *mean) {
-    struct job j = {.p = {.x = x, .s = s, .n = n, .m = m, .d = d}, .scale = scale, .known_lse = lse, .mean = mean};
+    struct job j = {
+        .p = {.x = x, .s = s, .n = n, .m = m, .d = d}, .scale = scale, .known_lse = lse, .mean = mean};
     return ck_run_product_tiles(&j.p, softmax_mean_rows);
 }

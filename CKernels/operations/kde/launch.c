@@ -24,14 +24,22 @@ ck_status ck_cuda_log_sum_exp_products(ck_cuda_state *cuda, const ck_log_sum_exp
         int32_t rows = (int32_t)ck_min64(tile_rows(p), p->n - first);
         for (int32_t column = 0; column < p->m; column += (int32_t)leading) {
             int32_t columns = (int32_t)ck_min64(leading, p->m - column);
-            CK_TRY(ck_cuda_multiply(cuda, &(ck_product){.transpose_b = 1, .m = rows, .n = columns, .k = d,
-                                                        .a = t->x + first * d, .lda = d, .b = t->s + column * d, .ldb = d,
-                                                        .c = tile, .ldc = leading, .math = p->math}));
-            CK_TRY(CK_LAUNCH(cuda, ck_products_tile, ck_blocks(rows), .largest = largest, .sums = sums, .tile = tile,
-                             .first = first, .columns = columns, .leading = leading, .is_first = column == 0,
-                             .scale = p->scale));
+            CK_TRY(ck_cuda_multiply(cuda, &(ck_product){.transpose_b = 1,
+                                                        .m = rows,
+                                                        .n = columns,
+                                                        .k = d,
+                                                        .a = t->x + first * d,
+                                                        .lda = d,
+                                                        .b = t->s + column * d,
+                                                        .ldb = d,
+                                                        .c = tile,
+                                                        .ldc = leading,
+                                                        .math = p->math}));
+            CK_TRY(CK_LAUNCH(cuda, ck_products_tile, ck_blocks(rows), .largest = largest, .sums = sums,
+                             .tile = tile, .first = first, .columns = columns, .leading = leading,
+                             .is_first = column == 0, .scale = p->scale));
         }
     }
-    return CK_LAUNCH(cuda, ck_products_finish, ck_elements(p->n), .lse = t->lse, .largest = largest, .sums = sums,
-                     .count = p->n);
+    return CK_LAUNCH(cuda, ck_products_finish, ck_elements(p->n), .lse = t->lse, .largest = largest,
+                     .sums = sums, .count = p->n);
 }

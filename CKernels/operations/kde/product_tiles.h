@@ -1,5 +1,5 @@
-// Products of query rows with support rows, tile by tile: one task to ROWS queries, COLUMNS support rows at a time. Used by kernel
-// density (kde.c) and nearest neighbors (knn.c).
+// Products of query rows with support rows, tile by tile: one task to ROWS queries, COLUMNS support rows at a
+// time. Used by kernel density (kde.c) and nearest neighbors (knn.c).
 #ifndef CK_PRODUCT_TILES_H
 #define CK_PRODUCT_TILES_H
 
@@ -11,12 +11,12 @@ enum { ROWS = 128, COLUMNS = 512 };
 struct product_tiles {
     const float *x, *s;  // x[n][d], s[m][d]
     int64_t n, m, d;
-    float *tiles;        // one of ROWS x COLUMNS for each worker
+    float *tiles;  // one of ROWS x COLUMNS for each worker
 };
 
 // tile[rows][COLUMNS] = x[row ...] . s[column ...]
-static inline void ck_products(const struct product_tiles *p, float *tile, int64_t row, int64_t rows, int64_t column,
-                               int64_t columns) {
+static inline void ck_products(const struct product_tiles *p, float *tile, int64_t row, int64_t rows,
+                               int64_t column, int64_t columns) {
     ck_gemm(0, 1, rows, columns, p->d, p->x + row * p->d, p->d, p->s + column * p->d, p->d, 0, tile, COLUMNS);
 }
 

@@ -23,7 +23,8 @@ static void largest_rows(void *context, int64_t index, int worker) {
                 float value = tile[i * COLUMNS + c];
                 if (!(value > best[k - 1])) continue;
                 int64_t at = k - 1;
-                for (; at > 0 && value > best[at - 1]; at--) best[at] = best[at - 1], place[at] = place[at - 1];
+                for (; at > 0 && value > best[at - 1]; at--)
+                    best[at] = best[at - 1], place[at] = place[at - 1];
                 best[at] = value;
                 place[at] = column + c;
             }
@@ -31,9 +32,11 @@ static void largest_rows(void *context, int64_t index, int worker) {
     }
 }
 
-ck_status ck_largest_products(const float *x, int64_t n, const float *s, int64_t m, int64_t d, int64_t k, float *products,
-                              int64_t *places) {
-    if (k < 1 || k > m) return ck_fail(CK_INVALID_ARGUMENT, "%lld neighbors of %lld", (long long)k, (long long)m);
-    struct job j = {.p = {.x = x, .s = s, .n = n, .m = m, .d = d}, .k = k, .products = products, .places = places};
+ck_status ck_largest_products(const float *x, int64_t n, const float *s, int64_t m, int64_t d, int64_t k,
+                              float *products, int64_t *places) {
+    if (k < 1 || k > m)
+        return ck_fail(CK_INVALID_ARGUMENT, "%lld neighbors of %lld", (long long)k, (long long)m);
+    struct job j = {
+        .p = {.x = x, .s = s, .n = n, .m = m, .d = d}, .k = k, .products = products, .places = places};
     return ck_run_product_tiles(&j.p, largest_rows);
 }

@@ -1,9 +1,11 @@
 // LARS (CPU: lars.c). The learning rate comes from the step-state block.
 #include "ck_device.cuh"
 
-// partial[0 ..< blocks]: squares of w; partial[blocks ..< 2 blocks]: of dw. Every block adds them up for itself, in one order.
-CK_KERNEL(256) ck_lars(float *w, float *v, const float *dw, const ck_step_state *step, const double *partial, int64_t blocks,
-                       ck_optimizer_params p) {
+// partial[0 ..< blocks]: squares of w; partial[blocks ..< 2 blocks]: of dw. Every block adds them up for
+// itself, in one order.
+CK_KERNEL(256)
+ck_lars(float *w, float *v, const float *dw, const ck_step_state *step, const double *partial, int64_t blocks,
+        ck_optimizer_params p) {
     CK_SHARED(double, shared, 256);
     double sums[2];
     for (int which = 0; which < 2; which++) {

@@ -1,4 +1,5 @@
-// NT-Xent over tiles of similarities (nt_xent.cu): cuBLASLt multiplies, our kernels reduce. Memory is one tile.
+// NT-Xent over tiles of similarities (nt_xent.cu): cuBLASLt multiplies, our kernels reduce. Memory is one
+// tile.
 #include "cuda.h"
 
 enum { TILE_ROWS = 2048, TILE_COLUMNS = 8192 };
@@ -24,19 +25,28 @@ static float *tile_of(void *workspace, const ck_nt_xent_params *p) {
 }
 
 // tile[rows][columns] = z[first ...] . z[column ...]
-static ck_status similarities(ck_cuda_state *cuda, float *tile, const float *z, const ck_nt_xent_params *p, int32_t first,
-                              int32_t rows, int32_t column, int32_t columns) {
+static ck_status similarities(ck_cuda_state *cuda, float *tile, const float *z, const ck_nt_xent_params *p,
+                              int32_t first, int32_t rows, int32_t column, int32_t columns) {
     int64_t d = p->d;
-    return ck_cuda_multiply(cuda, &(ck_product){.transpose_b = 1, .m = rows, .n = columns, .k = d, .a = z + first * d,
-                                                .lda = d, .b = z + column * d, .ldb = d, .c = tile,
-                                                .ldc = tile_columns(p), .math = p->math});
+    return ck_cuda_multiply(cuda, &(ck_product){.transpose_b = 1,
+                                                .m = rows,
+                                                .n = columns,
+                                                .k = d,
+                                                .a = z + first * d,
+                                                .lda = d,
+                                                .b = z + column * d,
+                                                .ldb = d,
+                                                .c = tile,
+                                                .ldc = tile_columns(p),
+                                                .math = p->math});
 }
 
-ck_status ck_cuda_nt_xent_forward(ck_cuda_state *cuda, const ck_nt_xent_forward_operands *t, const ck_nt_xent_params *p,
-                                  void *workspace) {
+ck_status ck_cuda_nt_xent_forward(ck_cuda_state *cuda, const ck_nt_xent_forward_operands *t,
+                                  const ck_nt_xent_params *p, void *workspace) {
     int64_t anchors = anchors_of(p), leading = tile_columns(p);
     double *sums = workspace, *partial = sums + anchors;
-    float *largest = (float *)(partial + anchors), *positive = largest + anchors, *tile = tile_of(workspace, p);
+    float *largest = (float *)(partial + anchors), *positive = largest + anchors,
+          *tile = tile_of(workspace, p);
     int32_t begin = p->symmetric ? 0 : p->b, end = 2 * p->b;
     for (int32_t first = 0; first < anchors; first += (int32_t)tile_rows(p)) {
         int32_t rows = (int32_t)ck_min64(tile_rows(p), anchors - first);
@@ -44,19 +54,20 @@ ck_status ck_cuda_nt_xent_forward(ck_cuda_state *cuda, const ck_nt_xent_forward_
             int32_t columns = (int32_t)ck_min64(leading, end - column);
             CK_TRY(similarities(cuda, tile, t->z, p, first, rows, column, columns));
             CK_TRY(CK_LAUNCH(cuda, ck_nt_xent_tile_forward, ck_blocks(rows), .largest = largest, .sums = sums,
-                             .positive = positive, .tile = tile, .first = first, .column = column, .columns = columns,
-                             .leading = leading, .is_first = column == begin, .p = *p));
+                             .positive = positive, .tile = tile, .first = first, .column = column,
+                             .columns = columns, .leading = leading, .is_first = column == begin, .p = *p));
         }
     }
-    CK_TRY(CK_LAUNCH(cuda, ck_nt_xent_finish, ck_elements(anchors), .lse = t->lse, .partial = partial, .largest = largest,
-                     .sums = sums, .positive = positive, .anchors = anchors));
+    CK_TRY(CK_LAUNCH(cuda, ck_nt_xent_finish, ck_elements(anchors), .lse = t->lse, .partial = partial,
+                     .largest = largest, .sums = sums, .positive = positive, .anchors = anchors));
     return CK_LAUNCH(cuda, ck_sum, ck_blocks(1), .y = t->loss, .partial = partial, .count = anchors,
                      .factor = 1.0 / (double)anchors);
 }
 
 // The gradient of rows begin ..< end, which meet the columns from ..< to.
-static ck_status gradient(ck_cuda_state *cuda, const ck_nt_xent_backward_operands *t, const ck_nt_xent_params *p,
-                          void *workspace, int32_t begin, int32_t end, int32_t from, int32_t to) {
+static ck_status gradient(ck_cuda_state *cuda, const ck_nt_xent_backward_operands *t,
+                          const ck_nt_xent_params *p, void *workspace, int32_t begin, int32_t end,
+                          int32_t from, int32_t to) {
     int64_t leading = tile_columns(p), d = p->d;
     float *tile = tile_of(workspace, p);
     for (int32_t first = begin; first < end; first += (int32_t)tile_rows(p)) {
@@ -64,18 +75,27 @@ static ck_status gradient(ck_cuda_state *cuda, const ck_nt_xent_backward_operand
         for (int32_t column = from; column < to; column += (int32_t)leading) {
             int32_t columns = (int32_t)ck_min64(leading, to - column);
             CK_TRY(similarities(cuda, tile, t->z, p, first, rows, column, columns));
-            CK_TRY(CK_LAUNCH(cuda, ck_nt_xent_tile_backward, ck_elements((int64_t)rows * columns), .tile = tile, .lse = t->lse,
-                             .first = first, .rows = rows, .column = column, .columns = columns, .leading = leading, .p = *p));
-            CK_TRY(ck_cuda_multiply(cuda, &(ck_product){.m = rows, .n = d, .k = columns, .a = tile, .lda = leading,
-                                                        .b = t->z + column * d, .ldb = d, .accumulate = column > from,
-                                                        .c = t->dz + first * d, .ldc = d, .math = p->math}));
+            CK_TRY(CK_LAUNCH(cuda, ck_nt_xent_tile_backward, ck_elements((int64_t)rows * columns),
+                             .tile = tile, .lse = t->lse, .first = first, .rows = rows, .column = column,
+                             .columns = columns, .leading = leading, .p = *p));
+            CK_TRY(ck_cuda_multiply(cuda, &(ck_product){.m = rows,
+                                                        .n = d,
+                                                        .k = columns,
+                                                        .a = tile,
+                                                        .lda = leading,
+                                                        .b = t->z + column * d,
+                                                        .ldb = d,
+                                                        .accumulate = column > from,
+                                                        .c = t->dz + first * d,
+                                                        .ldc = d,
+                                                        .math = p->math}));
         }
     }
     return CK_OK;
 }
 
-ck_status ck_cuda_nt_xent_backward(ck_cuda_state *cuda, const ck_nt_xent_backward_operands *t, const ck_nt_xent_params *p,
-                                   void *workspace) {
+ck_status ck_cuda_nt_xent_backward(ck_cuda_state *cuda, const ck_nt_xent_backward_operands *t,
+                                   const ck_nt_xent_params *p, void *workspace) {
     int32_t b = p->b;
     if (p->symmetric) return gradient(cuda, t, p, workspace, 0, 2 * b, 0, 2 * b);
     CK_TRY(gradient(cuda, t, p, workspace, 0, b, b, 2 * b));

@@ -1,7 +1,8 @@
-// NT-Xent, the normalised temperature-scaled cross-entropy of contrastive learning, on L2-normalised embeddings z[2B,D];
-// rows i and i + B are the two views of one image, s_ij = z_i . z_j / temperature.
-//   cross-view (Sohn et al. 2021):  anchors 0..<B, candidates B..<2B:      loss = mean_i (lse_j s_ij - s_i,i+B)
-//   symmetric (Chen et al. 2020):   anchors all 2B, candidates all but i:  loss = mean_i (lse_j s_ij - s_i,pair(i))
+// NT-Xent, the normalized temperature-scaled cross-entropy of contrastive learning, on L2-normalized
+// embeddings z[2B,D]; rows i and i + B are the two views of one image, s_ij = z_i . z_j / temperature.
+//   cross-view (Sohn et al. 2021):  anchors 0..<B, candidates B..<2B:      loss = mean_i (lse_j s_ij -
+//   s_i,i+B) symmetric (Chen et al. 2020):   anchors all 2B, candidates all but i:  loss = mean_i (lse_j s_ij
+//   - s_i,pair(i))
 // The similarities exist only as tiles of ROWS x COLUMNS; the backward pass computes them again.
 #include "cpu.h"
 
@@ -11,14 +12,15 @@ struct job {
     const ck_nt_xent_params *p;
     const float *z, *lse;
     float *lse_out, *dz;
-    float *scratch;     // a tile for each worker
-    double *partial;    // loss of each row
-    int64_t anchors;    // B or 2B
+    float *scratch;   // a tile for each worker
+    double *partial;  // loss of each row
+    int64_t anchors;  // B or 2B
 };
 
 static int64_t anchor_count(const ck_nt_xent_params *p) { return p->symmetric ? 2 * (int64_t)p->b : p->b; }
 
-static void similarities(const struct job *j, float *tile, int64_t rows0, int64_t rows, int64_t columns0, int64_t columns) {
+static void similarities(const struct job *j, float *tile, int64_t rows0, int64_t rows, int64_t columns0,
+                         int64_t columns) {
     int64_t d = j->p->d;
     ck_gemm(0, 1, rows, columns, d, j->z + rows0 * d, d, j->z + columns0 * d, d, 0, tile, COLUMNS);
     float scale = 1.0f / j->p->temperature;
@@ -63,7 +65,8 @@ static struct job make_job(const ck_nt_xent_params *p, const float *z, void *wor
     return j;
 }
 
-ck_status ck_cpu_nt_xent_forward(const ck_nt_xent_forward_operands *t, const ck_nt_xent_params *p, void *workspace) {
+ck_status ck_cpu_nt_xent_forward(const ck_nt_xent_forward_operands *t, const ck_nt_xent_params *p,
+                                 void *workspace) {
     struct job j = make_job(p, t->z, workspace);
     j.lse_out = t->lse;
     ck_parallel_for(ck_ceil_div(j.anchors, ROWS), forward_rows, &j);
@@ -73,8 +76,8 @@ ck_status ck_cpu_nt_xent_forward(const ck_nt_xent_forward_operands *t, const ck_
     return CK_OK;
 }
 
-// d loss / d s_ij = (p_ij - [j = pair(i)]) / anchors, and each s_ij touches both z_i and z_j. A block of rows gathers all
-// that touches it: as an anchor with its own lse, and as a candidate with the other's.
+// d loss / d s_ij = (p_ij - [j = pair(i)]) / anchors, and each s_ij touches both z_i and z_j. A block of rows
+// gathers all that touches it: as an anchor with its own lse, and as a candidate with the other's.
 static void backward_rows(void *context, int64_t index, int worker) {
     struct job *j = context;
     int64_t b = j->p->b, d = j->p->d, first = index * ROWS, rows = ck_min64(ROWS, 2 * b - first);
@@ -100,11 +103,13 @@ static void backward_rows(void *context, int64_t index, int worker) {
                 s[k] = g * scale;
             }
         }
-        ck_gemm(0, 0, rows, d, columns, tile, COLUMNS, j->z + column * d, d, column > 0, j->dz + first * d, d);
+        ck_gemm(0, 0, rows, d, columns, tile, COLUMNS, j->z + column * d, d, column > 0, j->dz + first * d,
+                d);
     }
 }
 
-ck_status ck_cpu_nt_xent_backward(const ck_nt_xent_backward_operands *t, const ck_nt_xent_params *p, void *workspace) {
+ck_status ck_cpu_nt_xent_backward(const ck_nt_xent_backward_operands *t, const ck_nt_xent_params *p,
+                                  void *workspace) {
     struct job j = make_job(p, t->z, workspace);
     j.lse = t->lse;
     j.dz = t->dz;
@@ -113,7 +118,8 @@ ck_status ck_cpu_nt_xent_backward(const ck_nt_xent_backward_operands *t, const c
 }
 
 static uint64_t scratch(const ck_nt_xent_params *p) {
-    return sizeof(double) * (uint64_t)anchor_count(p) + sizeof(float) * ROWS * COLUMNS * (uint64_t)ck_thread_count();
+    return sizeof(double) * (uint64_t)anchor_count(p) +
+           sizeof(float) * ROWS * COLUMNS * (uint64_t)ck_thread_count();
 }
 
 uint64_t ck_cpu_workspace_nt_xent_forward(const ck_nt_xent_params *p) { return scratch(p); }

@@ -1,10 +1,12 @@
-// NT-Xent on tiles of similarities that cuBLASLt computes (CPU: nt_xent.c, where the loss is written out). A tile holds
-// z_i . z_j for rows i in first ..< first + rows and columns j in column ..< column + columns; the 2B x 2B matrix never exists.
+// NT-Xent on tiles of similarities that cuBLASLt computes (CPU: nt_xent.c, where the loss is written out). A
+// tile holds z_i . z_j for rows i in first ..< first + rows and columns j in column ..< column + columns; the
+// 2B x 2B matrix never exists.
 #include "log_sum.cuh"
 
 // One block to a row: its running largest value, sum and positive, over tile after tile.
-CK_KERNEL(128) ck_nt_xent_tile_forward(float *largest, double *sums, float *positive, const float *tile, int first, int column,
-                                       int columns, int64_t leading, int is_first, ck_nt_xent_params p) {
+CK_KERNEL(128)
+ck_nt_xent_tile_forward(float *largest, double *sums, float *positive, const float *tile, int first,
+                        int column, int columns, int64_t leading, int is_first, ck_nt_xent_params p) {
     CK_SHARED(float, floats, 128);
     CK_SHARED(double, doubles, 128);
     int row = first + blockIdx.x, pair = (row + p.b) % (2 * p.b) - column;
@@ -15,8 +17,9 @@ CK_KERNEL(128) ck_nt_xent_tile_forward(float *largest, double *sums, float *posi
 }
 
 // lse and each anchor's loss.
-CK_KERNEL(256) ck_nt_xent_finish(float *lse, double *partial, const float *largest, const double *sums, const float *positive,
-                                 int64_t anchors) {
+CK_KERNEL(256)
+ck_nt_xent_finish(float *lse, double *partial, const float *largest, const double *sums,
+                  const float *positive, int64_t anchors) {
     for (int64_t i = ck_first(); i < anchors; i += ck_stride()) {
         double value = log(sums[i]) + largest[i];
         lse[i] = (float)value;
@@ -24,10 +27,11 @@ CK_KERNEL(256) ck_nt_xent_finish(float *lse, double *partial, const float *large
     }
 }
 
-// Turns a tile of similarities into one of the loss's derivatives by them, both ways: row i as an anchor with its own lse, and
-// as a candidate with the other's.
-CK_KERNEL(256) ck_nt_xent_tile_backward(float *tile, const float *lse, int first, int rows, int column, int columns,
-                                        int64_t leading, ck_nt_xent_params p) {
+// Converts a tile of similarities to one of the loss's derivatives by them, both ways: row i as an anchor
+// with its own lse, and as a candidate with the other's.
+CK_KERNEL(256)
+ck_nt_xent_tile_backward(float *tile, const float *lse, int first, int rows, int column, int columns,
+                         int64_t leading, ck_nt_xent_params p) {
     int b = p.b;
     float scale = 1.0f / p.temperature, share = scale / (float)(p.symmetric ? 2 * b : b);
     int64_t count = (int64_t)rows * columns;

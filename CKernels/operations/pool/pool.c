@@ -1,20 +1,21 @@
-// Max pooling, global average pooling and nearest-neighbour upsampling, NHWC; one task an image.
+// Max pooling, global average pooling and nearest-neighbor upsampling, NHWC; one task an image.
 #include "cpu.h"
 
 struct job {
     const ck_pool_params *p;
     float *y, *dx;
     const float *x, *dy;
-    uint8_t *argmax;           // forward
-    const uint8_t *places;     // backward
+    uint8_t *argmax;        // forward
+    const uint8_t *places;  // backward
 };
 
 static int64_t input_size(const ck_pool_params *p) { return (int64_t)p->h * p->w * p->c; }
 static int64_t output_size(const ck_pool_params *p) { return (int64_t)p->p * p->q * p->c; }
 
-// ---- Max --------------------------------------------------------------------------------------------------------
+// ---- Max --------------------------------------------------------------------------------------------------
 
-// argmax is the winner's place in the window, r * size + s; the first one wins a tie; outside the image nothing does.
+// argmax is the winner's place in the window, r * size + s; the first one wins a tie; outside the image
+// nothing does.
 static void max_image(void *context, int64_t n, int worker) {
     (void)worker;
     struct job *j = context;
@@ -64,7 +65,7 @@ ck_status ck_cpu_max_pool_backward(const ck_max_pool_backward_operands *t, const
     return CK_OK;
 }
 
-// ---- Global average ---------------------------------------------------------------------------------------------
+// ---- Global average ---------------------------------------------------------------------------------------
 
 static void average_image(void *context, int64_t n, int worker) {
     (void)worker;
@@ -90,19 +91,21 @@ static void average_image_backward(void *context, int64_t n, int worker) {
         for (int64_t c = 0; c < channels; c++) dx[i * channels + c] = dy[c] * share;
 }
 
-ck_status ck_cpu_global_average_pool_forward(const ck_global_average_pool_forward_operands *t, const ck_pool_params *p, void *) {
+ck_status ck_cpu_global_average_pool_forward(const ck_global_average_pool_forward_operands *t,
+                                             const ck_pool_params *p, void *) {
     struct job j = {.p = p, .y = t->y, .x = t->x};
     ck_parallel_for(p->n, average_image, &j);
     return CK_OK;
 }
 
-ck_status ck_cpu_global_average_pool_backward(const ck_global_average_pool_backward_operands *t, const ck_pool_params *p, void *) {
+ck_status ck_cpu_global_average_pool_backward(const ck_global_average_pool_backward_operands *t,
+                                              const ck_pool_params *p, void *) {
     struct job j = {.p = p, .dx = t->dx, .dy = t->dy};
     ck_parallel_for(p->n, average_image_backward, &j);
     return CK_OK;
 }
 
-// ---- Upsampling by two ------------------------------------------------------------------------------------------
+// ---- Upsampling by two ------------------------------------------------------------------------------------
 
 static void upsample_image(void *context, int64_t n, int worker) {
     (void)worker;
@@ -124,7 +127,8 @@ static void upsample_image_backward(void *context, int64_t n, int worker) {
         for (int64_t w = 0; w < p->w; w++) {
             float *restrict dx = j->dx + ((n * p->h + h) * p->w + w) * p->c;
             const float *restrict dy = j->dy + (n * 2 * p->h + 2 * h) * line + 2 * w * p->c;
-            for (int64_t c = 0; c < p->c; c++) dx[c] = dy[c] + dy[p->c + c] + dy[line + c] + dy[line + p->c + c];
+            for (int64_t c = 0; c < p->c; c++)
+                dx[c] = dy[c] + dy[p->c + c] + dy[line + c] + dy[line + p->c + c];
         }
 }
 

@@ -1,5 +1,5 @@
-// Max pooling, global average pooling and upsampling, NHWC (CPU: pool.c). Gradients are gathered, not scattered, so that every
-// sum has one thread and one order.
+// Max pooling, global average pooling and upsampling, NHWC (CPU: pool.c). Gradients are gathered, not
+// scattered, so that every sum has one thread and one order.
 #include "ck_device.cuh"
 
 CK_KERNEL(256) ck_max_pool_forward(float *y, uint8_t *argmax, const float *x, ck_pool_params p) {
@@ -53,13 +53,15 @@ CK_KERNEL(256) ck_global_average_pool_forward(float *y, const float *x, ck_pool_
 CK_KERNEL(256) ck_global_average_pool_backward(float *dx, const float *dy, ck_pool_params p) {
     int64_t pixels = (int64_t)p.h * p.w, count = p.n * pixels * p.c;
     float share = 1.0f / (float)pixels;
-    for (int64_t i = ck_first(); i < count; i += ck_stride()) dx[i] = dy[i / p.c / pixels * p.c + i % p.c] * share;
+    for (int64_t i = ck_first(); i < count; i += ck_stride())
+        dx[i] = dy[i / p.c / pixels * p.c + i % p.c] * share;
 }
 
 CK_KERNEL(256) ck_upsample_forward(float *y, const float *x, ck_pool_params p) {
     int64_t count = (int64_t)p.n * 4 * p.h * p.w * p.c;
     for (int64_t i = ck_first(); i < count; i += ck_stride()) {
-        int64_t c = i % p.c, w = i / p.c % (2 * p.w), h = i / p.c / (2 * p.w) % (2 * p.h), n = i / p.c / (2 * p.w) / (2 * p.h);
+        int64_t c = i % p.c, w = i / p.c % (2 * p.w), h = i / p.c / (2 * p.w) % (2 * p.h),
+                n = i / p.c / (2 * p.w) / (2 * p.h);
         y[i] = x[((n * p.h + h / 2) * p.w + w / 2) * p.c + c];
     }
 }

@@ -1,4 +1,5 @@
-// Stochastic gradient descent with momentum and an L2 penalty. The learning rate comes from the step-state block.
+// Stochastic gradient descent with momentum and an L2 penalty. The learning rate comes from the step-state
+// block.
 #include "cpu.h"
 
 struct job {
@@ -9,8 +10,8 @@ struct job {
 };
 
 // v = momentum * v + g, g = dw + decay * w;  w -= rate * (nesterov ? g + momentum * v : v)
-CK_SIMD static void sgd_floats(float *restrict w, float *restrict v, const float *restrict dw, float rate, float momentum,
-                               float decay, int nesterov, int64_t count) {
+CK_SIMD static void sgd_floats(float *restrict w, float *restrict v, const float *restrict dw, float rate,
+                               float momentum, float decay, int nesterov, int64_t count) {
     for (int64_t i = 0; i < count; i++) {
         float g = dw[i] + decay * w[i];
         float next = momentum * v[i] + g;

@@ -11,12 +11,12 @@ struct job {
     double *partial;
 };
 
-#define ROW_TASK(name)                                                                                                 \
-    static void name##_task(void *context, int64_t index, int worker) {                                                \
-        (void)worker;                                                                                                  \
-        struct job *j = context;                                                                                       \
-        int64_t end = ck_min64(j->p->n, (index + 1) * ROWS);                                                           \
-        for (int64_t row = index * ROWS; row < end; row++) name(j, row);                                               \
+#define ROW_TASK(name)                                                                                       \
+    static void name##_task(void *context, int64_t index, int worker) {                                      \
+        (void)worker;                                                                                        \
+        struct job *j = context;                                                                             \
+        int64_t end = ck_min64(j->p->n, (index + 1) * ROWS);                                                 \
+        for (int64_t row = index * ROWS; row < end; row++) name(j, row);                                     \
     }
 
 static void run_rows(struct job *j, ck_task task) { ck_parallel_for(ck_ceil_div(j->p->n, ROWS), task, j); }
@@ -47,13 +47,15 @@ static void normalize_row_backward(struct job *j, int64_t row) {
 }
 ROW_TASK(normalize_row_backward)
 
-ck_status ck_cpu_l2_normalize_forward(const ck_l2_normalize_forward_operands *t, const ck_rows_params *p, void *) {
+ck_status ck_cpu_l2_normalize_forward(const ck_l2_normalize_forward_operands *t, const ck_rows_params *p,
+                                      void *) {
     struct job j = {.p = p, .y = t->y, .norms = t->norm, .x = t->x};
     run_rows(&j, normalize_row_task);
     return CK_OK;
 }
 
-ck_status ck_cpu_l2_normalize_backward(const ck_l2_normalize_backward_operands *t, const ck_rows_params *p, void *) {
+ck_status ck_cpu_l2_normalize_backward(const ck_l2_normalize_backward_operands *t, const ck_rows_params *p,
+                                       void *) {
     struct job j = {.p = p, .dx = t->dx, .dy = t->dy, .forward = t->y, .norm = t->norm};
     run_rows(&j, normalize_row_backward_task);
     return CK_OK;
@@ -95,7 +97,8 @@ ck_status ck_cpu_softmax(const ck_softmax_operands *t, const ck_rows_params *p, 
     return CK_OK;
 }
 
-ck_status ck_cpu_softmax_cross_entropy_forward(const ck_softmax_cross_entropy_forward_operands *t, const ck_rows_params *p, void *workspace) {
+ck_status ck_cpu_softmax_cross_entropy_forward(const ck_softmax_cross_entropy_forward_operands *t,
+                                               const ck_rows_params *p, void *workspace) {
     for (int64_t row = 0; row < p->n; row++)
         if (t->labels[row] < 0 || t->labels[row] >= p->c)
             return ck_fail(CK_INVALID_ARGUMENT, "label %d of row %lld is outside 0..<%d", (int)t->labels[row],
@@ -108,10 +111,13 @@ ck_status ck_cpu_softmax_cross_entropy_forward(const ck_softmax_cross_entropy_fo
     return CK_OK;
 }
 
-ck_status ck_cpu_softmax_cross_entropy_backward(const ck_softmax_cross_entropy_backward_operands *t, const ck_rows_params *p, void *) {
+ck_status ck_cpu_softmax_cross_entropy_backward(const ck_softmax_cross_entropy_backward_operands *t,
+                                                const ck_rows_params *p, void *) {
     struct job j = {.p = p, .dx = t->dlogits, .forward = t->p, .labels = t->labels};
     run_rows(&j, cross_entropy_backward_task);
     return CK_OK;
 }
 
-uint64_t ck_cpu_workspace_softmax_cross_entropy_forward(const ck_rows_params *p) { return sizeof(double) * (uint64_t)p->n; }
+uint64_t ck_cpu_workspace_softmax_cross_entropy_forward(const ck_rows_params *p) {
+    return sizeof(double) * (uint64_t)p->n;
+}

@@ -1,4 +1,5 @@
-// Row-wise operations on N x C: L2 normalisation, softmax, softmax cross-entropy (CPU: softmax.c). One block to a row.
+// Row-wise operations on N x C: L2 normalization, softmax, softmax cross-entropy (CPU: softmax.c). One block
+// to a row.
 #include "ck_device.cuh"
 
 enum { THREADS = 128 };
@@ -14,14 +15,16 @@ CK_KERNEL(128) ck_l2_normalize_forward(float *y, float *norm, const float *x, ck
 }
 
 // dx = (dy - y (y . dy)) / ||x||; below epsilon the norm is a constant.
-CK_KERNEL(128) ck_l2_normalize_backward(float *dx, const float *dy, const float *y, const float *norm, ck_rows_params p) {
+CK_KERNEL(128)
+ck_l2_normalize_backward(float *dx, const float *dy, const float *y, const float *norm, ck_rows_params p) {
     CK_SHARED(double, shared, THREADS);
     int64_t row = blockIdx.x, at = row * p.c;
     double sum = 0;
     for (int i = threadIdx.x; i < p.c; i += THREADS) sum += (double)y[at + i] * dy[at + i];
     float along = (float)ck_block_reduce<THREADS>(sum, shared, ck_plus());
     if (!(norm[row] > p.epsilon)) along = 0;
-    for (int i = threadIdx.x; i < p.c; i += THREADS) dx[at + i] = (dy[at + i] - y[at + i] * along) * (1.0f / norm[row]);
+    for (int i = threadIdx.x; i < p.c; i += THREADS)
+        dx[at + i] = (dy[at + i] - y[at + i] * along) * (1.0f / norm[row]);
 }
 
 // Writes softmax(x) and returns log sum exp(x), to all threads.
@@ -45,17 +48,20 @@ CK_KERNEL(128) ck_softmax(float *y, const float *x, ck_rows_params p) {
 }
 
 // A label outside 0 ..< C makes the loss NaN.
-CK_KERNEL(128) ck_softmax_cross_entropy_forward(double *partial, float *y, const float *x, const int32_t *labels,
-                                                ck_rows_params p) {
+CK_KERNEL(128)
+ck_softmax_cross_entropy_forward(double *partial, float *y, const float *x, const int32_t *labels,
+                                 ck_rows_params p) {
     CK_SHARED(float, floats, THREADS);
     CK_SHARED(double, doubles, THREADS);
     int64_t row = blockIdx.x, at = row * p.c;
     int label = labels[row];
     double lse = softmax_row(y + at, x + at, p.c, floats, doubles);
-    if (threadIdx.x == 0) partial[row] = label >= 0 && label < p.c ? lse - (double)x[at + label] : (double)CK_NAN;
+    if (threadIdx.x == 0)
+        partial[row] = label >= 0 && label < p.c ? lse - (double)x[at + label] : (double)CK_NAN;
 }
 
-CK_KERNEL(256) ck_softmax_cross_entropy_backward(float *dx, const float *y, const int32_t *labels, ck_rows_params p) {
+CK_KERNEL(256)
+ck_softmax_cross_entropy_backward(float *dx, const float *y, const int32_t *labels, ck_rows_params p) {
     float share = 1.0f / (float)p.n;
     int64_t count = (int64_t)p.n * p.c;
     for (int64_t i = ck_first(); i < count; i += ck_stride())

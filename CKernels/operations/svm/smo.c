@@ -1,5 +1,6 @@
-// Sequential minimal optimisation of the one-class quadratic programmes (OC-SVM: Schoelkopf et al. 2001; SVDD: Tax & Duin
-// 2004): two variables at a time, chosen by second-order information (Fan, Chen & Lin 2005), rows of Q cached.
+// Sequential minimal optimization of the one-class quadratic programs (OC-SVM: Schoelkopf et al. 2001; SVDD:
+// Tax & Duin 2004): two variables at a time, chosen by second-order information (Fan, Chen & Lin 2005), rows
+// of Q cached.
 #include "cpu.h"
 #include <stdlib.h>
 
@@ -14,8 +15,8 @@ struct cache {
 };
 
 static void compute_row(struct cache *c, int64_t i, float *row) {
-    cblas_dgemv(CblasRowMajor, CblasNoTrans, (int)c->n, (int)c->d, 1.0, c->x, (int)c->d, c->x + i * c->d, 1, 0.0,
-                c->product, 1);
+    cblas_dgemv(CblasRowMajor, CblasNoTrans, (int)c->n, (int)c->d, 1.0, c->x, (int)c->d, c->x + i * c->d, 1,
+                0.0, c->product, 1);
     for (int64_t k = 0; k < c->n; k++) {
         double value = c->product[k];
         if (c->gamma > 0) value = exp(-c->gamma * fmax(0, c->norms[i] + c->norms[k] - 2 * value));
@@ -52,8 +53,8 @@ static void fill_rows(void *context, int64_t index, int worker) {
     struct cache *c = f->c;
     int64_t first = index * FILL_ROWS, rows = ck_min64(FILL_ROWS, c->n - first);
     double *product = f->products + (int64_t)worker * FILL_ROWS * c->n;
-    cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)rows, (int)c->n, (int)c->d, 1.0, c->x + first * c->d,
-                (int)c->d, c->x, (int)c->d, 0.0, product, (int)c->n);
+    cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)rows, (int)c->n, (int)c->d, 1.0,
+                c->x + first * c->d, (int)c->d, c->x, (int)c->d, 0.0, product, (int)c->n);
     for (int64_t i = 0; i < rows; i++)
         for (int64_t k = 0; k < c->n; k++) {
             double value = product[i * c->n + k];
@@ -71,13 +72,14 @@ static ck_status fill_cache(struct cache *c) {
     return CK_OK;
 }
 
-CK_SIMD static void add_difference(double *restrict g, const float *restrict a, const float *restrict b, double step,
-                                   int64_t n) {
+CK_SIMD static void add_difference(double *restrict g, const float *restrict a, const float *restrict b,
+                                   double step, int64_t n) {
     for (int64_t i = 0; i < n; i++) g[i] += step * ((double)a[i] - (double)b[i]);
 }
 
-static ck_status solve(struct cache *c, const double *linear, double total, double tolerance, int64_t max_iterations,
-                       double *alpha, double *g, const double *diagonal, ck_solver_report *report) {
+static ck_status solve(struct cache *c, const double *linear, double total, double tolerance,
+                       int64_t max_iterations, double *alpha, double *g, const double *diagonal,
+                       ck_solver_report *report) {
     int64_t n = c->n;
     // A feasible start: the first `total` variables at their bound.
     double left = total;
@@ -133,11 +135,12 @@ static ck_status solve(struct cache *c, const double *linear, double total, doub
     return CK_OK;
 }
 
-ck_status ck_solve_one_class(const float *x, int64_t n, int64_t d, double gamma, double factor, const double *linear,
-                             double total, double tolerance, int64_t max_iterations, uint64_t cache_bytes, double *alpha,
-                             ck_solver_report *report) {
+ck_status ck_solve_one_class(const float *x, int64_t n, int64_t d, double gamma, double factor,
+                             const double *linear, double total, double tolerance, int64_t max_iterations,
+                             uint64_t cache_bytes, double *alpha, ck_solver_report *report) {
     if (n < 1 || !(total > 0) || total > (double)n)
-        return ck_fail(CK_INVALID_ARGUMENT, "the multipliers of %lld rows cannot sum to %g", (long long)n, total);
+        return ck_fail(CK_INVALID_ARGUMENT, "the multipliers of %lld rows cannot sum to %g", (long long)n,
+                       total);
     int64_t fit = (int64_t)(cache_bytes / (sizeof(float) * (uint64_t)n));
     struct cache c = {.n = n, .d = d, .gamma = gamma, .factor = factor};
     c.slots = ck_min64(n, ck_max64(3, fit));

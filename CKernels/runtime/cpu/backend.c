@@ -48,16 +48,18 @@ static ck_status copy(void *state, void *to, const void *from, uint64_t bytes) {
     return CK_OK;
 }
 
-// ---- Operations ---------------------------------------------------------------------------------------------------
+// ---- Operations -------------------------------------------------------------------------------------------
 
-#define OPERATION(name, params, summary)                                                                               \
-    static ck_status run_##name(void *const *operands, const ck_operation_params *p, void *scratch) {                  \
-        ck_##name##_operands t;                                                                                        \
-        memcpy(&t, operands, sizeof t);                                                                                \
-        return ck_cpu_##name(&t, &p->params, scratch);                                                                 \
+#define OPERATION(name, params, summary)                                                                     \
+    static ck_status run_##name(void *const *operands, const ck_operation_params *p, void *scratch) {        \
+        ck_##name##_operands t;                                                                              \
+        memcpy(&t, operands, sizeof t);                                                                      \
+        return ck_cpu_##name(&t, &p->params, scratch);                                                       \
     }
-#define WORKSPACE(name, params)                                                                                        \
-    static uint64_t workspace_##name(const ck_operation_params *p) { return ck_cpu_workspace_##name(&p->params); }
+#define WORKSPACE(name, params)                                                                              \
+    static uint64_t workspace_##name(const ck_operation_params *p) {                                         \
+        return ck_cpu_workspace_##name(&p->params);                                                          \
+    }
 #include "ck_operations.h"
 
 static ck_status (*const runs[])(void *const *, const ck_operation_params *, void *) = {
@@ -75,7 +77,8 @@ static uint64_t workspace(void *state, const ck_operation *operation) {
     return workspaces[operation->kind] ? workspaces[operation->kind](&operation->params) : 0;
 }
 
-static ck_status run(void *state, ck_kind kind, void *const *operands, const ck_operation_params *params, void *scratch) {
+static ck_status run(void *state, ck_kind kind, void *const *operands, const ck_operation_params *params,
+                     void *scratch) {
     (void)state;
     return runs[kind](operands, params, scratch);
 }

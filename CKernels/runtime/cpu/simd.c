@@ -8,8 +8,8 @@ static const char *const names[] = {"plain", "avx2", "avx512"};
 static int machine_level(void) {
 #if defined(__x86_64__)
     __builtin_cpu_init();
-    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw") &&
-        __builtin_cpu_supports("avx512dq"))
+    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
+        __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq"))
         return 2;
     return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
 #else

@@ -12,7 +12,8 @@ static ck_status synchronize(void *state) {
     ck_cuda_state *s = state;
     CK_TRY(enter(s));
     return ck_cuda_check(s->driver, s->driver->stream_synchronize(s->stream),
-                         s->driver->synchronous ? "waiting for the GPU" : "waiting for the GPU (OCC_SYNC=1 names the operation)");
+                         s->driver->synchronous ? "waiting for the GPU"
+                                                : "waiting for the GPU (OCC_SYNC=1 names the operation)");
 }
 
 static ck_status available_memory(void *state, uint64_t *bytes) {
@@ -29,9 +30,11 @@ static ck_status allocate(void *state, uint64_t bytes, void **memory) {
     ck_cu_pointer pointer = 0;
     CK_TRY(enter(s));
     if (s->driver->memory_allocate(&pointer, bytes ? bytes : 1) != 0)
-        return ck_fail(CK_OUT_OF_MEMORY, "could not allocate %llu bytes on the GPU", (unsigned long long)bytes);
+        return ck_fail(CK_OUT_OF_MEMORY, "could not allocate %llu bytes on the GPU",
+                       (unsigned long long)bytes);
     *memory = (void *)(uintptr_t)pointer;
-    return ck_cuda_check(s->driver, s->driver->fill_bytes(pointer, 0, bytes ? bytes : 1, s->stream), "clearing memory");
+    return ck_cuda_check(s->driver, s->driver->fill_bytes(pointer, 0, bytes ? bytes : 1, s->stream),
+                         "clearing memory");
 }
 
 static void release(void *state, void *memory) {
@@ -41,43 +44,49 @@ static void release(void *state, void *memory) {
     s->driver->memory_free((ck_cu_pointer)(uintptr_t)memory);
 }
 
-// The copy is in order with everything on the stream; `from` may change as soon as this returns (it is pageable memory).
+// The copy is in order with everything on the stream; `from` may change as soon as this returns (it is
+// pageable memory).
 static ck_status write(void *state, void *to, const void *from, uint64_t bytes) {
     ck_cuda_state *s = state;
     CK_TRY(enter(s));
-    return ck_cuda_check(s->driver, s->driver->copy_to_device((ck_cu_pointer)(uintptr_t)to, from, bytes, s->stream),
+    return ck_cuda_check(s->driver,
+                         s->driver->copy_to_device((ck_cu_pointer)(uintptr_t)to, from, bytes, s->stream),
                          "copying to the GPU");
 }
 
 static ck_status read(void *state, void *to, const void *from, uint64_t bytes) {
     ck_cuda_state *s = state;
     CK_TRY(enter(s));
-    CK_TRY(ck_cuda_check(s->driver, s->driver->copy_to_host(to, (ck_cu_pointer)(uintptr_t)from, bytes, s->stream),
+    CK_TRY(ck_cuda_check(s->driver,
+                         s->driver->copy_to_host(to, (ck_cu_pointer)(uintptr_t)from, bytes, s->stream),
                          "copying from the GPU"));
     return synchronize(state);
 }
 
-// ---- Operations ---------------------------------------------------------------------------------------------------
+// ---- Operations -------------------------------------------------------------------------------------------
 
 // An operation's own kernel takes the operands and the parameters, in this order.
-#define KERNEL_FOR(name, params, source, threads, grid)                                                                \
-    static ck_status run_##name(ck_cuda_state *cuda, void *const *operands, const ck_operation_params *all, void *) {  \
-        const ck_##params##_params *p = &all->params;                                                                  \
-        enum { COUNT = sizeof(ck_##name##_operands) / sizeof(void *) };                                                \
-        void *addresses[COUNT + 1];                                                                                    \
-        for (int i = 0; i < COUNT; i++) addresses[i] = (void *)&operands[i];                                           \
-        addresses[COUNT] = (void *)p;                                                                                  \
-        return ck_cuda_launch(cuda, CK_LAUNCH_ck_##name, grid, addresses);                                             \
+#define KERNEL_FOR(name, params, source, threads, grid)                                                      \
+    static ck_status run_##name(ck_cuda_state *cuda, void *const *operands, const ck_operation_params *all,  \
+                                void *) {                                                                    \
+        const ck_##params##_params *p = &all->params;                                                        \
+        enum { COUNT = sizeof(ck_##name##_operands) / sizeof(void *) };                                      \
+        void *addresses[COUNT + 1];                                                                          \
+        for (int i = 0; i < COUNT; i++) addresses[i] = (void *)&operands[i];                                 \
+        addresses[COUNT] = (void *)p;                                                                        \
+        return ck_cuda_launch(cuda, CK_LAUNCH_ck_##name, grid, addresses);                                   \
     }
-#define LAUNCHER(name, params)                                                                                         \
-    static ck_status run_##name(ck_cuda_state *cuda, void *const *operands, const ck_operation_params *all,            \
-                                void *workspace) {                                                                     \
-        ck_##name##_operands t;                                                                                        \
-        memcpy(&t, operands, sizeof t);                                                                                \
-        return ck_cuda_##name(cuda, &t, &all->params, workspace);                                                      \
+#define LAUNCHER(name, params)                                                                               \
+    static ck_status run_##name(ck_cuda_state *cuda, void *const *operands, const ck_operation_params *all,  \
+                                void *workspace) {                                                           \
+        ck_##name##_operands t;                                                                              \
+        memcpy(&t, operands, sizeof t);                                                                      \
+        return ck_cuda_##name(cuda, &t, &all->params, workspace);                                            \
     }
-#define WORKSPACE(name, params)                                                                                        \
-    static uint64_t workspace_##name(const ck_operation_params *p) { return ck_cuda_workspace_##name(&p->params); }
+#define WORKSPACE(name, params)                                                                              \
+    static uint64_t workspace_##name(const ck_operation_params *p) {                                         \
+        return ck_cuda_workspace_##name(&p->params);                                                         \
+    }
 #include "ck_operations.h"
 
 static ck_status (*const runs[])(ck_cuda_state *, void *const *, const ck_operation_params *, void *) = {
@@ -95,7 +104,8 @@ static uint64_t workspace(void *state, const ck_operation *operation) {
     return workspaces[operation->kind] ? workspaces[operation->kind](&operation->params) : 0;
 }
 
-static ck_status run(void *state, ck_kind kind, void *const *operands, const ck_operation_params *params, void *scratch) {
+static ck_status run(void *state, ck_kind kind, void *const *operands, const ck_operation_params *params,
+                     void *scratch) {
     ck_cuda_state *s = state;
     CK_TRY(enter(s));
     CK_TRY(runs[kind](s, operands, params, scratch));
@@ -107,18 +117,22 @@ ck_status ck_cuda_launch(ck_cuda_state *s, ck_kernel kernel, ck_grid grid, void 
     const struct ck_kernel_entry *entry = &ck_kernel_entries[kernel];
     if (grid.x <= 0 || grid.y <= 0 || grid.z <= 0) return CK_OK;
     if (grid.x > INT32_MAX || grid.y > 65535 || grid.z > 65535)
-        return ck_fail(CK_INVALID_ARGUMENT, "%s: a grid of %lld x %lld x %lld blocks is too large", entry->name,
-                       (long long)grid.x, (long long)grid.y, (long long)grid.z);
+        return ck_fail(CK_INVALID_ARGUMENT, "%s: a grid of %lld x %lld x %lld blocks is too large",
+                       entry->name, (long long)grid.x, (long long)grid.y, (long long)grid.z);
     if (!s->functions[kernel]) {
         if (!s->modules[entry->source]) {
             uint8_t *cubin = NULL;
             uint64_t bytes = 0;
-            CK_TRY(ck_cuda_compile(d, entry->source, 10 * s->properties.major + s->properties.minor, NULL, &cubin, &bytes));
-            ck_status status = ck_cuda_check(d, d->module_load(&s->modules[entry->source], cubin), "loading kernels");
+            CK_TRY(ck_cuda_compile(d, entry->source, 10 * s->properties.major + s->properties.minor, NULL,
+                                   &cubin, &bytes));
+            ck_status status =
+                ck_cuda_check(d, d->module_load(&s->modules[entry->source], cubin), "loading kernels");
             free(cubin);
             CK_TRY(status);
         }
-        CK_TRY(ck_cuda_check(d, d->module_function(&s->functions[kernel], s->modules[entry->source], entry->name), entry->name));
+        CK_TRY(ck_cuda_check(
+            d, d->module_function(&s->functions[kernel], s->modules[entry->source], entry->name),
+            entry->name));
     }
     return ck_cuda_check(d,
                          d->launch(s->functions[kernel], (unsigned)grid.x, (unsigned)grid.y, (unsigned)grid.z,
@@ -126,14 +140,15 @@ ck_status ck_cuda_launch(ck_cuda_state *s, ck_kernel kernel, ck_grid grid, void 
                          entry->name);
 }
 
-// ---- Graphs -------------------------------------------------------------------------------------------------------
+// ---- Graphs -----------------------------------------------------------------------------------------------
 
 enum { CAPTURE_THREAD_LOCAL = 1 };  // CUstreamCaptureMode
 
 static ck_status capture_begin(void *state) {
     ck_cuda_state *s = state;
     CK_TRY(enter(s));
-    return ck_cuda_check(s->driver, s->driver->capture_begin(s->stream, CAPTURE_THREAD_LOCAL), "beginning a graph");
+    return ck_cuda_check(s->driver, s->driver->capture_begin(s->stream, CAPTURE_THREAD_LOCAL),
+                         "beginning a graph");
 }
 
 static ck_status capture_end(void *state, void **executable) {
@@ -141,8 +156,8 @@ static ck_status capture_end(void *state, void **executable) {
     ck_cu_graph graph = NULL;
     *executable = NULL;
     CK_TRY(ck_cuda_check(s->driver, s->driver->capture_end(s->stream, &graph), "ending a graph"));
-    ck_status status =
-        ck_cuda_check(s->driver, s->driver->graph_instantiate((ck_cu_graph_exec *)executable, graph, 0), "making a graph");
+    ck_status status = ck_cuda_check(
+        s->driver, s->driver->graph_instantiate((ck_cu_graph_exec *)executable, graph, 0), "making a graph");
     s->driver->graph_destroy(graph);
     return status;
 }
@@ -160,7 +175,7 @@ static void release_graph(void *state, void *executable) {
 
 static int captures(void *state) { return !((ck_cuda_state *)state)->driver->synchronous; }
 
-// ---- Device -------------------------------------------------------------------------------------------------------
+// ---- Device -----------------------------------------------------------------------------------------------
 
 static void destroy(void *state) {
     ck_cuda_state *s = state;
@@ -199,14 +214,17 @@ static ck_status open_device(ck_cuda_state *s, int ordinal) {
     const ck_cuda_driver *d = s->driver;
     CK_TRY(ck_cuda_describe(d, ordinal, &s->properties));
     if (s->properties.major < 8)
-        return ck_fail(CK_DEVICE_UNAVAILABLE, "%s has compute capability %d.%d; the kernels need 8.0 (Ampere) or newer",
+        return ck_fail(CK_DEVICE_UNAVAILABLE,
+                       "%s has compute capability %d.%d; the kernels need 8.0 (Ampere) or newer",
                        s->properties.name, s->properties.major, s->properties.minor);
     CK_TRY(ck_cuda_check(d, d->device_get(&s->device, ordinal), "opening the GPU"));
     CK_TRY(ck_cuda_check(d, d->context_retain(&s->context, s->device), "opening the GPU"));
     CK_TRY(enter(s));
-    CK_TRY(ck_cuda_check(d, d->stream_create(&s->stream, 1 /* does not wait for the default stream */), "making a stream"));
+    CK_TRY(ck_cuda_check(d, d->stream_create(&s->stream, 1 /* does not wait for the default stream */),
+                         "making a stream"));
     if (d->lt_create(&s->blas) != 0) return ck_fail(CK_DEVICE_UNAVAILABLE, "cuBLASLt does not start");
-    return ck_cuda_check(d, d->memory_allocate(&s->blas_workspace, CK_BLAS_WORKSPACE), "allocating cuBLASLt's workspace");
+    return ck_cuda_check(d, d->memory_allocate(&s->blas_workspace, CK_BLAS_WORKSPACE),
+                         "allocating cuBLASLt's workspace");
 }
 
 ck_status ck_device_create_cuda(const ck_cuda_driver *driver, int ordinal, ck_device *device) {

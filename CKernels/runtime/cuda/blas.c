@@ -29,7 +29,9 @@ ck_status ck_cuda_multiply(ck_cuda_state *cuda, const ck_product *p) {
     ck_lt_layout first = NULL, second = NULL, result = NULL;
     ck_lt_preference preference = NULL;
     ck_lt_heuristic found;
-    int count = 0, compute = p->math == CK_MATH_STRICT ? COMPUTE_32F : p->math == CK_MATH_BF16 ? COMPUTE_32F_FAST_16BF : COMPUTE_32F_FAST_TF32;
+    int count = 0, compute = p->math == CK_MATH_STRICT ? COMPUTE_32F
+                             : p->math == CK_MATH_BF16 ? COMPUTE_32F_FAST_16BF
+                                                       : COMPUTE_32F_FAST_TF32;
     int32_t transpose_first = p->transpose_b, transpose_second = p->transpose_a, epilogue = EPILOGUE_BIAS;
     size_t workspace = CK_BLAS_WORKSPACE;
     uint32_t align_a = alignment(p->b), align_b = alignment(p->a), align_c = alignment(p->c);
@@ -53,19 +55,22 @@ ck_status ck_cuda_multiply(ck_cuda_state *cuda, const ck_product *p) {
     if (!error) error = d->lt_preference_set(preference, PREFERENCE_ALIGNMENT_B, &align_b, sizeof align_b);
     if (!error) error = d->lt_preference_set(preference, PREFERENCE_ALIGNMENT_C, &align_c, sizeof align_c);
     if (!error) error = d->lt_preference_set(preference, PREFERENCE_ALIGNMENT_D, &align_c, sizeof align_c);
-    if (!error) error = d->lt_heuristic(cuda->blas, desc, first, second, result, result, preference, 1, &found, &count);
+    if (!error)
+        error =
+            d->lt_heuristic(cuda->blas, desc, first, second, result, result, preference, 1, &found, &count);
     if (!error && count > 0)
-        error = d->lt_matmul(cuda->blas, desc, &alpha, p->b, first, p->a, second, &beta, p->c, result, p->c, result,
-                             &found.algorithm, (void *)(uintptr_t)cuda->blas_workspace, workspace, cuda->stream);
+        error = d->lt_matmul(cuda->blas, desc, &alpha, p->b, first, p->a, second, &beta, p->c, result, p->c,
+                             result, &found.algorithm, (void *)(uintptr_t)cuda->blas_workspace, workspace,
+                             cuda->stream);
     if (preference) d->lt_preference_destroy(preference);
     if (result) d->lt_layout_destroy(result);
     if (second) d->lt_layout_destroy(second);
     if (first) d->lt_layout_destroy(first);
     if (desc) d->lt_desc_destroy(desc);
     if (!error && count == 0)
-        return ck_fail(CK_INTERNAL_ERROR, "cuBLASLt has no algorithm for a product of %lld x %lld x %lld", (long long)p->m,
-                       (long long)p->n, (long long)p->k);
-    return error ? ck_fail(CK_INTERNAL_ERROR, "cuBLASLt failed a product of %lld x %lld x %lld (status %d)", (long long)p->m,
-                           (long long)p->n, (long long)p->k, error)
+        return ck_fail(CK_INTERNAL_ERROR, "cuBLASLt has no algorithm for a product of %lld x %lld x %lld",
+                       (long long)p->m, (long long)p->n, (long long)p->k);
+    return error ? ck_fail(CK_INTERNAL_ERROR, "cuBLASLt failed a product of %lld x %lld x %lld (status %d)",
+                           (long long)p->m, (long long)p->n, (long long)p->k, error)
                  : CK_OK;
 }

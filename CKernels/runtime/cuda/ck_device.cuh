@@ -1,5 +1,6 @@
-// What every kernel needs: where it is, sums over a block in a fixed order, and the tensor cores behind small functions. No
-// header of the CUDA toolkit is needed; the tests compile the kernels for the host with their own version of the first part.
+// What every kernel needs: where it is, sums over a block in a fixed order, and the tensor cores behind small
+// functions. No header of the CUDA toolkit is needed; the tests compile the kernels for the host with their
+// own version of the first part.
 #ifndef CK_DEVICE_CUH
 #define CK_DEVICE_CUH
 
@@ -13,19 +14,23 @@
 #define CK_SHARED(type, name, count) __shared__ type name[count]
 #define CK_SHARED_ALIGNED(type, name, count) __shared__ __align__(16) type name[count]
 
-// d += a b for a 16 x 16 (x 8) and b 16 (x 8) x 8, spread over a warp as the PTX ISA lays it out (mma.m16n8k16, .m16n8k8).
+// d += a b for a 16 x 16 (x 8) and b 16 (x 8) x 8, spread over a warp as the PTX ISA lays it out
+// (mma.m16n8k16, .m16n8k8).
 CK_DEVICE void ck_mma_bf16(float (&d)[4], const unsigned (&a)[4], const unsigned (&b)[2]) {
-    asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
+    asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, "
+                 "{%0,%1,%2,%3};"
                  : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
                  : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
 }
 CK_DEVICE void ck_mma_tf32(float (&d)[4], const unsigned (&a)[4], const unsigned (&b)[2]) {
-    asm volatile("mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
+    asm volatile("mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, "
+                 "{%0,%1,%2,%3};"
                  : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
                  : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
 }
 
-// Four 8 x 8 matrices of 16-bit values, whose rows' addresses the warp's lanes give: lanes 8i ... 8i + 7 those of matrix i.
+// Four 8 x 8 matrices of 16-bit values, whose rows' addresses the warp's lanes give: lanes 8i ... 8i + 7
+// those of matrix i.
 CK_DEVICE void ck_load_matrices(unsigned (&r)[4], const void *row) {
     unsigned at = (unsigned)__cvta_generic_to_shared(row);
     asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0,%1,%2,%3}, [%4];"
@@ -62,7 +67,8 @@ CK_DEVICE unsigned ck_float_to_bits(float x) { return __float_as_uint(x); }
 #define CK_INFINITY ck_bits_to_float(0x7f800000u)
 #define CK_NAN ck_bits_to_float(0x7fffffffu)
 
-// The place of a thread in a one-dimensional grid, and the grid's size: for (i = ck_first(); i < n; i += ck_stride()).
+// The place of a thread in a one-dimensional grid, and the grid's size: for (i = ck_first(); i < n; i +=
+// ck_stride()).
 CK_DEVICE int64_t ck_first() { return (int64_t)blockIdx.x * blockDim.x + threadIdx.x; }
 CK_DEVICE int64_t ck_stride() { return (int64_t)gridDim.x * blockDim.x; }
 
@@ -73,8 +79,10 @@ struct ck_larger {
     template <class T> CK_MEMBER T operator()(T a, T b) const { return a > b ? a : b; }
 };
 
-// Combines a value of each of THREADS threads, as a tree, so that the order is fixed. All threads get the result.
-template <int THREADS, class T, class Combine> CK_DEVICE T ck_block_reduce(T value, T *shared, Combine combine) {
+// Combines a value of each of THREADS threads, as a tree, so that the order is fixed. All threads get the
+// result.
+template <int THREADS, class T, class Combine>
+CK_DEVICE T ck_block_reduce(T value, T *shared, Combine combine) {
     int tid = threadIdx.x;
     __syncthreads();  // the memory may still be read
     shared[tid] = value;

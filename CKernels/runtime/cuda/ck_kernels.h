@@ -1,10 +1,10 @@
-// Every CUDA kernel, once. The launchers, the list that `occ-gpu kernels build` compiles, and the tests' emulation are made
-// from it; the emulation also compares each kernel's parameters with what stands here.
+// Every CUDA kernel, once. The launchers, the list that `occ-gpu kernels build` compiles, and the tests'
+// emulation are made from it; the emulation also compares each kernel's parameters with what stands here.
 //
 // Like ck_operations.h the file has no include guard, and its includer defines the words:
 //
 //   OPERATION_KERNEL(source, name, threads)   an operation's own kernel, from KERNEL_FOR in ck_operations.h
-//   KERNEL(source, name, threads)             another one: in <source>.cu, launched in blocks of so many threads
+//   KERNEL(source, name, threads)             another one, in <source>.cu, launched in blocks of `threads`
 //     ARGUMENT(type, name)                    one of its parameters, in order
 //   KERNEL_END(name)
 
@@ -22,12 +22,16 @@
 #endif
 
 // The sources, each a module: <source>.cu, embedded in sources.c.
-#define CK_KERNEL_SOURCES(X)                                                                                           \
-    X(augment) X(cutpaste) X(conv2d) X(batchnorm) X(elementwise) X(pool) X(dense) X(softmax) X(nt_xent) X(kde) X(sgd) X(lars)
+// clang-format off
+#define CK_KERNEL_SOURCES(X)                                                                                 \
+    X(augment) X(cutpaste) X(conv2d) X(batchnorm) X(elementwise) X(pool) X(dense) X(softmax) X(nt_xent)      \
+    X(kde) X(sgd) X(lars)
+// clang-format on
 
 #define KERNEL_FOR(name, params, source, threads, grid) OPERATION_KERNEL(source, ck_##name, threads)
 #include "ck_operations.h"
 
+// clang-format off
 KERNEL(augment, ck_random_blur, 256)
     ARGUMENT(float *, y)
     ARGUMENT(const float *, x)
@@ -45,22 +49,24 @@ KERNEL(cutpaste, ck_cutpaste, 256)
     ARGUMENT(ck_cutpaste_params, p)
 KERNEL_END(ck_cutpaste)
 
-// ---- Convolution: each pass in three modes and three forms (launch.c says which is taken when) ----------------------
+// ---- Convolution: each pass in three modes and three forms (launch.c says which is taken when) ------------
 
-#define CONV2D_KERNEL(pass, mode, form, threads, result, first, second, ...)                                           \
-    KERNEL(conv2d, ck_conv2d_##pass##_##mode##_##form, threads)                                                        \
-        ARGUMENT(float *, result)                                                                                      \
-        ARGUMENT(const float *, first)                                                                                 \
-        ARGUMENT(const float *, second)                                                                                \
-        __VA_ARGS__                                                                                                    \
-        ARGUMENT(ck_conv2d_params, p)                                                                                  \
+#define CONV2D_KERNEL(pass, mode, form, threads, result, first, second, ...)                                 \
+    KERNEL(conv2d, ck_conv2d_##pass##_##mode##_##form, threads)                                              \
+        ARGUMENT(float *, result)                                                                            \
+        ARGUMENT(const float *, first)                                                                       \
+        ARGUMENT(const float *, second)                                                                      \
+        __VA_ARGS__                                                                                          \
+        ARGUMENT(ck_conv2d_params, p)                                                                        \
     KERNEL_END(ck_conv2d_##pass##_##mode##_##form)
-#define CONV2D_MODE(pass, mode, ...)                                                                                   \
-    CONV2D_KERNEL(pass, mode, any, 128, __VA_ARGS__)                                                                   \
-    CONV2D_KERNEL(pass, mode, small, 128, __VA_ARGS__)                                                                 \
+#define CONV2D_MODE(pass, mode, ...)                                                                         \
+    CONV2D_KERNEL(pass, mode, any, 128, __VA_ARGS__)                                                         \
+    CONV2D_KERNEL(pass, mode, small, 128, __VA_ARGS__)                                                       \
     CONV2D_KERNEL(pass, mode, large, 256, __VA_ARGS__)
-#define CONV2D_PASS(pass, ...)                                                                                         \
-    CONV2D_MODE(pass, strict, __VA_ARGS__) CONV2D_MODE(pass, tf32, __VA_ARGS__) CONV2D_MODE(pass, bf16, __VA_ARGS__)
+#define CONV2D_PASS(pass, ...)                                                                               \
+    CONV2D_MODE(pass, strict, __VA_ARGS__)                                                                   \
+    CONV2D_MODE(pass, tf32, __VA_ARGS__)                                                                     \
+    CONV2D_MODE(pass, bf16, __VA_ARGS__)
 
 CONV2D_PASS(forward, y, x, w, )
 CONV2D_PASS(backward_data, dx, dy, w, )
@@ -77,7 +83,7 @@ KERNEL(conv2d, ck_conv2d_add_parts, 256)
     ARGUMENT(int64_t, size)
 KERNEL_END(ck_conv2d_add_parts)
 
-// ---- Batch normalization --------------------------------------------------------------------------------------------
+// ---- Batch normalization ----------------------------------------------------------------------------------
 
 KERNEL(batchnorm, ck_batchnorm_moments, 256)
     ARGUMENT(float *, partial)
@@ -102,14 +108,14 @@ KERNEL(batchnorm, ck_batchnorm_statistics, 64)
     ARGUMENT(ck_batchnorm_params, p)
 KERNEL_END(ck_batchnorm_statistics)
 
-#define NORMALIZE_KERNEL(name, element)                                                                                \
-    KERNEL(batchnorm, name, 256)                                                                                       \
-        ARGUMENT(element *, y)                                                                                         \
-        ARGUMENT(const element *, x)                                                                                   \
-        ARGUMENT(const element *, residual)                                                                            \
-        ARGUMENT(const element *, scale)                                                                               \
-        ARGUMENT(const element *, shift)                                                                               \
-        ARGUMENT(ck_batchnorm_params, p)                                                                               \
+#define NORMALIZE_KERNEL(name, element)                                                                      \
+    KERNEL(batchnorm, name, 256)                                                                             \
+        ARGUMENT(element *, y)                                                                               \
+        ARGUMENT(const element *, x)                                                                         \
+        ARGUMENT(const element *, residual)                                                                  \
+        ARGUMENT(const element *, scale)                                                                     \
+        ARGUMENT(const element *, shift)                                                                     \
+        ARGUMENT(ck_batchnorm_params, p)                                                                     \
     KERNEL_END(name)
 NORMALIZE_KERNEL(ck_batchnorm_normalize, float)
 NORMALIZE_KERNEL(ck_batchnorm_normalize4, float4)
@@ -138,18 +144,18 @@ KERNEL(batchnorm, ck_batchnorm_gradient_statistics, 64)
     ARGUMENT(ck_batchnorm_params, p)
 KERNEL_END(ck_batchnorm_gradient_statistics)
 
-#define GRADIENT_KERNEL(name, element)                                                                                 \
-    KERNEL(batchnorm, name, 256)                                                                                       \
-        ARGUMENT(element *, dx)                                                                                        \
-        ARGUMENT(element *, dresidual)                                                                                 \
-        ARGUMENT(const element *, dy)                                                                                  \
-        ARGUMENT(const element *, x)                                                                                   \
-        ARGUMENT(const element *, y)                                                                                   \
-        ARGUMENT(const element *, mean)                                                                                \
-        ARGUMENT(const element *, scale)                                                                               \
-        ARGUMENT(const element *, mean_dy)                                                                             \
-        ARGUMENT(const element *, slope)                                                                               \
-        ARGUMENT(ck_batchnorm_params, p)                                                                               \
+#define GRADIENT_KERNEL(name, element)                                                                       \
+    KERNEL(batchnorm, name, 256)                                                                             \
+        ARGUMENT(element *, dx)                                                                              \
+        ARGUMENT(element *, dresidual)                                                                       \
+        ARGUMENT(const element *, dy)                                                                        \
+        ARGUMENT(const element *, x)                                                                         \
+        ARGUMENT(const element *, y)                                                                         \
+        ARGUMENT(const element *, mean)                                                                      \
+        ARGUMENT(const element *, scale)                                                                     \
+        ARGUMENT(const element *, mean_dy)                                                                   \
+        ARGUMENT(const element *, slope)                                                                     \
+        ARGUMENT(ck_batchnorm_params, p)                                                                     \
     KERNEL_END(name)
 GRADIENT_KERNEL(ck_batchnorm_gradient, float)
 GRADIENT_KERNEL(ck_batchnorm_gradient4, float4)
@@ -174,7 +180,7 @@ KERNEL(batchnorm, ck_batchnorm_inference_gradient, 256)
     ARGUMENT(ck_batchnorm_params, p)
 KERNEL_END(ck_batchnorm_inference_gradient)
 
-// ---- Sums -----------------------------------------------------------------------------------------------------------
+// ---- Sums -------------------------------------------------------------------------------------------------
 
 KERNEL(elementwise, ck_squares, 256)
     ARGUMENT(double *, partial)
@@ -205,7 +211,7 @@ KERNEL(softmax, ck_softmax_cross_entropy_forward, 128)
     ARGUMENT(ck_rows_params, p)
 KERNEL_END(ck_softmax_cross_entropy_forward)
 
-// ---- Tiles of products ------------------------------------------------------------------------------------------------
+// ---- Tiles of products ------------------------------------------------------------------------------------
 
 KERNEL(nt_xent, ck_nt_xent_tile_forward, 128)
     ARGUMENT(float *, largest)
@@ -258,7 +264,7 @@ KERNEL(kde, ck_products_finish, 256)
     ARGUMENT(int64_t, count)
 KERNEL_END(ck_products_finish)
 
-// ---- Optimizers -------------------------------------------------------------------------------------------------------
+// ---- Optimizers -------------------------------------------------------------------------------------------
 
 KERNEL(lars, ck_lars, 256)
     ARGUMENT(float *, w)
@@ -270,6 +276,7 @@ KERNEL(lars, ck_lars, 256)
     ARGUMENT(ck_optimizer_params, p)
 KERNEL_END(ck_lars)
 
+// clang-format on
 #undef OPERATION_KERNEL
 #undef KERNEL
 #undef ARGUMENT

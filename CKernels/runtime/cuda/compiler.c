@@ -1,6 +1,7 @@
-// The compiler of the kernels' sources (sources.c), and the cache of what it made. A cache file is named after the SHA-256 of all
-// that its content depends on, and holds magic, the content's own digest, and the content: a torn or altered file is noticed,
-// and compiled anew. Files are written beside and renamed into place, so processes that start together do not disturb each other.
+// The compiler of the kernels' sources (sources.c), and the cache of what it made. A cache file is named
+// after the SHA-256 of all that its content depends on, and holds magic, the content's own digest, and the
+// content: a torn or altered file is noticed, and compiled anew. Files are written beside and renamed into
+// place, so processes that start together do not disturb each other.
 #define _GNU_SOURCE
 #include "cuda.h"
 #include <elf.h>
@@ -14,14 +15,14 @@
 
 static const char magic[8] = "occ-gpu1";  // the last character counts the format
 
-// ---- The compiler -------------------------------------------------------------------------------------------------
+// ---- The compiler -----------------------------------------------------------------------------------------
 
-static ck_status compile(const ck_cuda_driver *d, ck_kernel_source source, const char *const *options, int count,
-                         uint8_t **cubin, uint64_t *bytes, char **log) {
+static ck_status compile(const ck_cuda_driver *d, ck_kernel_source source, const char *const *options,
+                         int count, uint8_t **cubin, uint64_t *bytes, char **log) {
     ck_nvrtc_program program = NULL;
     *cubin = NULL;
-    if (d->program_create(&program, ck_kernel_sources[source].text, ck_kernel_sources[source].name, CK_HEADER_COUNT,
-                          ck_kernel_header_texts, ck_kernel_header_names) != 0)
+    if (d->program_create(&program, ck_kernel_sources[source].text, ck_kernel_sources[source].name,
+                          CK_HEADER_COUNT, ck_kernel_header_texts, ck_kernel_header_names) != 0)
         return ck_fail(CK_INTERNAL_ERROR, "libnvrtc could not take %s", ck_kernel_sources[source].name);
     ck_cu_result result = d->program_compile(program, count, options);
     size_t size = 0;
@@ -29,12 +30,13 @@ static ck_status compile(const ck_cuda_driver *d, ck_kernel_source source, const
     if (text) d->program_log(program, text);
     ck_status status = CK_OK;
     if (result != 0) {
-        status = ck_fail(CK_INTERNAL_ERROR, "libnvrtc could not compile %s with %s (error %d): %.300s", ck_kernel_sources[source].name,
-                         options[0], result, text ? text : "");
+        status = ck_fail(CK_INTERNAL_ERROR, "libnvrtc could not compile %s with %s (error %d): %.300s",
+                         ck_kernel_sources[source].name, options[0], result, text ? text : "");
     } else if (d->program_cubin_size(program, &size) != 0 || size == 0 || !(*cubin = malloc(size)) ||
                d->program_cubin(program, (char *)*cubin) != 0) {
         free(*cubin);
-        status = ck_fail(CK_INTERNAL_ERROR, "libnvrtc gave no machine code for %s with %s", ck_kernel_sources[source].name, options[0]);
+        status = ck_fail(CK_INTERNAL_ERROR, "libnvrtc gave no machine code for %s with %s",
+                         ck_kernel_sources[source].name, options[0]);
     }
     *bytes = size;
     if (log && status == CK_OK)
@@ -45,7 +47,7 @@ static ck_status compile(const ck_cuda_driver *d, ck_kernel_source source, const
     return status;
 }
 
-// ---- The cache ----------------------------------------------------------------------------------------------------
+// ---- The cache --------------------------------------------------------------------------------------------
 
 // The driver's cache folder, or the user's; 0 when there is none.
 static int cache_folder(const ck_cuda_driver *driver, char *path, size_t size) {
@@ -72,17 +74,19 @@ static int make_folders(const char *path) {
 // Appends text and its end to what the name is the digest of.
 static void add(char **at, const char *text) { at[0] = stpcpy(at[0], text) + 1; }
 
-static int cache_path(char *path, size_t size, const char *folder, const ck_cuda_driver *d, ck_kernel_source source,
-                      const char *const *options, int count) {
+static int cache_path(char *path, size_t size, const char *folder, const ck_cuda_driver *d,
+                      ck_kernel_source source, const char *const *options, int count) {
     size_t room = strlen(ck_kernel_sources[source].text) + 4096;
-    for (int i = 0; i < CK_HEADER_COUNT; i++) room += strlen(ck_kernel_header_texts[i]) + strlen(ck_kernel_header_names[i]) + 2;
+    for (int i = 0; i < CK_HEADER_COUNT; i++)
+        room += strlen(ck_kernel_header_texts[i]) + strlen(ck_kernel_header_names[i]) + 2;
     char *all = malloc(room), *at = all, version[64];
     if (!all) return 0;
     snprintf(version, sizeof version, "nvrtc %d", d->libraries[CK_LIBRARY_nvrtc].version);
     add(&at, version);
     for (int i = 0; i < count; i++) add(&at, options[i]);
     add(&at, ck_kernel_sources[source].text);
-    for (int i = 0; i < CK_HEADER_COUNT; i++) add(&at, ck_kernel_header_names[i]), add(&at, ck_kernel_header_texts[i]);
+    for (int i = 0; i < CK_HEADER_COUNT; i++)
+        add(&at, ck_kernel_header_names[i]), add(&at, ck_kernel_header_texts[i]);
     uint8_t digest[32];
     ck_sha256(all, (uint64_t)(at - all), digest);
     free(all);
@@ -99,8 +103,8 @@ static uint8_t *read_cache(const char *path, uint64_t *bytes) {
     if (!file) return NULL;
     uint8_t *content = NULL, header[HEADER], digest[32];
     struct stat info;
-    if (fstat(fileno(file), &info) == 0 && info.st_size > HEADER && fread(header, 1, HEADER, file) == HEADER &&
-        memcmp(header, magic, sizeof magic) == 0) {
+    if (fstat(fileno(file), &info) == 0 && info.st_size > HEADER &&
+        fread(header, 1, HEADER, file) == HEADER && memcmp(header, magic, sizeof magic) == 0) {
         *bytes = (uint64_t)info.st_size - HEADER;
         content = malloc(*bytes);
         if (content && fread(content, 1, *bytes, file) == *bytes) {
@@ -119,7 +123,9 @@ static uint8_t *read_cache(const char *path, uint64_t *bytes) {
 // A cache that cannot be written is done without: the kernels are compiled again next time.
 static int write_cache(const char *folder, const char *path, const uint8_t *content, uint64_t bytes) {
     char temporary[1200];
-    if (!make_folders(folder) || snprintf(temporary, sizeof temporary, "%s/XXXXXX", folder) >= (int)sizeof temporary) return 0;
+    if (!make_folders(folder) ||
+        snprintf(temporary, sizeof temporary, "%s/XXXXXX", folder) >= (int)sizeof temporary)
+        return 0;
     int descriptor = mkstemp(temporary);
     if (descriptor < 0) return 0;
     FILE *file = fdopen(descriptor, "wb");
@@ -139,8 +145,8 @@ static int write_cache(const char *folder, const char *path, const uint8_t *cont
 
 enum { OPTIONS = 2 };
 
-ck_status ck_cuda_compile(const ck_cuda_driver *driver, ck_kernel_source source, int architecture, const char *folder,
-                          uint8_t **cubin, uint64_t *bytes) {
+ck_status ck_cuda_compile(const ck_cuda_driver *driver, ck_kernel_source source, int architecture,
+                          const char *folder, uint8_t **cubin, uint64_t *bytes) {
     char target[64], path[1200], own[1024];
     snprintf(target, sizeof target, "--gpu-architecture=sm_%d", architecture);
     const char *options[OPTIONS] = {target, "--std=c++17"};
@@ -153,7 +159,7 @@ ck_status ck_cuda_compile(const ck_cuda_driver *driver, ck_kernel_source source,
     return CK_OK;
 }
 
-// ---- Compiling everything -----------------------------------------------------------------------------------------
+// ---- Compiling everything ---------------------------------------------------------------------------------
 
 // Whether machine code (an ELF file) defines a function of this name.
 static int defines(const uint8_t *cubin, uint64_t bytes, const char *name) {
@@ -162,7 +168,8 @@ static int defines(const uint8_t *cubin, uint64_t bytes, const char *name) {
         return memmem(cubin, bytes, name, strlen(name)) != NULL;
     if (bytes < sizeof header) return 0;
     memcpy(&header, cubin, sizeof header);
-    if (header.e_shoff > bytes || (uint64_t)header.e_shnum * sizeof(Elf64_Shdr) > bytes - header.e_shoff) return 0;
+    if (header.e_shoff > bytes || (uint64_t)header.e_shnum * sizeof(Elf64_Shdr) > bytes - header.e_shoff)
+        return 0;
     for (int i = 0; i < header.e_shnum; i++) {
         Elf64_Shdr table, strings;
         memcpy(&table, cubin + header.e_shoff + (uint64_t)i * sizeof table, sizeof table);
@@ -204,8 +211,10 @@ static void read_report(const char *log, ck_cuda_kernel_report *report) {
     for (const char *line = at; line < end;) {
         const char *stop = memchr(line, '\n', (size_t)(end - line));
         if (!stop) stop = end;
-        int registers = number_before(line, stop, " registers"), stores = number_before(line, stop, " bytes spill stores");
-        int loads = number_before(line, stop, " bytes spill loads"), memory = number_before(line, stop, " bytes smem");
+        int registers = number_before(line, stop, " registers"),
+            stores = number_before(line, stop, " bytes spill stores");
+        int loads = number_before(line, stop, " bytes spill loads"),
+            memory = number_before(line, stop, " bytes smem");
         if (registers >= 0) report->registers = registers, report->shared_bytes = memory < 0 ? 0 : memory;
         if (stores >= 0 && loads >= 0) report->spill_bytes = stores + loads;
         line = stop + 1;
@@ -213,14 +222,16 @@ static void read_report(const char *log, ck_cuda_kernel_report *report) {
 }
 
 ck_status ck_cuda_build_kernels(const ck_cuda_driver *driver, int architecture, const char *folder,
-                                void (*report)(void *context, const ck_cuda_kernel_report *kernel), void *context) {
+                                void (*report)(void *context, const ck_cuda_kernel_report *kernel),
+                                void *context) {
     if (driver->libraries[CK_LIBRARY_nvrtc].reason[0])
         return ck_fail(CK_DEVICE_UNAVAILABLE, "%s", driver->libraries[CK_LIBRARY_nvrtc].reason);
     char target[64], own[1024], path[1200];
     snprintf(target, sizeof target, "--gpu-architecture=sm_%d", architecture);
     const char *options[OPTIONS + 1] = {target, "--std=c++17", "--ptxas-options=-v"};
     if (!folder) {
-        if (!cache_folder(driver, own, sizeof own)) return ck_fail(CK_INVALID_ARGUMENT, "there is no cache folder: HOME is not set");
+        if (!cache_folder(driver, own, sizeof own))
+            return ck_fail(CK_INVALID_ARGUMENT, "there is no cache folder: HOME is not set");
         folder = own;
     }
     for (int source = 0; source < CK_SOURCE_COUNT; source++) {
@@ -231,15 +242,17 @@ ck_status ck_cuda_build_kernels(const ck_cuda_driver *driver, int architecture, 
         ck_status status = CK_OK;
         for (int k = 0; k < CK_KERNEL_COUNT && status == CK_OK; k++) {
             if ((int)ck_kernel_entries[k].source != source) continue;
-            ck_cuda_kernel_report kernel = {ck_kernel_sources[source].name, ck_kernel_entries[k].name, -1, -1, -1};
+            ck_cuda_kernel_report kernel = {ck_kernel_sources[source].name, ck_kernel_entries[k].name, -1, -1,
+                                            -1};
             if (!defines(cubin, bytes, kernel.kernel))
                 status = ck_fail(CK_INTERNAL_ERROR, "%s has no kernel %s", kernel.module, kernel.kernel);
             read_report(log, &kernel);
             if (report && status == CK_OK) report(context, &kernel);
         }
         // The name's digest is that of the options a run uses: the report changes nothing in the code.
-        if (status == CK_OK && (!cache_path(path, sizeof path, folder, driver, (ck_kernel_source)source, options, OPTIONS) ||
-                                !write_cache(folder, path, cubin, bytes)))
+        if (status == CK_OK &&
+            (!cache_path(path, sizeof path, folder, driver, (ck_kernel_source)source, options, OPTIONS) ||
+             !write_cache(folder, path, cubin, bytes)))
             status = ck_fail(CK_INVALID_ARGUMENT, "%s: cannot be written: %s", folder, strerror(errno));
         free(cubin);
         free(log);

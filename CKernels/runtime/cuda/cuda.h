@@ -1,4 +1,5 @@
-// Shared by the CUDA backend: the device's state, how a kernel is launched, and one launcher for every operation.
+// Shared by the CUDA backend: the device's state, how a kernel is launched, and one launcher for every
+// operation.
 #ifndef CK_CUDA_INTERNAL_H
 #define CK_CUDA_INTERNAL_H
 
@@ -16,7 +17,7 @@ typedef enum ck_kernel_source {
 #define CK_SOURCE_ID(name) CK_SOURCE_##name,
     CK_KERNEL_SOURCES(CK_SOURCE_ID)
 #undef CK_SOURCE_ID
-    CK_SOURCE_COUNT
+        CK_SOURCE_COUNT
 } ck_kernel_source;
 
 // What ck_kernels.h says of a kernel.
@@ -32,7 +33,8 @@ typedef struct ck_source_text {
 } ck_source_text;
 extern const ck_source_text ck_kernel_sources[CK_SOURCE_COUNT];
 enum { CK_HEADER_COUNT = 9 };
-extern const char *const ck_kernel_header_names[CK_HEADER_COUNT], *const ck_kernel_header_texts[CK_HEADER_COUNT];
+extern const char *const ck_kernel_header_names[CK_HEADER_COUNT],
+    *const ck_kernel_header_texts[CK_HEADER_COUNT];
 
 enum { CK_BLAS_WORKSPACE = 32 << 20 };  // bytes: what NVIDIA recommends for Hopper
 
@@ -51,9 +53,10 @@ typedef struct ck_cuda_state {
 // CK_OK, or the error with what was being done.
 ck_status ck_cuda_check(const ck_cuda_driver *driver, ck_cu_result result, const char *what);
 
-// compiler.c: the compiled source for an architecture (90 for sm_90), from the cache or from the compiler; free() it.
-ck_status ck_cuda_compile(const ck_cuda_driver *driver, ck_kernel_source source, int architecture, const char *folder,
-                          uint8_t **cubin, uint64_t *bytes);
+// compiler.c: the compiled source for an architecture (90 for sm_90), from the cache or from the compiler;
+// free() it.
+ck_status ck_cuda_compile(const ck_cuda_driver *driver, ck_kernel_source source, int architecture,
+                          const char *folder, uint8_t **cubin, uint64_t *bytes);
 
 typedef struct ck_grid {
     int64_t x, y, z;
@@ -64,25 +67,28 @@ ck_status ck_cuda_launch(ck_cuda_state *cuda, ck_kernel kernel, ck_grid grid, vo
 
 typedef struct float4 float4;  // on the device: four floats, aligned to 16 bytes
 
-// A kernel's parameters as a struct, and ck_launch_<kernel>, which takes it: of `kernel`, which is that one or another with the
-// same parameters.
+// A kernel's parameters as a struct, and ck_launch_<kernel>, which takes it: of `kernel`, which is that one
+// or another with the same parameters.
 #define KERNEL(source, name, threads) typedef struct name##_arguments {
 #define ARGUMENT(type, name) type name;
-#define KERNEL_END(name) } name##_arguments;
+#define KERNEL_END(name)                                                                                     \
+    }                                                                                                        \
+    name##_arguments;
 #include "ck_kernels.h"
-#define KERNEL(source, name, threads)                                                                                  \
-    static inline ck_status ck_launch_##name(ck_cuda_state *cuda, ck_kernel kernel, ck_grid grid, name##_arguments a) { \
+#define KERNEL(source, name, threads)                                                                        \
+    static inline ck_status ck_launch_##name(ck_cuda_state *cuda, ck_kernel kernel, ck_grid grid,            \
+                                             name##_arguments a) {                                           \
         void *addresses[] = {
 #define ARGUMENT(type, name) (void *)&a.name,
-#define KERNEL_END(name)                                                                                               \
-    }                                                                                                                  \
-    ;                                                                                                                  \
-    return ck_cuda_launch(cuda, kernel, grid, addresses);                                                              \
+#define KERNEL_END(name)                                                                                     \
+    }                                                                                                        \
+    ;                                                                                                        \
+    return ck_cuda_launch(cuda, kernel, grid, addresses);                                                    \
     }
 #include "ck_kernels.h"
 
 // CK_LAUNCH(cuda, ck_sum, ck_blocks(1), .y = t->loss, .partial = partial, .count = n, .factor = 1.0 / n)
-#define CK_LAUNCH(cuda, kernel, grid, ...)                                                                             \
+#define CK_LAUNCH(cuda, kernel, grid, ...)                                                                   \
     ck_launch_##kernel(cuda, CK_LAUNCH_##kernel, grid, (kernel##_arguments){__VA_ARGS__})
 
 // Blocks of 256 threads for `count` elements: kernels go on in strides where that is not enough.
@@ -94,7 +100,8 @@ static inline ck_grid ck_blocks(int64_t count) { return (ck_grid){count, 1, 1}; 
 // Whether vectors of four floats can be read there.
 static inline int ck_is_aligned(const void *a) { return (uintptr_t)a % 16 == 0; }
 
-// c[m,n] = alpha a[m,k] b (+ c where accumulate) (+ bias[n]), where a is [k,m] and b is [n,k] when transposed: row-major.
+// c[m,n] = alpha a[m,k] b (+ c where accumulate) (+ bias[n]), where a is [k,m] and b is [n,k] when
+// transposed: row-major.
 typedef struct ck_product {
     int transpose_a, transpose_b;
     int64_t m, n, k;
@@ -110,23 +117,24 @@ typedef struct ck_product {
 } ck_product;
 ck_status ck_cuda_multiply(ck_cuda_state *cuda, const ck_product *product);
 
-// One launcher to an operation that is more than one kernel of its own, and where it needs scratch memory a function that says
-// how many bytes.
-#define LAUNCHER(name, params)                                                                                         \
-    ck_status ck_cuda_##name(ck_cuda_state *cuda, const ck_##name##_operands *t, const ck_##params##_params *p,        \
-                             void *workspace);
+// One launcher to an operation that is more than one kernel of its own, and where it needs scratch memory a
+// function that says how many bytes.
+#define LAUNCHER(name, params)                                                                               \
+    ck_status ck_cuda_##name(ck_cuda_state *cuda, const ck_##name##_operands *t,                             \
+                             const ck_##params##_params *p, void *workspace);
 #define WORKSPACE(name, params) uint64_t ck_cuda_workspace_##name(const ck_##params##_params *p);
 #include "ck_operations.h"
 
-// elementwise/launch.c: the sum of (a - b)^2, or of a^2 where b is NULL, as ck_squares_parts(count) partial sums; and y =
-// factor * the sum of partial sums.
+// elementwise/launch.c: the sum of (a - b)^2, or of a^2 where b is NULL, as ck_squares_parts(count) partial
+// sums; and y = factor * the sum of partial sums.
 int64_t ck_squares_parts(int64_t count);
-ck_status ck_cuda_squares(ck_cuda_state *cuda, double *partial, const float *a, const float *b, int64_t count);
+ck_status ck_cuda_squares(ck_cuda_state *cuda, double *partial, const float *a, const float *b,
+                          int64_t count);
 
-#define CK_TRY(call)                                                                                                   \
-    do {                                                                                                               \
-        ck_status ck_try_status = (call);                                                                              \
-        if (ck_try_status != CK_OK) return ck_try_status;                                                              \
+#define CK_TRY(call)                                                                                         \
+    do {                                                                                                     \
+        ck_status ck_try_status = (call);                                                                    \
+        if (ck_try_status != CK_OK) return ck_try_status;                                                    \
     } while (0)
 
 #endif

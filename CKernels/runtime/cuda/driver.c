@@ -1,4 +1,5 @@
-// Finds CUDA's libraries at run time and fills the table of their functions. What is missing leaves a reason behind.
+// Finds CUDA's libraries at run time and fills the table of their functions. What is missing leaves a reason
+// behind.
 #define _GNU_SOURCE
 #include "cuda.h"
 #include <dlfcn.h>
@@ -27,7 +28,9 @@ static void *open_in(const char *folder, size_t length, const char *soname) {
     static const char *const inside[] = {"", "/lib64", "/lib"};
     for (int i = 0; i < 3; i++) {
         char path[512];
-        if (snprintf(path, sizeof path, "%.*s%s/%s", (int)length, folder, inside[i], soname) >= (int)sizeof path) continue;
+        if (snprintf(path, sizeof path, "%.*s%s/%s", (int)length, folder, inside[i], soname) >=
+            (int)sizeof path)
+            continue;
         void *handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
         if (handle) return handle;
     }
@@ -52,9 +55,10 @@ static void *open_library(ck_cuda_library library) {
     return open_in("/usr/local/cuda", strlen("/usr/local/cuda"), sonames[library][0]);
 }
 
-// 1000 * major + 10 * minor, as CUDA counts its own versions, of what cublasLtGetVersion returns, CUBLAS_VERSION
-// of cublas_api.h: 1000 * major + 100 * minor + patch in the early releases of 11 (11605 is 11.6.5), and
-// 10000 * major + 100 * minor + patch in the later ones (110902 is 11.9.2), in 12 (120304) and in 13.
+// 1000 * major + 10 * minor, as CUDA counts its own versions, of what cublasLtGetVersion returns,
+// CUBLAS_VERSION of cublas_api.h: 1000 * major + 100 * minor + patch in the early releases of 11 (11605
+// is 11.6.5), and 10000 * major + 100 * minor + patch in the later ones (110902 is 11.9.2), in 12 (120304)
+// and in 13.
 static int cublas_version(size_t number) {
     size_t major_unit = number >= 100000 ? 10000 : 1000;
     size_t major = number / major_unit, minor = number % major_unit / 100;
@@ -69,19 +73,21 @@ static void find_libraries(void) {
     for (int i = 0; i < CK_LIBRARY_COUNT; i++) {
         handles[i] = open_library((ck_cuda_library)i);
         if (!handles[i])
-            snprintf(d->libraries[i].reason, sizeof d->libraries[i].reason, "%s was not found (%s)", sonames[i][0],
-                     i == CK_LIBRARY_cuda ? "it comes with NVIDIA's driver" : "set OCC_CUDA_PATH to its folder");
+            snprintf(
+                d->libraries[i].reason, sizeof d->libraries[i].reason, "%s was not found (%s)", sonames[i][0],
+                i == CK_LIBRARY_cuda ? "it comes with NVIDIA's driver" : "set OCC_CUDA_PATH to its folder");
     }
-#define FIND(library, field, symbol, parameters)                                                                       \
-    if (handles[CK_LIBRARY_##library]) {                                                                               \
-        void *found = dlsym(handles[CK_LIBRARY_##library], symbol);                                                    \
-        memcpy(&d->field, &found, sizeof found);                                                                       \
-        Dl_info info;                                                                                                  \
-        if (!found)                                                                                                    \
-            snprintf(d->libraries[CK_LIBRARY_##library].reason, sizeof d->libraries[0].reason,                         \
-                     "%s has no function %s: it is too old", sonames[CK_LIBRARY_##library][0], symbol);                \
-        else if (!d->libraries[CK_LIBRARY_##library].path[0] && dladdr(found, &info) && info.dli_fname)                \
-            snprintf(d->libraries[CK_LIBRARY_##library].path, sizeof d->libraries[0].path, "%s", info.dli_fname);      \
+#define FIND(library, field, symbol, parameters)                                                             \
+    if (handles[CK_LIBRARY_##library]) {                                                                     \
+        void *found = dlsym(handles[CK_LIBRARY_##library], symbol);                                          \
+        memcpy(&d->field, &found, sizeof found);                                                             \
+        Dl_info info;                                                                                        \
+        if (!found)                                                                                          \
+            snprintf(d->libraries[CK_LIBRARY_##library].reason, sizeof d->libraries[0].reason,               \
+                     "%s has no function %s: it is too old", sonames[CK_LIBRARY_##library][0], symbol);      \
+        else if (!d->libraries[CK_LIBRARY_##library].path[0] && dladdr(found, &info) && info.dli_fname)      \
+            snprintf(d->libraries[CK_LIBRARY_##library].path, sizeof d->libraries[0].path, "%s",             \
+                     info.dli_fname);                                                                        \
     }
     CK_CUDA_FUNCTIONS(FIND)
 #undef FIND
@@ -117,14 +123,17 @@ ck_status ck_cuda_check(const ck_cuda_driver *driver, ck_cu_result result, const
 ck_status ck_cuda_count(const ck_cuda_driver *driver, int *count) {
     *count = 0;
     for (int i = 0; i < CK_LIBRARY_COUNT; i++)
-        if (driver->libraries[i].reason[0]) return ck_fail(CK_DEVICE_UNAVAILABLE, "%s", driver->libraries[i].reason);
+        if (driver->libraries[i].reason[0])
+            return ck_fail(CK_DEVICE_UNAVAILABLE, "%s", driver->libraries[i].reason);
     ck_cu_result result = driver->init(0);
     if (result == 0) result = driver->device_count(count);
     if (result != 0) {
         ck_cuda_check(driver, result, "cuInit");
         return ck_fail(CK_DEVICE_UNAVAILABLE, "NVIDIA's driver does not start (error %d)", result);
     }
-    if (*count == 0) return ck_fail(CK_DEVICE_UNAVAILABLE, "NVIDIA's driver sees no GPU (CUDA_VISIBLE_DEVICES may hide it)");
+    if (*count == 0)
+        return ck_fail(CK_DEVICE_UNAVAILABLE,
+                       "NVIDIA's driver sees no GPU (CUDA_VISIBLE_DEVICES may hide it)");
     return CK_OK;
 }
 
@@ -135,7 +144,8 @@ ck_status ck_cuda_describe(const ck_cuda_driver *driver, int ordinal, ck_cuda_pr
     ck_status status = ck_cuda_count(driver, &count);
     if (status != CK_OK) return status;
     if (ordinal < 0 || ordinal >= count)
-        return ck_fail(CK_DEVICE_UNAVAILABLE, "there is no GPU %d: there are %d, counted from 0", ordinal, count);
+        return ck_fail(CK_DEVICE_UNAVAILABLE, "there is no GPU %d: there are %d, counted from 0", ordinal,
+                       count);
     ck_cu_device device = 0;
     memset(properties, 0, sizeof *properties);
     ck_cu_result result = driver->device_get(&device, ordinal);

@@ -4,10 +4,10 @@
 
 #include "ck_device.cuh"
 
-// Takes a row of a tile, scale * s[0 ..< columns] without the one at `skipped`, into the row's largest value and its sum of
-// exponentials below that; is_first starts them.
-CK_DEVICE void ck_take_tile_row(float *largest, double *sum, const float *s, int columns, int skipped, float scale, int is_first,
-                                float *floats, double *doubles) {
+// Takes a row of a tile, scale * s[0 ..< columns] without the one at `skipped`, into the row's largest value
+// and its sum of exponentials below that; is_first starts them.
+CK_DEVICE void ck_take_tile_row(float *largest, double *sum, const float *s, int columns, int skipped,
+                                float scale, int is_first, float *floats, double *doubles) {
     float before = is_first ? -CK_INFINITY : *largest, top = before;
     double sum_before = is_first ? 0.0 : *sum;
     for (int k = threadIdx.x; k < columns; k += 128)

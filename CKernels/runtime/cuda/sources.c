@@ -72,10 +72,12 @@ const ck_source_text ck_kernel_sources[CK_SOURCE_COUNT] = {
 #undef SOURCE
 };
 
-#define HEADERS(X)                                                                                                     \
-    X(device, "ck_device.cuh") X(jitter, "jitter.cuh") X(log_sum, "log_sum.cuh") X(params, "ck_params.h")              \
-    X(portable, "ck_portable.h") X(random, "ck_random.h") X(color, "ck_color.h") X(dihedral, "ck_dihedral.h")          \
-    X(augment, "ck_augment.h")
+// clang-format off
+#define HEADERS(X)                                                                                           \
+    X(device, "ck_device.cuh") X(jitter, "jitter.cuh") X(log_sum, "log_sum.cuh") X(params, "ck_params.h")    \
+    X(portable, "ck_portable.h") X(random, "ck_random.h") X(color, "ck_color.h")                             \
+    X(dihedral, "ck_dihedral.h") X(augment, "ck_augment.h")
+// clang-format on
 #define NAME(name, file) file,
 #define TEXT(name, file) header_##name,
 const char *const ck_kernel_header_names[CK_HEADER_COUNT] = {HEADERS(NAME)};

@@ -6,16 +6,18 @@ import OCCNetworks
 
 /// Which pixels a score comes from.
 public struct Explanation: Sendable {
-    /// Side of the map, in pixels.
+    /// The side of the map in pixels.
     public let side: Int
-    /// side x side: what each pixel adds to the score (integrated gradients), or how much its surroundings
-    /// raise it (Grad-CAM). Of a model of patches, 0 outside of the highest-scoring patch.
+    /// The map, side x side: what each pixel adds to the score (integrated gradients), or how much its
+    /// surroundings raise it (Grad-CAM). Of a model of patches, 0 outside of the highest-scoring patch.
     public let map: [Float]
+    /// The score that is explained.
     public let score: Double
-    /// Integrated gradients: the score of the baseline, the points of the path, and how far the map's sum is from
-    /// the difference of the two scores, as a share of it.
+    /// The score of the baseline; nil for Grad-CAM.
     public let baselineScore: Double?
+    /// The points of the path; nil for Grad-CAM.
     public let steps: Int?
+    /// How far the map's sum is from the difference of the two scores, as a share of it; nil for Grad-CAM.
     public let completenessError: Double?
 }
 
@@ -42,6 +44,8 @@ public final class Explainer {
     private let side: Int
     private let target: Score
 
+    /// Builds the plans that differentiate a model's score.
+    ///
     /// - Throws: `OCCError(.usage)` when the model has no classifier and its score is asked for.
     public init(_ model: OneClassModel, score target: Score = .detector) throws {
         let configuration = model.configuration, encoder = configuration.encoder, rows = Self.rows
@@ -134,8 +138,8 @@ public final class Explainer {
 
     // MARK: Explanations
 
-    /// A part of the path from the baseline to the image, its share of the score by the scores at its ends, and by
-    /// the gradient at its middle.
+    /// A part of the path from the baseline to the image, its share of the score by the scores at its ends,
+    /// and by the gradient at its middle.
     private struct Segment {
         let from: Double, until: Double
         let fromScore: Double, untilScore: Double
@@ -152,10 +156,11 @@ public final class Explainer {
         }
     }
 
-    /// Integrated gradients (Sundararajan et al., ICML 2017) from a black image: the gradient averaged over a
-    /// straight path times the difference, summed over channels. The midpoint rule on segments of the path: the
-    /// ones whose gradient accounts worst for the difference of the scores at their ends are halved until all
-    /// together are within `tolerance` of the whole difference, so that the points gather where the network bends.
+    /// Explains by integrated gradients (Sundararajan et al., ICML 2017) from a black image: the gradient
+    /// averaged over a straight path times the difference, summed over channels. The midpoint rule on
+    /// segments of the path: the ones whose gradient accounts worst for the difference of the scores at their
+    /// ends are halved until all together are within `tolerance` of the whole difference, so that the points
+    /// gather where the network bends.
     ///
     /// - Parameter limit: points of the path at most.
     public func integratedGradients(
@@ -210,8 +215,8 @@ public final class Explainer {
             completenessError: abs(total - difference) / max(abs(difference), 1e-12))
     }
 
-    /// Grad-CAM (Selvaraju et al., ICCV 2017) on the last block's feature map: its channels weighted by the mean
-    /// gradient of the score, negative sums cut, enlarged bilinearly.
+    /// Explains by Grad-CAM (Selvaraju et al., ICCV 2017) on the last block's feature map: its channels
+    /// weighted by the mean gradient of the score, negative sums cut, enlarged bilinearly.
     public func gradCAM(of image: RGBImage) throws -> Explanation {
         let (pixels, top, left, detector) = try window(of: image)
         let padded = pixels + [Float](repeating: 0, count: (Self.rows - 1) * pixels.count)

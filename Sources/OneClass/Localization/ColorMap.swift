@@ -1,20 +1,20 @@
 import Foundation
 
-/// A perceptually even scale of colours from dark blue to light yellow: lightness rises in a straight line in OKLab
-/// (Ottosson 2020) while the hue turns, so that equal steps of a score look equal, and in grey too.
+/// A perceptually even scale of colors from dark blue to light yellow: lightness rises in a straight line in
+/// OKLab (Ottosson 2020) while the hue changes, so that equal steps of a score look equal, and in gray too.
 public enum ColorMap {
-    /// 256 colours, lowest first.
+    /// The 256 colors, lowest first.
     public static let colors: [SIMD3<UInt8>] = (0..<256).map { color(Double($0) / 255) }
 
-    /// The colour of a value in 0...1; values outside are the nearest end's.
+    /// The color of a value in 0...1; values outside are the nearest end's.
     public static subscript(value: Double) -> SIMD3<UInt8> {
         colors[Int((255 * min(1, max(0, value.isNaN ? 1 : value))).rounded())]
     }
 
     private static func color(_ t: Double) -> SIMD3<UInt8> {
         let lightness = 0.2 + 0.76 * t
-        let hue = (280 - 180 * t) * .pi / 180  // blue, through purple's neighbours and green, to yellow
-        // As colourful as the screen can show at this lightness and hue, up to a limit.
+        let hue = (280 - 180 * t) * .pi / 180  // blue, through purple's neighbors and green, to yellow
+        // As colorful as the screen can show at this lightness and hue, up to a limit.
         var low = 0.0, high = 0.16
         for _ in 0..<30 {
             let middle = (low + high) / 2
@@ -32,7 +32,7 @@ public enum ColorMap {
         return SIMD3(rgb[0], rgb[1], rgb[2])
     }
 
-    /// Linear sRGB of OKLab's lightness, chroma and hue.
+    /// The linear sRGB of OKLab's lightness, chroma and hue.
     private static func linear(_ lightness: Double, _ chroma: Double, _ hue: Double) -> [Double] {
         let a = chroma * cos(hue), b = chroma * sin(hue)
         func cube(_ x: Double) -> Double { x * x * x }

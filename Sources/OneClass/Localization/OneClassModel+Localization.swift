@@ -6,8 +6,9 @@ import OCCEngine
 extension OneClassModel {
     /// The scores of an image, and of its pixels.
     public struct Localized: Sendable {
+        /// The score of the image: the highest of its patches'.
         public let score: Double
-        /// height x width pixels, on the scale of the score.
+        /// The scores of height x width pixels, on the scale of the score.
         public let map: [Float]
     }
 
@@ -20,7 +21,7 @@ extension OneClassModel {
         return grid
     }
 
-    /// Scores and maps of images; for a model of patches only.
+    /// Scores images and their pixels; for a model of patches only.
     ///
     /// - Throws: `OCCError(.usage)` for a model of whole images.
     public func localize(_ images: ImageBatch) throws -> [Localized] {
@@ -30,8 +31,8 @@ extension OneClassModel {
         }
     }
 
-    /// The score and the map of an image of any size at its own resolution, by tiles of the size the model was
-    /// trained on: beyond the image, its scores and its map, memory does not grow with it.
+    /// The score and the map of an image of any size at its own resolution, by tiles of the size the model
+    /// was trained on: beyond the image, its scores and its map, memory does not grow with it.
     ///
     /// - Throws: `OCCError(.usage)` for a model of whole images, or with a detector for each location;
     ///   `OCCError(.badData)` for an image smaller than a patch.
@@ -78,7 +79,7 @@ extension OneClassModel {
         return Self.localized(scores[...], grid, mapScale)
     }
 
-    /// side x side pixels of an image, black beyond its edges, where no patch reaches.
+    /// Cuts side x side pixels out of an image, black beyond its edges, where no patch reaches.
     private func tilePixels(_ image: RGBImage, top: Int, left: Int) -> [UInt8] {
         var result = [UInt8](repeating: 0, count: side * side * 3)
         let width = min(side, image.width - left) * 3
@@ -89,8 +90,8 @@ extension OneClassModel {
         return result
     }
 
-    /// Above the threshold, a map's means are of logarithms, as it were: a patch far above it does not drown the
-    /// other patches that cover a pixel.
+    /// Above the threshold, a map's means are of logarithms, as it were: a patch far above it does not drown
+    /// the other patches that cover a pixel.
     private static func localized(
         _ scores: ArraySlice<Double>, _ grid: PatchGrid, _ scale: (ordinary: Double, unit: Double)
     ) -> Localized {

@@ -4,8 +4,8 @@ import OCCEngine
 
 /// Maps as pictures, and as files for other programs.
 public enum Overlay {
-    /// The picture beside itself under the map's colours, with the scale at the right. A pixel takes on as much of
-    /// the colour as it lies up the scale. A mask is outlined in white.
+    /// The picture beside itself under the map's colors, with the scale at the right. A pixel takes on as
+    /// much of the color as it lies up the scale. A mask is outlined in white.
     ///
     /// - Parameters:
     ///   - range: what the ends of the scale stand for.
@@ -59,8 +59,8 @@ public enum Overlay {
         return span > 0 ? min(1, max(0, (score - range.lowerBound) / span)) : 0
     }
 
-    /// A map under a Gaussian of deviation `sigma` pixels, edges clamped: for pictures of gradients, whose single
-    /// pixels say little.
+    /// A map under a Gaussian of deviation `sigma` pixels, edges clamped: for pictures of gradients, whose
+    /// single pixels say little.
     public static func smoothed(_ map: [Float], width: Int, sigma: Double) -> [Float] {
         let reach = max(1, Int((3 * sigma).rounded(.up))), height = map.count / width
         let raw = (-reach...reach).map { exp(-0.5 * Double($0 * $0) / (sigma * sigma)) }
@@ -86,7 +86,7 @@ public enum Overlay {
             + map.withUnsafeBytes { Array($0) }
     }
 
-    /// A map as a grey PNG of 16 bits: 0 and 65535 are the ends of `range`.
+    /// A map as a gray PNG of 16 bits: 0 and 65535 are the ends of `range`.
     public static func png16(_ map: [Float], width: Int, range: ClosedRange<Double>) throws -> [UInt8] {
         try encodePNG(
             gray: map.map { UInt16((65535 * position(Double($0), in: range)).rounded()) }, width: width)

@@ -2,13 +2,20 @@ import Foundation
 
 /// Where the patches of an image lie: every `stride` pixels in both directions, and at the far edges.
 public struct PatchGrid: Sendable, Equatable {
-    /// Of the image, in pixels.
-    public let height: Int, width: Int
-    /// Side of a patch, and the distance of the next one, in pixels.
-    public let patch: Int, stride: Int
-    /// The first rows and the first columns of the patches.
-    public let rows: [Int], columns: [Int]
+    /// The image's height in pixels.
+    public let height: Int
+    /// The image's width in pixels.
+    public let width: Int
+    /// The side of a patch in pixels.
+    public let patch: Int
+    /// Pixels from one patch to the next.
+    public let stride: Int
+    /// The first rows of the patches, from the top.
+    public let rows: [Int]
+    /// The first columns of the patches, from the left.
+    public let columns: [Int]
 
+    /// A grid on an image that is no smaller than a patch, with a stride of 1...patch.
     public init(height: Int, width: Int, patch: Int, stride: Int) {
         precondition(patch <= min(height, width) && stride >= 1 && stride <= patch)
         self.height = height
@@ -23,22 +30,22 @@ public struct PatchGrid: Sendable, Equatable {
         columns = positions(width)
     }
 
-    /// Of a square image.
+    /// A grid on a square image.
     public init(side: Int, patch: Int, stride: Int) {
         self.init(height: side, width: side, patch: patch, stride: stride)
     }
 
-    /// Patches of an image.
+    /// The number of patches.
     public var count: Int { rows.count * columns.count }
 
     package func places(image: Int) -> [PatchPlace] {
         rows.flatMap { top in columns.map { PatchPlace(image: image, top: top, left: $0) } }
     }
 
-    /// The scores of an image's patches, row by row, as a map of height x width pixels: each pixel is the mean of
-    /// the patches that cover it, weighted by a Gaussian about their centres (Liznerski et al., ICLR 2021, section
-    /// 3.3; Li et al., CVPR 2021, appendix A.5) of deviation 10/32 of the patch. The weights of a pixel sum to
-    /// one, so that a map is on the scale of the scores, at the image's edge too.
+    /// Spreads the scores of an image's patches, row by row, to a map of height x width pixels: each pixel is
+    /// the mean of the patches that cover it, weighted by a Gaussian about their centers (Liznerski et al.,
+    /// ICLR 2021, section 3.3; Li et al., CVPR 2021, appendix A.5) of deviation 10/32 of the patch. The
+    /// weights of a pixel sum to one, so that a map is on the scale of the scores, at the image's edge too.
     public func map(_ scores: ArraySlice<Double>) -> [Float] {
         precondition(scores.count == count)
         let down = weights(rows, height), across = weights(columns, width), first = scores.startIndex
@@ -61,7 +68,7 @@ public struct PatchGrid: Sendable, Equatable {
         return result
     }
 
-    /// For each pixel of a line, the patches that cover it and what each counts for.
+    /// Finds, for each pixel of a line, the patches that cover it and what each counts for.
     private func weights(_ positions: [Int], _ length: Int) -> [[(cell: Int, weight: Double)]] {
         let sigma = Double(patch) * 10 / 32
         return (0..<length).map { x in

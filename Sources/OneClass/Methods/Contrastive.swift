@@ -3,28 +3,32 @@ import OCCEngine
 import OCCNetworks
 
 /// Contrastive learning of instances, and its distribution-augmented form (Sohn et al., ICLR 2021): the data
-/// set is first replaced by the union of its images under some symmetries of the square, each an instance of its own; then
-/// every instance gives two views under the recipe, and NT-Xent contrasts them.
+/// set is first replaced by the union of its images under some symmetries of the square, each an instance of
+/// its own; then every instance gives two views under the recipe, and NT-Xent contrasts them.
 public struct Contrastive: Method, Equatable {
     /// Whether the data set is augmented to a union.
     public let isDistributionAugmented: Bool
-    /// NT-Xent's temperature.
+    /// The temperature of NT-Xent.
     public var temperature = 0.2
     /// Which pairs NT-Xent contrasts.
     public var form = ContrastiveForm.crossView
     /// The symmetries of the union: `rot`, `hflip`, `vflip`, or the first 1...8 symmetries of the square.
     public var distributionAugmentation = "rot"
 
+    /// The method, plain or distribution-augmented.
     public init(distributionAugmented: Bool = false) { isDistributionAugmented = distributionAugmented }
 
     /// The distribution-augmented form.
     public static let distributionAugmented = Contrastive(distributionAugmented: true)
 
+    /// The name of the form: `contrastive` or `da-contrastive`.
     public var name: String { isDistributionAugmented ? "da-contrastive" : "contrastive" }
+    /// What it is, in a line.
     public var summary: String {
         isDistributionAugmented
             ? "Contrasts the instances of the images and their rotations." : "Contrasts instances (NT-Xent)."
     }
+    /// The loss's temperature and pairs, and the union.
     public static let settings = [
         Setting(
             "temperature", \Contrastive.temperature, "T", range: .above(0), "Of the contrastive loss."),
@@ -33,17 +37,23 @@ public struct Contrastive: Method, Equatable {
             "distribution-augmentation", \.distributionAugmentation, "NAME",
             "Of the union: rot, hflip, vflip, or the first 1 to 8 symmetries of the square."),
     ]
+    /// Without a union, what makes one.
     public var unusedSettings: Set<String> { isDistributionAugmented ? [] : ["distribution-augmentation"] }
 
     /// The paper's head: 512 x 8 and an embedding of 128.
     public var defaults: TrainingDefaults {
         TrainingDefaults(headWidths: [Int](repeating: 512, count: 8) + [128], batch: 32)
     }
+    /// The symmetry that makes the instance of each row (ck_dihedral.h).
     public let rowInputs = [RowInput("symmetry")]
+    /// Two views of each instance.
     public let copies = 2
+    /// One item for each image and symmetry.
     public func itemCount(images: Int) -> Int { images * symmetries.count }
+    /// All first views, then all second ones, as NT-Xent takes them.
     public func row(index: Int, copy: Int, batch: Int) -> Int { copy * batch + index }
 
+    /// The image of an instance and its symmetry; both copies are the same until the recipe draws.
     public func view(item: Int, copy: Int) -> BatchRow {
         let symmetries = symmetries
         return BatchRow(image: item / symmetries.count, inputs: [symmetries[item % symmetries.count]])
@@ -68,6 +78,9 @@ public struct Contrastive: Method, Equatable {
         }
     }
 
+    /// Checks that the union has a name that is known, and that there is a head.
+    ///
+    /// - Throws: `OCCError(.usage)` naming the setting.
     public func check(headWidths: [Int]) throws {
         _ = try union()
         guard !headWidths.isEmpty else {
@@ -77,6 +90,7 @@ public struct Contrastive: Method, Equatable {
         }
     }
 
+    /// Appends the symmetries, recipe, encoder, head and NT-Xent.
     public func build(_ batch: TrainingBatch, in plan: PlanBuilder) throws -> TrainingOutputs {
         let union =
             symmetries == [0]

@@ -8,10 +8,14 @@ public struct Denoising: Method, Equatable {
     /// The noise's deviation, for images in 0...1.
     public var noise = 0.1
 
+    /// The method with noise of this deviation, for images in 0...1.
     public init(noise: Double = 0.1) { self.noise = noise }
 
+    /// The name it is chosen by.
     public let name = "denoising"
+    /// What it is, in a line.
     public let summary = "Restores images from noisy ones."
+    /// The noise.
     public static let settings = [
         Setting(
             "noise", \Denoising.noise, "SIGMA", range: .from(0), "Deviation of the noise added to images.")
@@ -19,9 +23,14 @@ public struct Denoising: Method, Equatable {
 
     /// There is no head: the decoder takes the feature map.
     public var defaults: TrainingDefaults { TrainingDefaults(headWidths: []) }
+    /// One view of each image.
     public let copies = 1
+    /// The image, without a label.
     public func view(item: Int, copy: Int) -> BatchRow { BatchRow(image: item) }
 
+    /// Checks that no head is asked for.
+    ///
+    /// - Throws: `OCCError(.usage)` naming the setting.
     public func check(headWidths: [Int]) throws {
         guard headWidths.isEmpty else {
             throw OCCError(
@@ -29,6 +38,7 @@ public struct Denoising: Method, Equatable {
         }
     }
 
+    /// Appends recipe, noise, encoder, decoder and the mean squared error.
     public func build(_ batch: TrainingBatch, in plan: PlanBuilder) throws -> TrainingOutputs {
         let clean = try batch.recipe(batch.images, in: plan)
         let output = try batch.encoder(try gaussianNoise(clean, sigma: noise, in: plan), in: plan)

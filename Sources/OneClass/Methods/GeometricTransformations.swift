@@ -12,14 +12,19 @@ import OCCNetworks
 /// - "dirichlet": -mean_t sum_k (alpha_tk - 1) log p(k | T_t x), where the alpha_t are fitted to the training images'
 ///   probabilities under T_t.
 public struct GeometricTransformations: TransformationScoring, Equatable {
+    /// The method, which has no choices.
     public init() {}
 
+    /// geometric.
     public let name = "geometric"
+    /// The method in a line.
     public let summary = "Predicts by which of 72 flips, shifts and rotations an image was changed."
+    /// None.
     public static let settings: [Setting<GeometricTransformations>] = []
 
     /// The paper's batch of 128 and no further augmentation; the classifier stands on the features.
     public var defaults: TrainingDefaults { TrainingDefaults(headWidths: [], recipe: "none", batch: 128) }
+    /// The four numbers of a transformation.
     public let rowInputs = [RowInput("mirror"), RowInput("shift", width: 2), RowInput("rotation")]
 
     /// In the order of the released code; the first is none.
@@ -31,16 +36,20 @@ public struct GeometricTransformations: TransformationScoring, Equatable {
 
     /// Each image under each transformation is an item.
     public func itemCount(images: Int) -> Int { images * transformations.count }
+    /// One row an item.
     public let copies = 1
+    /// The image under the item's transformation; the label is which.
     public func view(item: Int, copy: Int) -> BatchRow {
         let label = item % transformations.count
         return BatchRow(image: item / transformations.count, label: label, inputs: transformations[label])
     }
 
+    /// The classifier of 72.
     public func classifierHead(widths: [Int]) -> ProjectionHead? {
         ProjectionHead(widths: widths, logits: transformations.count)
     }
 
+    /// Mirrors, moves and rotates images [N,S,S,3], in this order.
     public func transformed(_ images: Tensor, _ inputs: RowInputTensors, in plan: PlanBuilder) throws
         -> Tensor
     {
@@ -50,6 +59,7 @@ public struct GeometricTransformations: TransformationScoring, Equatable {
         return try dihedral(x, transforms: inputs["rotation"], in: plan)
     }
 
+    /// The cross-entropy of the transformations that the classifier tells.
     public func build(_ batch: TrainingBatch, in plan: PlanBuilder) throws -> TrainingOutputs {
         let x = try transformed(try batch.recipe(batch.images, in: plan), batch.inputs, in: plan)
         let features = try batch.encoder(x, in: plan).pooled
@@ -61,6 +71,7 @@ public struct GeometricTransformations: TransformationScoring, Equatable {
     /// Below this a probability is rounding.
     private static let smallest = 1e-12
 
+    /// Fits the concentrations alpha [72,72] to the training images' probabilities.
     public func fitScores(_ p: TransformationProbabilities) throws -> DetectorState {
         var state = DetectorState(), alpha: [Double] = []
         for transformation in transformations.indices {
@@ -78,6 +89,7 @@ public struct GeometricTransformations: TransformationScoring, Equatable {
         return state
     }
 
+    /// "simple" and "dirichlet", one score an image.
     public func transformationScores(_ p: TransformationProbabilities, state: DetectorState) throws
         -> [String: [Double]]
     {

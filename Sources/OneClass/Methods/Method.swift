@@ -5,25 +5,27 @@ import OCCNetworks
 /// A self-supervised task: which views of which images it shows the encoder, with which labels, under which
 /// objective.
 ///
-/// Conforming types are values that carry their own settings and training defaults; the trainer owns the loop, the plan and
-/// the data. An item is what a step counts: an image, or an image under a transformation that makes it an instance of its
-/// own. Each item gives `copies` rows of the batch.
+/// Conforming types are values that carry their own settings and training defaults; the trainer owns the
+/// loop, the plan and the data. An item is what a step counts: an image, or an image under a transformation
+/// that makes it an instance of its own. Each item gives `copies` rows of the batch.
 public protocol Method: Configurable {
     /// What it is trained with where the configuration says nothing else.
     var defaults: TrainingDefaults { get }
-    /// The numbers that the host writes for each row, beside its image and label: transformations, for instance.
+    /// The numbers that the host writes for each row, beside its image and label: transformations, for
+    /// instance.
     var rowInputs: [RowInput] { get }
     /// Items that a data set of `images` images gives: distribution augmentation makes several of each.
     func itemCount(images: Int) -> Int
     /// Rows of the batch that one item takes.
     var copies: Int { get }
-    /// Row of the batch that copy `copy` of the batch's item `index` takes.
+    /// The row of the batch that copy `copy` of the batch's item `index` takes.
     func row(index: Int, copy: Int, batch: Int) -> Int
     /// What a row shows.
     func view(item: Int, copy: Int) -> BatchRow
     /// Appends augmentation, network and loss to a training plan.
     func build(_ batch: TrainingBatch, in plan: PlanBuilder) throws -> TrainingOutputs
-    /// The head of its classifier, whose first class is that of images as they are; nil for a method without one.
+    /// The head of its classifier, whose first class is that of images as they are; nil for a method without
+    /// one.
     func classifierHead(widths: [Int]) -> ProjectionHead?
     /// Checks what the ranges of single settings cannot say.
     ///
@@ -32,16 +34,21 @@ public protocol Method: Configurable {
 }
 
 extension Method {
+    /// Nothing beside image and label.
     public var rowInputs: [RowInput] { [] }
+    /// One item for each image.
     public func itemCount(images: Int) -> Int { images }
+    /// The copies of an item in adjacent rows.
     public func row(index: Int, copy: Int, batch: Int) -> Int { index * copies + copy }
+    /// No classifier.
     public func classifierHead(widths: [Int]) -> ProjectionHead? { nil }
+    /// Nothing to check.
     public func check(headWidths: [Int]) throws {}
 }
 
 /// The methods by name.
 public enum Methods {
-    /// Those that are built in, and what a program registers.
+    /// The methods that are built in, and what a program registers.
     public static let registry = Registry<any Method>(
         "method",
         [
@@ -59,12 +66,14 @@ public struct TrainingDefaults: Sendable, Equatable {
     public var headWidths: [Int]
     /// The augmentation recipe.
     public var recipe: String
-    /// The learning rate's peak, and the L2 penalty.
-    public var learningRate: Double, weightDecay: Double
+    /// The learning rate's peak.
+    public var learningRate: Double
+    /// The L2 penalty.
+    public var weightDecay: Double
     /// Items to a step.
     public var batch: Int
 
-    /// By itself what Sohn et al. (ICLR 2021) use for all methods.
+    /// The defaults of a method; what is left out is what Sohn et al. (ICLR 2021) use for all methods.
     public init(
         headWidths: [Int] = [Int](repeating: 512, count: 8),
         recipe: String = "\(AugmentationRecipe.standard)",
@@ -78,12 +87,14 @@ public struct TrainingDefaults: Sendable, Equatable {
     }
 }
 
-/// Whole numbers that the host writes for each row of a batch.
+/// A run of whole numbers that the host writes for each row of a batch.
 public struct RowInput: Sendable, Equatable {
+    /// The name that the method asks for its tensor by.
     public let name: String
     /// How many of them.
     public let width: Int
 
+    /// A row input of `width` numbers.
     public init(_ name: String, width: Int = 1) {
         self.name = name
         self.width = width
@@ -94,10 +105,12 @@ public struct RowInput: Sendable, Equatable {
 public struct BatchRow: Sendable, Equatable {
     /// The image, by its place among the training images.
     public let image: Int
+    /// The class that the method's loss is given; 0 for a method without labels.
     public let label: Int
     /// The values of the method's row inputs, one after the other.
     public let inputs: [Int]
 
+    /// A row of an image; `inputs` must have a number for each that the method's row inputs declare.
     public init(image: Int, label: Int = 0, inputs: [Int] = []) {
         self.image = image
         self.label = label
@@ -129,13 +142,15 @@ public struct RowInputTensors {
 
 /// What a method builds its training plan from.
 public struct TrainingBatch {
-    /// [N,S,S,3] in 0...1, as stored.
+    /// The images, [N,S,S,3] in 0...1, as stored.
     public let images: Tensor
-    /// int32 [N].
+    /// The classes, int32 [N].
     public let labels: Tensor
     /// What the host writes for each row.
     public let inputs: RowInputTensors
+    /// The augmentation that views are drawn under.
     public let recipe: AugmentationRecipe
+    /// The network to train.
     public let encoder: any Encoder
     /// Widths of the projection head.
     public let headWidths: [Int]
@@ -148,6 +163,7 @@ public struct TrainingOutputs {
     /// The pooled features of the batch, [N,D], watched for collapse.
     public let features: Tensor
 
+    /// The outputs of a method; `loss` is what the plan differentiates.
     public init(loss: Tensor, features: Tensor) {
         self.loss = loss
         self.features = features

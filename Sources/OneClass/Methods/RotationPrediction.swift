@@ -7,33 +7,44 @@ import OCCNetworks
 /// Rotation prediction (Gidaris et al. 2018; Golan & El-Yaniv 2018): each image four times, each copy under
 /// its own draw of the recipe and then rotated by 0, 90, 180, 270 degrees; the label is the rotation.
 public struct RotationPrediction: TransformationScoring, Equatable {
+    /// The method; it has no settings.
     public init() {}
 
+    /// The name it is chosen by.
     public let name = "rotation"
+    /// What it is, in a line.
     public let summary = "Predicts by which quarter turn an image was rotated."
+    /// No settings.
     public static let settings: [Setting<RotationPrediction>] = []
 
     /// The paper's head: 512 x 8 before the classifier of four.
     public var defaults: TrainingDefaults { TrainingDefaults() }
+    /// The symmetry that rotates each row (ck_dihedral.h).
     public let rowInputs = [RowInput("rotation")]
+    /// One copy for each rotation.
     public let copies = 4
     /// Rotations are every other symmetry of the square (ck_dihedral.h).
     public let transformations = [[0], [2], [4], [6]]
 
+    /// False: the scores need nothing but the probabilities.
     public var scoresAreFitted: Bool { false }
 
+    /// The image and the rotation of a copy; the label is the number of quarter turns.
     public func view(item: Int, copy: Int) -> BatchRow {
         BatchRow(image: item, label: copy, inputs: transformations[copy])
     }
 
+    /// The head whose classes are the rotations by 0, 90, 180, 270 degrees.
     public func classifierHead(widths: [Int]) -> ProjectionHead? { ProjectionHead(widths: widths, logits: 4) }
 
+    /// Appends the rotation of images [N,S,S,3].
     public func transformed(_ images: Tensor, _ inputs: RowInputTensors, in plan: PlanBuilder) throws
         -> Tensor
     {
         try dihedral(images, transforms: inputs["rotation"], in: plan)
     }
 
+    /// Appends recipe, rotation, encoder, head and the cross-entropy.
     public func build(_ batch: TrainingBatch, in plan: PlanBuilder) throws -> TrainingOutputs {
         let x = try transformed(try batch.recipe(batch.images, in: plan), batch.inputs, in: plan)
         let features = try batch.encoder(x, in: plan).pooled
@@ -42,7 +53,8 @@ public struct RotationPrediction: TransformationScoring, Equatable {
             loss: try softmaxCrossEntropy(logits, labels: batch.labels, in: plan), features: features)
     }
 
-    /// "upright": 1 - p(0 degrees | x); "product": 1 - prod_r p(r | x rotated by r) (the reference code of Sohn et al.).
+    /// Scores images: "upright" is 1 - p(0 degrees | x); "product" is 1 - prod_r p(r | x rotated by r) (the
+    /// reference code of Sohn et al.).
     public func transformationScores(_ p: TransformationProbabilities, state: DetectorState) -> [String:
         [Double]]
     {

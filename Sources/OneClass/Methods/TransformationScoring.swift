@@ -1,8 +1,8 @@
 import OCCDetectors
 import OCCEngine
 
-/// A method whose classifier tells by which transformation an image was changed: how sure it is of them scores an image
-/// without a detector (Golan & El-Yaniv, NeurIPS 2018). For models of whole images.
+/// A method whose classifier tells by which transformation an image was changed: how sure it is of them
+/// scores an image without a detector (Golan & El-Yaniv, NeurIPS 2018). For models of whole images.
 public protocol TransformationScoring: Method {
     /// The row inputs of every transformation, in the order of the classes.
     var transformations: [[Int]] { get }
@@ -21,8 +21,10 @@ public protocol TransformationScoring: Method {
 }
 
 extension TransformationScoring {
+    /// True.
     public var scoresAreFitted: Bool { true }
 
+    /// An empty state: the scores need nothing.
     public func fitScores(_ probabilities: TransformationProbabilities) throws -> DetectorState {
         DetectorState()
     }
@@ -30,10 +32,14 @@ extension TransformationScoring {
 
 /// The probabilities p(class | image under a transformation).
 public struct TransformationProbabilities: Sendable {
-    public let images: Int, classes: Int
-    /// By transformation: images x classes, row-major.
+    /// The number of images.
+    public let images: Int
+    /// The number of classes.
+    public let classes: Int
+    /// The probabilities by transformation: images x classes, row-major.
     public let values: [[Float]]
 
+    /// Probabilities by transformation, images * classes of each.
     public init(images: Int, classes: Int, values: [[Float]]) {
         precondition(values.allSatisfy { $0.count == images * classes })
         self.images = images

@@ -1,6 +1,6 @@
 import Foundation
 
-/// Charts as SVG, in the colours of the page they are in.
+/// Charts as SVG, in the colors of the page they are in.
 enum Chart {
     private static let width = 560.0, height = 300.0
     private static let left = 52.0, right = 14.0, top = 12.0, bottom = 40.0
@@ -48,7 +48,8 @@ enum Chart {
         return svg(body, height: height, description)
     }
 
-    /// A row of dots for each class, over a scale that is linear near the threshold and logarithmic far above.
+    /// A row of dots for each class, over a scale that is linear near the threshold and logarithmic far
+    /// above.
     static func scores(
         _ classes: [(name: String, isNormal: Bool, scores: [Double])], threshold: Double?, ordinary: Double,
         alarm: Double, description: String
@@ -109,7 +110,7 @@ enum Chart {
     }
 }
 
-/// Text as it may stand in HTML.
+/// Escapes text as it may stand in HTML.
 func escaped(_ text: String) -> String {
     text.replacing("&", with: "&amp;").replacing("<", with: "&lt;").replacing(">", with: "&gt;")
         .replacing("\"", with: "&quot;")

@@ -12,6 +12,7 @@ public struct Report {
     /// Images shown in each group.
     private let shown = 6
 
+    /// A report of a model's scores on a split, and of the evaluation of these.
     public init(
         _ model: OneClassModel, _ split: OneClassSplit, _ scored: ScoredTest, _ evaluation: Evaluation
     ) {
@@ -21,11 +22,12 @@ public struct Report {
         self.evaluation = evaluation
     }
 
-    /// The page.
+    /// Writes the page.
     ///
     /// - Parameters:
     ///   - modelPath: the model's file, for its digest.
-    ///   - metricsPath: metrics.jsonl of its run, for the learning curves; they are left out where it is missing.
+    ///   - metricsPath: metrics.jsonl of its run, for the learning curves; they are left out where it is
+    ///     missing.
     public func html(modelPath: String, metricsPath: String? = nil) throws -> String {
         let data = model.configuration.data.split(separator: "/").last.map(String.init) ?? "images"
         let title = "\(data): \(model.normalClass)"

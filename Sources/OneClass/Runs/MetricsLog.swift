@@ -1,7 +1,7 @@
 import Foundation
 import OCCEngine
 
-/// metrics.jsonl: one JSON object a line, flushed line by line.
+/// The log metrics.jsonl: one JSON object a line, flushed line by line.
 public final class MetricsLog {
     private let handle: FileHandle
 
@@ -25,6 +25,7 @@ public final class MetricsLog {
 
     deinit { try? handle.close() }
 
+    /// Appends a record as one line, in the file when this returns.
     public func append(_ record: StepRecord) throws {
         let fields: [String: Any] = [
             "step": record.step, "loss": number(record.loss), "learning_rate": number(record.learningRate),
@@ -37,6 +38,6 @@ public final class MetricsLog {
         try handle.write(contentsOf: line)
     }
 
-    /// JSON has no infinities and no NaN.
+    /// Writes a number as text where JSON has none: infinities and NaN.
     private func number(_ value: Double) -> Any { value.isFinite ? value : NSNull() }
 }

@@ -3,37 +3,44 @@ import OCCData
 import OCCDetectors
 import OCCEngine
 
-/// The papers' protocol: every class of a data set in turn as the normal one, or every category of a collection of
-/// data sets, under several seeds; all in one process, each run in a folder of its own, so that a stopped protocol
-/// continues. Models of whole images are judged by several detectors on the same features, models of patches by
-/// their scores and maps.
+/// The papers' protocol: every class of a data set in turn as the normal one, or every category of a
+/// collection of data sets, under several seeds; all in one process, each run in a folder of its own, so that
+/// a stopped protocol continues. Models of whole images are judged by several detectors on the same features,
+/// models of patches by their scores and maps.
 public struct ProtocolRun {
-    /// One run's result.
+    /// The result of one run.
     public struct Result: Codable, Sendable, Equatable {
+        /// The normal class, or the category.
         public let name: String
+        /// The seed of the run.
         public let seed: UInt64
-        /// By column of the table: AUROC by detector, or image AUROC, pixel AUROC and AUPRO.
+        /// The values by column of the table: AUROC by detector, or image AUROC, pixel AUROC and AUPRO.
         public let values: [String: Double]
+        /// What the run was made with: another configuration's result is not taken for it.
         public let configuration: RunConfiguration
     }
 
     /// What is normal in a row of the table.
     public struct Task: Sendable {
+        /// The normal class, or the category.
         public let name: String
-        /// Of its runs' folders.
+        /// The start of its runs' folders' names.
         let folder: String
         let configuration: RunConfiguration
     }
 
+    /// The rows of the table, in order.
     public let tasks: [Task]
     /// What all runs share.
     public let configuration: RunConfiguration
     /// The table's columns.
     public let columns: [String]
     private let detectors: [any Detector]
+    /// The seeds that each task runs under.
     public let seeds: [UInt64]
     /// The folder that holds a folder for each run.
     public let folder: String
+    /// Seconds between checkpoints.
     public var checkpointInterval = 60.0
     private let load: (RunConfiguration) throws -> ImageDataset
 
@@ -52,7 +59,7 @@ public struct ProtocolRun {
         self.load = load
     }
 
-    /// Each class of a data set.
+    /// A protocol over the classes of a data set.
     ///
     /// - Parameter classes: indices; nil for all.
     public init(
@@ -68,7 +75,7 @@ public struct ProtocolRun {
         self.init(tasks, configuration, detectors, seeds, folder) { _ in dataset }
     }
 
-    /// Each category of a collection; a data set is in memory while its runs last.
+    /// A protocol over the categories of a collection; a data set is in memory while its runs last.
     public init(
         categories: [String], configuration: RunConfiguration, detectors: [any Detector], seeds: [UInt64],
         folder: String
@@ -94,7 +101,7 @@ public struct ProtocolRun {
         var results: [Result] = []
         for (place, task) in tasks.enumerated() {
             var dataset: ImageDataset?
-            for (turn, seed) in seeds.enumerated() {
+            for (index, seed) in seeds.enumerated() {
                 var configuration = task.configuration.resolved
                 configuration.seed = seed
                 let path = "\(folder)/\(task.folder)-seed-\(seed)"
@@ -103,7 +110,7 @@ public struct ProtocolRun {
                     results.append(known)
                     continue
                 }
-                started(place * seeds.count + turn, tasks.count * seeds.count, task.name, seed)
+                started(place * seeds.count + index, tasks.count * seeds.count, task.name, seed)
                 dataset = try dataset ?? load(configuration)
                 let split = try configuration.split(dataset!)
                 var run = TrainingRun(directory: directory, split: split, configuration: configuration)
@@ -154,9 +161,12 @@ public struct ProtocolRun {
 
 /// A protocol's results in the shape of the papers' tables.
 public struct ProtocolTable: Codable, Sendable {
-    /// Mean and sample deviation over seeds, of AUROC.
+    /// The mean and the sample deviation over seeds, of AUROC.
     public struct Cell: Codable, Sendable, Equatable {
-        public let mean: Double, deviation: Double
+        /// The mean over seeds, a share.
+        public let mean: Double
+        /// The sample deviation over seeds; 0 for a single one.
+        public let deviation: Double
 
         init(_ values: [Double]) {
             let mean = values.reduce(0, +) / Double(values.count)
@@ -174,15 +184,19 @@ public struct ProtocolTable: Codable, Sendable {
         var text: String { String(format: "%.1f±%.1f", 100 * mean, 100 * deviation) }
     }
 
+    /// What a class or category gave.
     public struct Row: Codable, Sendable {
+        /// The normal class, or the category.
         public let name: String
-        /// By column; without one where it has no value.
+        /// The cells by column; none where a column has no value.
         public let cells: [String: Cell]
     }
 
     /// The method's name.
     public let method: String
+    /// The names of the columns.
     public let columns: [String]
+    /// The rows, in the order of the tasks.
     public let rows: [Row]
     /// The mean over classes; its deviation is the mean of the classes' deviations, as in the paper.
     public let mean: Row
@@ -212,7 +226,7 @@ public struct ProtocolTable: Codable, Sendable {
         }
     }
 
-    /// As a Markdown table.
+    /// The table in Markdown.
     public var text: String {
         let width = max(5, rows.map(\.name.count).max() ?? 0)
         func line(_ name: String, _ cells: [String]) -> String {
@@ -234,7 +248,7 @@ public struct ProtocolTable: Codable, Sendable {
             }).joined(separator: "\n")
     }
 
-    /// As JSON with sorted keys.
+    /// Encodes the table as JSON with sorted keys.
     public func json() throws -> String {
         let encoder = JSONEncoder.sorted
         encoder.outputFormatting.insert(.prettyPrinted)

@@ -6,14 +6,21 @@ import OCCEngine
 ///
 /// One process at a time: the folder is locked while this object lives.
 public final class RunDirectory {
+    /// The folder.
     public let path: String
     private let lock: Int32
 
+    /// The file of the resolved configuration, config.json.
     public var configuration: String { "\(path)/config.json" }
+    /// The file of the finished model.
     public var model: String { "\(path)/model.safetensors" }
+    /// The file of the report.
     public var report: String { "\(path)/report.html" }
+    /// The file of the training's records, a JSON object a line.
     public var metrics: String { "\(path)/metrics.jsonl" }
+    /// The file of the newest checkpoint.
     public var checkpoint: String { "\(path)/checkpoint.safetensors" }
+    /// The file of the checkpoint before it.
     public var previousCheckpoint: String { "\(path)/checkpoint.previous.safetensors" }
 
     /// Creates the folder where it is missing.
@@ -74,8 +81,11 @@ public final class RunDirectory {
 
     /// A sound checkpoint, and why a newer one was passed over.
     public struct Checkpoint: Sendable {
+        /// The contents, found sound.
         public let file: TensorFile
+        /// The file they were read from.
         public let path: String
+        /// Why a newer one was passed over; nil where none was.
         public let warning: String?
     }
 

@@ -3,9 +3,10 @@ import Synchronization
 
 private let received = Atomic<Int32>(0)
 
-/// SIGTERM, SIGINT and SIGUSR1 as a wish to stop: the handler sets a flag, the trainer saves at the next
-/// step. A second SIGINT ends the process at once.
+/// The signals SIGTERM, SIGINT and SIGUSR1 as a wish to stop: the handler sets a flag, the trainer saves at
+/// the next step. A second SIGINT ends the process at once.
 public enum StopSignals {
+    /// Handles SIGTERM, SIGINT and SIGUSR1 from now on, and unblocks them.
     public static func install() {
         // Whoever started the process may have had them blocked, and a mask is inherited.
         var mask = sigset_t()
@@ -22,7 +23,7 @@ public enum StopSignals {
         pthread_sigmask(SIG_UNBLOCK, &mask, nil)
     }
 
-    /// The signal that asked to stop.
+    /// The signal that asked to stop; nil for none so far.
     public static var requested: Int32? {
         let number = received.load(ordering: .relaxed)
         return number == 0 ? nil : number

@@ -14,13 +14,18 @@ public struct TrainingRun {
         case from(String)
     }
 
+    /// The folder that the run's files go to.
     public let directory: RunDirectory
+    /// The images.
     public let split: OneClassSplit
+    /// What is trained, and how, with the method's own choices filled in.
     public let configuration: RunConfiguration
     /// Seconds between checkpoints.
     public var checkpointInterval = 60.0
+    /// Steps between records.
     public var recordEvery = 10
 
+    /// A run in a folder; nothing is read or written yet.
     public init(directory: RunDirectory, split: OneClassSplit, configuration: RunConfiguration) {
         self.directory = directory
         self.split = split

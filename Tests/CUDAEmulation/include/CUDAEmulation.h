@@ -1,7 +1,8 @@
-// A CUDA device without a GPU, for tests: the project's kernels compiled for the host, behind a table of driver functions with
-// memory, a stream, graphs, launches, a "compiler" and cuBLASLt's products. Threads of a block are fibres that run in a shuffled
-// order from barrier to barrier, blocks run in a shuffled order, shared memory starts as NaN, and work waits on its stream until
-// somebody synchronises: what a real device would get wrong now and then goes wrong here each time.
+// A CUDA device without a GPU, for tests: the project's kernels compiled for the host, behind a table of
+// driver functions with memory, a stream, graphs, launches, a "compiler" and cuBLASLt's products. Threads of
+// a block are fibres that run in a shuffled order from barrier to barrier, blocks run in a shuffled order,
+// shared memory starts as NaN, and work waits on its stream until somebody synchronizes: what a real device
+// would get wrong now and then goes wrong here each time.
 #ifndef CUDA_EMULATION_H
 #define CUDA_EMULATION_H
 
@@ -13,11 +14,11 @@ extern "C" {
 
 // How the device behaves for what the calling thread does with it.
 typedef struct ck_emulation {
-    uint64_t seed;        // of the orders
-    uint64_t memory;      // bytes that are free
+    uint64_t seed;    // of the orders
+    uint64_t memory;  // bytes that are free
     int devices;
-    int drop_barriers;    // a seeded bug: __syncthreads does nothing
-    int drop_last_block;  // a seeded bug: each grid is a block short
+    int drop_barriers;          // a seeded bug: __syncthreads does nothing
+    int drop_last_block;        // a seeded bug: each grid is a block short
     const char *faulty_kernel;  // fails when it runs; or NULL
     int only_note;              // launches are noted, and nothing runs
 } ck_emulation;
