@@ -29,18 +29,18 @@ let protocolCommand = Command(
     guard let out = arguments["out"] else {
         throw OCCError(.usage, "where to?", remedy: "Give --out FOLDER.")
     }
-    let configuration = try RunOptions.configuration(arguments)
-    let seeds = try arguments.value("seeds", as: Int.self) ?? 1
-    guard (1...1000).contains(seeds) else { throw OCCError(.usage, "--seeds \(seeds) is outside 1...1000") }
-    let detectors: [any Detector]
+    var detectors: [any Detector]
     do {
-        detectors = try (arguments.list("detectors") ?? ["ocsvm-rbf", "kde"]).map { name in
-            // The configured detector keeps its settings.
-            name == configuration.detector.name ? configuration.detector : try Detectors.registry.entry(name)
-        }
+        let names = arguments.list("detectors") ?? ["ocsvm-rbf", "kde"]
+        detectors = try names.map { try Detectors.registry.entry($0) }
     } catch let error as SettingError {
         throw error.error()
     }
+    let configuration = try RunOptions.configuration(arguments, comparing: &detectors)
+    // The configured detector keeps what its file says.
+    detectors = detectors.map { $0.name == configuration.detector.name ? configuration.detector : $0 }
+    let seeds = try arguments.value("seeds", as: Int.self) ?? 1
+    guard (1...1000).contains(seeds) else { throw OCCError(.usage, "--seeds \(seeds) is outside 1...1000") }
     let device = try RunOptions.device(arguments)
     StopSignals.install()
     let list = (1...UInt64(seeds)).map { $0 }, categories = try ImageDataset.categories(configuration.data)

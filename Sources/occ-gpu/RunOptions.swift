@@ -40,6 +40,14 @@ enum RunOptions {
     ]
 
     static func configuration(_ arguments: Arguments) throws -> RunConfiguration {
+        var none: [any Detector] = []
+        return try configuration(arguments, comparing: &none)
+    }
+
+    /// - Parameter detectors: what is fitted beside the configured detector; an option is set in each that has it.
+    static func configuration(_ arguments: Arguments, comparing detectors: inout [any Detector]) throws
+        -> RunConfiguration
+    {
         var c = RunConfiguration()
         if let path = arguments["config"] { c = try RunConfiguration(json: try readFile(path), name: path) }
         do {
@@ -54,7 +62,12 @@ enum RunOptions {
                 guard let text = arguments[option.name] ?? (arguments.has(option.name) ? "true" : nil) else {
                     continue
                 }
-                try set(option.name, text, in: &c)
+                var isKnown = false
+                // Models of patches, which the run's own options before this one say, are not compared.
+                for place in detectors.indices where c.patch == nil {
+                    if try detectors[place].set(name: option.name, text: text) { isKnown = true }
+                }
+                try set(option.name, text, in: &c, isKnown: isKnown)
             }
         } catch let error {
             throw error.error()
@@ -66,14 +79,17 @@ enum RunOptions {
     }
 
     /// Sets one option in the run's settings or those of what is chosen.
-    private static func set(_ name: String, _ text: String, in c: inout RunConfiguration) throws(SettingError)
+    ///
+    /// - Parameter isKnown: whether something else has it, so that nothing here must.
+    private static func set(_ name: String, _ text: String, in c: inout RunConfiguration, isKnown: Bool)
+        throws(SettingError)
     {
         if try c.set(name: name, text: text) { return }
         for component in ChosenComponent.all {
             if try component.setText(&c, name, text) { return }
         }
         for component in ChosenComponent.all {
-            guard let owner = component.owner(ofSetting: name) else { continue }
+            guard !isKnown, let owner = component.owner(ofSetting: name) else { continue }
             throw SettingError(
                 name,
                 "is an option of \(owner.name), and the \(component.name) is \(component.read(c).name)")

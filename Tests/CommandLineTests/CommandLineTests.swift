@@ -143,6 +143,22 @@ import Testing
         #expect((written.detector as? KernelDensity)?.gamma == 3)
     }
 
+    /// The options of a detector that is only compared count for it, and a result with others is not taken for it.
+    @Test func comparedDetectorsTakeTheirOptions() throws {
+        let folder = try TemporaryFolder()
+        func protocolRun(_ more: [String]) throws -> Outcome {
+            try run(
+                ["protocol", "--out", folder.file("runs"), "--detectors", "ocsvm-rbf,kde"] + Self.tiny + more,
+                in: folder)
+        }
+        #expect(try protocolRun(["--nu", "0.1", "--gamma", "3"]).status == 0)
+        #expect(try protocolRun(["--nu", "0.1", "--gamma", "3"]).status == 0)
+        let other = try protocolRun(["--nu", "0.2", "--gamma", "3"])
+        #expect(other.status == 64 && other.errors.contains("ocsvm-rbf"), "\(other.errors)")
+        #expect(try protocolRun(["--neighbors", "2"]).status == 64)
+        #expect(try protocolRun(["--nu", "0.1", "--patch", "16"]).status == 64)
+    }
+
     /// An option that the chosen method or detector does not have is refused, not ignored.
     @Test(arguments: [
         (["--temperature", "0.5"], "contrastive"), (["--nu", "0.1"], "ocsvm-rbf"),

@@ -18,6 +18,8 @@ public struct ProtocolRun {
         public let values: [String: Double]
         /// What the run was made with: another configuration's result is not taken for it.
         public let configuration: RunConfiguration
+        /// The settings of the detectors compared, by detector; without any for models of patches.
+        public let detectors: [String: [String: JSONValue]]
     }
 
     /// What is normal in a row of the table.
@@ -118,7 +120,7 @@ public struct ProtocolRun {
                 let model = try run.run(device: device, notice: notice, record: record)
                 let result = Result(
                     name: task.name, seed: seed, values: try values(of: model, on: split),
-                    configuration: configuration)
+                    configuration: configuration, detectors: comparedSettings)
                 let encoder = JSONEncoder.sorted
                 encoder.outputFormatting.insert(.prettyPrinted)
                 try AtomicFile.write([UInt8](try encoder.encode(result)), to: "\(path)/result.json")
@@ -140,6 +142,12 @@ public struct ProtocolRun {
             })
     }
 
+    /// What decides the compared detectors' results, beside the configuration.
+    private var comparedSettings: [String: [String: JSONValue]] {
+        guard configuration.patch == nil else { return [:] }
+        return Dictionary(detectors.map { ($0.name, $0.settingValues) }) { $1 }
+    }
+
     /// The result of an earlier protocol; nil when there is none, or not of all these
     /// detectors.
     private func result(at path: String, of configuration: RunConfiguration) throws -> Result? {
@@ -154,6 +162,15 @@ public struct ProtocolRun {
                 .usage,
                 "\(path): was made with another configuration; these differ: \(differences.joined(separator: ", "))",
                 remedy: "Choose another \(setting: "out").")
+        }
+        for (name, settings) in comparedSettings where result.values[name] != nil {
+            // As text: what is read back has 3 for 3.0.
+            let written = try result.detectors[name].map { try JSONValue.object($0).text() }
+            guard try written == JSONValue.object(settings).text() else {
+                throw OCCError(
+                    .usage, "\(path): was made with other settings of the detector \(name)",
+                    remedy: "Choose another \(setting: "out").")
+            }
         }
         return columns.allSatisfy { result.values[$0] != nil } || configuration.patch != nil ? result : nil
     }
