@@ -4,7 +4,7 @@ import CKernels
 // One function for each operation: appends it to the plan, for a layer whose name errors and listings show. The
 // operands are checked against their declaration at once; `flop` counts a multiply-add as two.
 extension PlanBuilder {
-    /// The part of image `index` whose first pixel is at `corner` (row, column), divided by 255.
+    /// The part of image `index` from `corner` (row, column) on, divided by 255.
     ///
     /// - Parameters:
     ///   - y: written, float32 [N, H, W, C].
@@ -39,7 +39,7 @@ extension PlanBuilder {
             ], ck_operation_params(image: params), flop: flop)
     }
 
-    /// Each image moved by steps of p's unit (down, right), mirrored into what that leaves empty.
+    /// Each image moved by steps of p's unit (down, right), its edges mirrored.
     ///
     /// - Parameters:
     ///   - y: written, float32 [N, H, W, C].
@@ -261,7 +261,7 @@ extension PlanBuilder {
             ], ck_operation_params(dense: params), flop: flop)
     }
 
-    /// relu?((x - mean) * inverse_deviation * gamma + beta + residual), by the batch's statistics.
+    /// relu?((x - mean) * inverse_deviation * gamma + beta + residual).
     ///
     /// - Parameters:
     ///   - y: written, float32 [rows, channels].
@@ -310,7 +310,7 @@ extension PlanBuilder {
             ], ck_operation_params(batchnorm: params), flop: flop)
     }
 
-    /// The same by the running statistics.
+    /// batchnorm_forward by the running statistics.
     ///
     /// - Parameters:
     ///   - y: written, float32 [rows, channels].
@@ -656,7 +656,7 @@ extension PlanBuilder {
             ], ck_operation_params(nt_xent: params), flop: flop)
     }
 
-    /// log sum_j exp(scale * x_i . s_j); the N x M products exist only as tiles.
+    /// log sum_j exp(scale * x_i . s_j), tile by tile.
     ///
     /// - Parameters:
     ///   - lse: written, float32 [N].
@@ -672,7 +672,7 @@ extension PlanBuilder {
             ], ck_operation_params(products: params), flop: flop)
     }
 
-    /// Stochastic gradient descent with momentum and an L2 penalty, of many parameters at once.
+    /// Stochastic gradient descent with momentum and an L2 penalty.
     ///
     /// - Parameters:
     ///   - w: read and written, float32 [count].

@@ -68,6 +68,11 @@ struct FeatureExtractor {
             let features = try encoder(images, in: plan).pooled
             plan.keep(features)
             let head = method?.classifierHead(widths: headWidths)
+            if let method, head == nil {
+                throw OCCError(
+                    .failure,
+                    "method \(method.name) scores by a classifier, and has no classifierHead(widths:)")
+            }
             let probabilities = try head.map { try softmax(try $0(features, in: plan), in: plan) }
             if let probabilities { plan.keep(probabilities) }
             return Tensors(

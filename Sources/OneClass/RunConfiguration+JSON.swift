@@ -27,7 +27,8 @@ package struct ChosenComponent: Sendable {
             setText: { (c, name, text) throws(SettingError) in try c.encoder.set(name: name, text: text) }),
         ChosenComponent(
             name: "method", choices: { Methods.registry.entries }, read: { $0.method },
-            choose: { (c, name) throws(SettingError) in c.method = try Methods.registry.entry(name) },
+            choose: { (c, name) throws(SettingError) in c.replaceMethod(by: try Methods.registry.entry(name))
+            },
             setKey: { (c, key, value) throws(SettingError) in try c.method.set(key: key, to: value) },
             setText: { (c, name, text) throws(SettingError) in try c.method.set(name: name, text: text) }),
         ChosenComponent(

@@ -175,6 +175,17 @@ public struct RunConfiguration: HasSettings, Sendable {
         return result
     }
 
+    /// Chooses another method; what was the old one's own choice becomes the new one's.
+    mutating func replaceMethod(by other: any Method) {
+        let old = method.defaults
+        if head == old.headWidths { head = nil }
+        if augment == old.recipe { augment = nil }
+        if batch == old.batch { batch = nil }
+        if learningRate == old.learningRate { learningRate = nil }
+        if weightDecay == old.weightDecay { weightDecay = nil }
+        method = other
+    }
+
     /// The number of items to a step.
     public var itemsPerStep: Int { batch ?? method.defaults.batch }
     /// Widths of the projection head.

@@ -114,6 +114,17 @@ import Testing
         }
     }
 
+    /// Another method on a finished run's file: the old method's own choices do not stay behind, a person's do.
+    @Test func anotherMethodBringsItsOwnChoices() throws {
+        var c = RunConfiguration()
+        (c.method, c.batch) = (CutPastePrediction(.rectangle), 12)
+        var other = try Self.read(try c.resolved.json())
+        try ChosenComponent.all[1].choose(&other, "contrastive")
+        #expect(other.resolved.learningRate == 0.01)
+        #expect(other.resolved.head == Contrastive().defaults.headWidths)
+        #expect(other.resolved.batch == 12)
+    }
+
     @Test func nearestMatchesHelp() {
         #expect(nearestMatch(to: "widht", in: ["width", "height", "steps"]) == "width")
         #expect(nearestMatch(to: "zzzzzz", in: ["width", "height"]) == nil)
