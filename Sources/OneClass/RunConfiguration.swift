@@ -61,8 +61,8 @@ public struct RunConfiguration: HasSettings, Sendable {
     public var batch: Int?
     /// The number of optimizer steps; nil to count by epochs.
     public var steps: Int?
-    /// The number of passes over the training images.
-    public var epochs = 2048
+    /// Passes over the items of the method; nil for the method's own.
+    public var epochs: Int?
     /// The rule by which steps follow from gradients.
     public var optimizer = Optimizer.Kind.sgd
     /// The peak of the learning rate; nil for the method's own.
@@ -135,7 +135,9 @@ public struct RunConfiguration: HasSettings, Sendable {
             "batch", \.batch, "N", range: .within(2...65536),
             "Images, or pairs, to a step; by itself the method's."),
         Setting("steps", \.steps, "N", range: .from(0), "Optimizer steps; overrides epochs."),
-        Setting("epochs", \.epochs, "N", range: .from(0), "Passes over the training images."),
+        Setting(
+            "epochs", \.epochs, "N", range: .from(0),
+            "Passes over the method's items; by itself the method's."),
         Setting("optimizer", \.optimizer, "What follows the gradients."),
         Setting(
             "learning-rate", \.learningRate, "RATE", range: .above(0),
@@ -169,6 +171,7 @@ public struct RunConfiguration: HasSettings, Sendable {
         result.head = head ?? defaults.headWidths
         result.augment = augment ?? defaults.recipe
         result.batch = batch ?? defaults.batch
+        result.epochs = epochs ?? defaults.epochs
         result.learningRate = learningRate ?? defaults.learningRate
         result.weightDecay = weightDecay ?? defaults.weightDecay
         result.stride = stride ?? patch.map { max(1, $0 / 8) }
@@ -181,6 +184,7 @@ public struct RunConfiguration: HasSettings, Sendable {
         if head == old.headWidths { head = nil }
         if augment == old.recipe { augment = nil }
         if batch == old.batch { batch = nil }
+        if epochs == old.epochs { epochs = nil }
         if learningRate == old.learningRate { learningRate = nil }
         if weightDecay == old.weightDecay { weightDecay = nil }
         method = other
@@ -212,7 +216,7 @@ public struct RunConfiguration: HasSettings, Sendable {
     /// Counts the optimizer steps of a run on `images` training images; an epoch drops its last incomplete
     /// batch.
     public func totalSteps(images: Int) -> Int {
-        steps ?? epochs * max(1, method.itemCount(images: images) / itemsPerStep)
+        steps ?? (epochs ?? method.defaults.epochs) * max(1, method.itemCount(images: images) / itemsPerStep)
     }
 
     /// Lays patches over an image of this side; nil for whole images.

@@ -155,5 +155,7 @@ import Testing
         #expect(c.totalSteps(images: 5000) == 319_488)
         c.method = Contrastive.distributionAugmented
         #expect(c.totalSteps(images: 5000) == 1_280_000)
+        c.method = GeometricTransformations()
+        #expect(c.totalSteps(images: 5000) == 8_436)
     }
 }

@@ -80,7 +80,7 @@ ck_status ck_cpu_conv2d_forward(const ck_conv2d_forward_operands *t, const conv2
 
 // ---- dx ---------------------------------------------------------------------------------------------------
 
-// The convolution from dy to dx. At stride 1 that is one with the filters turned by 180 degrees and their
+// The convolution from dy to dx. At stride 1 that is one with the filters rotated by 180 degrees and their
 // channels exchanged; at stride 2 the transposed one, which Winograd's transform does too.
 static conv2d back_of(const conv2d *p) {
     conv2d back = *p;
@@ -97,10 +97,10 @@ static int is_winograd_backward(const conv2d *p) {
     return p->stride == 1 ? is_gathered(p) && ck_winograd_fits(&back) : ck_winograd_fits(p);
 }
 
-// turned[C,R,S,K]: the filters turned by 180 degrees, their channels exchanged.
+// rotated[C,R,S,K]: the filters rotated by 180 degrees, their channels exchanged.
 struct turning {
     conv2d p;
-    float *turned;
+    float *rotated;
     const float *w;
 };
 
@@ -109,7 +109,7 @@ static void turn_channel(void *context, int64_t c, int worker) {
     struct turning *t = context;
     int64_t taps = (int64_t)t->p.r * t->p.s;
     for (int64_t tap = 0; tap < taps; tap++) {
-        float *to = t->turned + (c * taps + tap) * t->p.k;
+        float *to = t->rotated + (c * taps + tap) * t->p.k;
         const float *from = t->w + (taps - 1 - tap) * t->p.c + c;
         for (int64_t k = 0; k < t->p.k; k++) to[k] = from[k * taps * t->p.c];
     }

@@ -3,9 +3,9 @@
 // is unfolded in memory.
 //
 //   forward:          rows = output pixels, columns = K, k = (r, s, c)        A = windows of x,  B = w
-//   backward data:    rows = input pixels,  columns = C, k = (r, s, K)        A = windows of dy, B = w turned
-//   backward weight:  rows = K, columns = (r, s, c), k = output pixels        A = dy,            B = windows
-//   of x
+//   backward data:    rows = input pixels,  columns = C, k = (r, s, K)        A = windows of dy, B = w
+//   rotated backward weight:  rows = K, columns = (r, s, c), k = output pixels        A = dy,            B =
+//   windows of x
 //
 // A block of THREADS computes a SIZE x SIZE tile of C. While the tensor cores (or, in strict mode, the plain
 // units) work on one slice of k in shared memory, the next one is on its way from global memory to registers.
@@ -89,7 +89,7 @@ struct matrix {
 
 // The filters w[K][R][S][C] read by channel: line = (tap, k), place = c, where the taps are those of one
 // class of pixels.
-struct turned_filters {
+struct rotated_filters {
     const float *data;
     int k, r, s, c, first_r, first_s, step, tap_columns;
     int lines, places;
@@ -97,8 +97,8 @@ struct turned_filters {
     typedef int64_t line_at;
     typedef int place_at;
 
-    CK_MEMBER turned_filters(const float *data, int k, int r, int s, int c, int first_r, int first_s,
-                             int step, int tap_columns, int lines, int places)
+    CK_MEMBER rotated_filters(const float *data, int k, int r, int s, int c, int first_r, int first_s,
+                              int step, int tap_columns, int lines, int places)
         : data(data), k(k), r(r), s(s), c(c), first_r(first_r), first_s(first_s), step(step),
           tap_columns(tap_columns), lines(lines), places(places), by_k(k), by_tap_columns(tap_columns) {}
 
@@ -389,7 +389,7 @@ CK_DEVICE void product(const SourceA &source_a, const SourceB &source_b, int beg
                     first_column + column + 8 * j + lane % 4 * 2, sums[i][j][e], sums[i][j][e + 1]);
 }
 
-// Writes pairs of neighbours to a matrix [rows][columns].
+// Writes pairs of neighbors to a matrix [rows][columns].
 struct put_matrix {
     float *to;
     int rows, columns;
@@ -447,7 +447,8 @@ CK_DEVICE void backward_data(float *dx, const float *dy, const float *w, const c
     if ((int)blockIdx.x * SIZE >= lines) return;  // the grid is made for the largest class
     windows a(dy, p.p, p.q, p.k, rows, columns, 1, (class_h + p.pad - first_r) / p.stride,
               (class_w + p.pad - first_s) / p.stride, taps_s > 0 ? taps_s : 1, -1, lines, length);
-    turned_filters b(w, p.k, p.r, p.s, p.c, first_r, first_s, p.stride, taps_s > 0 ? taps_s : 1, length, p.c);
+    rotated_filters b(w, p.k, p.r, p.s, p.c, first_r, first_s, p.stride, taps_s > 0 ? taps_s : 1, length,
+                      p.c);
     put_pixels put = {dx, p.h, p.w, p.c, rows, columns, p.stride, class_h, class_w, lines};
     product<MODE, SIZE, FOUR, true, false>(a, b, 0, length, shared, put);
 }

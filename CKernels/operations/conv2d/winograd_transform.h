@@ -25,7 +25,7 @@
 //
 // In two dimensions one axis is transformed after the other. A frequency f is a pair of points (i, j):
 //   forward          V = B^T x B, U = G w G^T, M[f] = sum over channels U[f] V[f], y = A^T M A
-//   backward data    the same of dy, with the filters turned by 180 degrees and their channels exchanged
+//   backward data    the same of dy, with the filters rotated by 180 degrees and their channels exchanged
 //   backward weight  the forward's adjoint: dM = A dy A^T, dU[f] = sum over tiles dM[f] V[f], dw = G^T dU G
 //
 // Stride 2, padding 1, along one axis: y[t] = w0 x[2t - 1] + w1 x[2t] + w2 x[2t + 1] is two filters, the taps
@@ -112,7 +112,7 @@ CK_INLINED int64_t ck_tile_at(ck_winograd_block b, int64_t panel, int64_t tile) 
 }
 
 // The nine taps of 16 input channels and 16 output channels, [tap][c][k], of w[k][3][3][c]; with `backward`
-// of w[c][3][3][k], turned by 180 degrees.
+// of w[c][3][3][k], rotated by 180 degrees.
 CK_INLINED void ck_load_filters(float to[9][CK_LANES][CK_LANES], const float *w, const ck_conv2d_params *p,
                                 int backward, int64_t panel_k, int64_t panel_c) {
     int64_t c = p->c, k = p->k;

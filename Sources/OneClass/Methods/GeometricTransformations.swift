@@ -22,8 +22,10 @@ public struct GeometricTransformations: TransformationScoring, Equatable {
     /// None.
     public static let settings: [Setting<GeometricTransformations>] = []
 
-    /// The paper's batch of 128 and no further augmentation; the classifier stands on the features.
-    public var defaults: TrainingDefaults { TrainingDefaults(headWidths: [], recipe: "none", batch: 128) }
+    /// The released code's batch of 128 and three epochs, and no further augmentation; the classifier stands on the features.
+    public var defaults: TrainingDefaults {
+        TrainingDefaults(headWidths: [], recipe: "none", batch: 128, epochs: 3)
+    }
     /// The four numbers of a transformation.
     public let rowInputs = [RowInput("mirror"), RowInput("shift", width: 2), RowInput("rotation")]
 

@@ -72,18 +72,21 @@ public struct TrainingDefaults: Sendable, Equatable {
     public var weightDecay: Double
     /// Items to a step.
     public var batch: Int
+    /// Passes over the items.
+    public var epochs: Int
 
     /// The defaults of a method; what is left out is what Sohn et al. (ICLR 2021) use for all methods.
     public init(
         headWidths: [Int] = [Int](repeating: 512, count: 8),
         recipe: String = "\(AugmentationRecipe.standard)",
-        learningRate: Double = 0.01, weightDecay: Double = 3e-4, batch: Int = 64
+        learningRate: Double = 0.01, weightDecay: Double = 3e-4, batch: Int = 64, epochs: Int = 2048
     ) {
         self.headWidths = headWidths
         self.recipe = recipe
         self.learningRate = learningRate
         self.weightDecay = weightDecay
         self.batch = batch
+        self.epochs = epochs
     }
 }
 
