@@ -118,6 +118,13 @@ OPERATION(random_gray, image, "The image, or with p's probability three equal ch
     KERNEL_FOR(random_gray, image, augment, 256, ck_elements(IMAGE_PIXELS))
 END(random_gray)
 
+OPERATION(random_solarize, image, "The image, or with p's probability its values from 0.5 on inverted")
+    OUT(y, f32, p->n, p->h, p->w, p->c)
+    IN(x, f32, p->n, p->h, p->w, p->c)
+    IN(step, step, 1)
+    KERNEL_FOR(random_solarize, image, augment, 256, ck_elements(IMAGE_ELEMENTS))
+END(random_solarize)
+
 OPERATION(random_blur, image, "Gaussian blur, separable, edges clamped")
     OUT(y, f32, p->n, p->h, p->w, p->c)
     IN(x, f32, p->n, p->h, p->w, p->c)

@@ -10,6 +10,7 @@ import OCCEngine
 /// - `jitter_bB_cC_sS_hH`: brightness added in +-B, contrast in 1+-C, saturation in 1+-S, hue shifted by +-H
 ///   of the color circle, in an order drawn for every image; an absent strength is 0.
 /// - `grayP`: to gray with probability P.
+/// - `solarizeP`: values from 0.5 on inverted with probability P (Grill et al., NeurIPS 2020, appendix B).
 /// - `blurP`: Gaussian blur with probability P: kernel S/10 made odd, sigma uniform in 0.1...2. (The released
 ///   reference code skips its blur while training; leave `blur` out to reproduce it exactly.)
 ///
@@ -25,6 +26,8 @@ public struct AugmentationRecipe: Sendable, Equatable, CustomStringConvertible {
         case jitter(brightness: Double, contrast: Double, saturation: Double, hue: Double)
         /// The image without its colors, with this probability.
         case gray(probability: Double)
+        /// The image with its values from 0.5 on inverted, with this probability.
+        case solarize(probability: Double)
         /// A Gaussian blur, with this probability.
         case blur(probability: Double)
     }
@@ -71,6 +74,9 @@ public struct AugmentationRecipe: Sendable, Equatable, CustomStringConvertible {
             return .crop(minimum: minimum)
         }
         if part.hasPrefix("gray") { return .gray(probability: try number(after: "gray", in: part, 0...1)) }
+        if part.hasPrefix("solarize") {
+            return .solarize(probability: try number(after: "solarize", in: part, 0...1))
+        }
         if part.hasPrefix("blur") { return .blur(probability: try number(after: "blur", in: part, 0...1)) }
         guard part.hasPrefix("jitter") else { throw fail("no such operation") }
         var strengths: [Character: Double] = [:]
@@ -96,6 +102,7 @@ public struct AugmentationRecipe: Sendable, Equatable, CustomStringConvertible {
             case .jitter(let b, let c, let s, let h):
                 "jitter" + zip("bcsh", [b, c, s, h]).filter { $1 != 0 }.map { "_\($0)\(text($1))" }.joined()
             case .gray(let probability): "gray" + text(probability)
+            case .solarize(let probability): "solarize" + text(probability)
             case .blur(let probability): "blur" + text(probability)
             }
         }.joined(separator: "+")
@@ -122,6 +129,9 @@ public struct AugmentationRecipe: Sendable, Equatable, CustomStringConvertible {
             case .gray(let probability):
                 params.probability = Float(probability)
                 try plan.randomGray("augment", y: y, x: x, params, flop: flop)
+            case .solarize(let probability):
+                params.probability = Float(probability)
+                try plan.randomSolarize("augment", y: y, x: x, params, flop: flop)
             case .blur(let probability):
                 (params.probability, params.minimum, params.maximum) = (Float(probability), 0.1, 2)
                 params.taps = min(63, Int32(x.shape[1] / 10 / 2 * 2 + 1))

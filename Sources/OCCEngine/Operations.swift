@@ -115,6 +115,21 @@ extension PlanBuilder {
             ], ck_operation_params(image: params), flop: flop)
     }
 
+    /// The image, or with p's probability its values from 0.5 on inverted.
+    ///
+    /// - Parameters:
+    ///   - y: written, float32 [N, H, W, C].
+    ///   - x: read, float32 [N, H, W, C].
+    package func randomSolarize(
+        _ layer: String, y: Tensor, x: Tensor, _ params: ck_image_params, flop: Int = 0
+    ) throws {
+        try append(
+            .CK_KIND_random_solarize, layer,
+            [
+                y, x, stepState,
+            ], ck_operation_params(image: params), flop: flop)
+    }
+
     /// Gaussian blur, separable, edges clamped.
     ///
     /// - Parameters:

@@ -32,6 +32,14 @@ enum AugmentationCases {
                 ($0.brightness, $0.contrast, $0.saturation, $0.hue) = (0.4, 0.4, 0.4, 0.4)
             },
             make(.CK_KIND_random_gray, AugmentationReference.gray) { $0.probability = 0.5 },
+            make(
+                .CK_KIND_random_solarize,
+                { image, p, step, sample in
+                    let draw = AugmentationReference.numbers(step, sample, p.stream)[0]
+                    guard AugmentationReference.uniform(draw) < Double(p.probability) else { return image }
+                    return image.map { $0 >= 0.5 ? 1 - $0 : $0 }
+                }
+            ) { $0.probability = 0.5 },
             make(.CK_KIND_random_blur, AugmentationReference.blur) {
                 ($0.probability, $0.minimum, $0.maximum, $0.taps) = (0.7, 0.1, 2, 5)
             },

@@ -80,6 +80,7 @@ import Testing
 @Suite struct AugmentationRecipeTests {
     @Test(arguments: [
         "cnr0.5+hflip+jitter_b0.4_c0.4_s0.4_h0.4+gray0.2+blur0.5", "none", "hflip", "jitter_c0.3",
+        "hflip+solarize0.2",
         "blur1+cnr0.08",
         "jitter_b0.1_h0.5+gray0",
     ])

@@ -179,6 +179,23 @@ ck_status ck_cpu_random_gray(const ck_random_gray_operands *t, const ck_image_pa
     return CK_OK;
 }
 
+// ---- Random solarization ----------------------------------------------------------------------------------
+
+static void solarize_image(void *context, int64_t n, int worker) {
+    (void)worker;
+    struct job *j = context;
+    copy_image(j, n);
+    if (!(ck_uniform(draw(j, n).v[0]) < j->p->probability)) return;
+    float *y = j->y + n * image_size(j->p);
+    for (int64_t i = 0; i < image_size(j->p); i++) y[i] = y[i] >= 0.5f ? 1.0f - y[i] : y[i];
+}
+
+ck_status ck_cpu_random_solarize(const ck_random_solarize_operands *t, const ck_image_params *p, void *) {
+    struct job j = {.p = p, .y = t->y, .x = t->x, .step = t->step};
+    ck_parallel_for(p->n, solarize_image, &j);
+    return CK_OK;
+}
+
 // ---- Random blur ------------------------------------------------------------------------------------------
 
 static void blur_image(void *context, int64_t n, int worker) {

@@ -91,6 +91,14 @@ CK_KERNEL(256) ck_random_gray(float *y, const float *x, const ck_step_state *ste
     }
 }
 
+CK_KERNEL(256) ck_random_solarize(float *y, const float *x, const ck_step_state *step, ck_image_params p) {
+    int64_t count = p.n * image_size(p);
+    for (int64_t i = ck_first(); i < count; i += ck_stride()) {
+        int inverts = ck_uniform(draw(step, i / image_size(p), p.stream).v[0]) < p.probability;
+        y[i] = inverts && x[i] >= 0.5f ? 1.0f - x[i] : x[i];
+    }
+}
+
 // One block to an image: across into `middle`, then down.
 CK_KERNEL(256)
 ck_random_blur(float *y, const float *x, const ck_step_state *step, float *middle, ck_image_params p) {
