@@ -198,18 +198,18 @@ ck_status ck_kernel_sum(const float *x, int64_t n, const float *s, const double 
 // What the solver of ck_solve_one_class found.
 typedef struct ck_solver_report {
     int64_t iterations;
-    double objective;  // 1/2 a'Qa + p'a
+    double objective;  // 1/2 a'Ka
     double gap;        // the largest violation of the KKT conditions
     double rho;        // the multiplier of the sum constraint
 } ck_solver_report;
 
-// Minimizes 1/2 a'Qa + p'a over 0 <= a <= 1, sum a = total, Q_ij = factor * k(x_i, x_j), until the KKT gap is
-// below `tolerance`: sequential minimal optimization with second-order working sets (Fan, Chen & Lin, JMLR
-// 2005). `cache_bytes` bounds the memory for rows of Q. `linear` is p, or NULL for 0. CK_NUMERICAL_ERROR when
-// `max_iterations` did not do; `alpha` and `report` are filled in then too.
-ck_status ck_solve_one_class(const float *x, int64_t n, int64_t d, double gamma, double factor,
-                             const double *linear, double total, double tolerance, int64_t max_iterations,
-                             uint64_t cache_bytes, double *alpha, ck_solver_report *report);
+// Minimizes 1/2 a'Ka over 0 <= a <= 1, sum a = total, K_ij = k(x_i, x_j), until the KKT gap is below
+// `tolerance`: sequential minimal optimization with second-order working sets (Fan, Chen & Lin, JMLR 2005).
+// `cache_bytes` bounds the memory for rows of K. CK_NUMERICAL_ERROR when `max_iterations` did not do; `alpha`
+// and `report` are filled in then too.
+ck_status ck_solve_one_class(const float *x, int64_t n, int64_t d, double gamma, double total,
+                             double tolerance, int64_t max_iterations, uint64_t cache_bytes, double *alpha,
+                             ck_solver_report *report);
 
 // The mean and the lower Cholesky factor of the covariance (1 - a) S + a tr(S)/D I + ridge I, S = (1/N) sum
 // (x - mean)(x - mean)'. `shrinkage` is a, or negative for Ledoit and Wolf's estimate of the best one (2004).

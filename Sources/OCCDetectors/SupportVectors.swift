@@ -34,7 +34,7 @@ struct SupportVectors: Sendable {
         var report = ck_solver_report()
         try check(
             ck_solve_one_class(
-                rows.values, Int64(rows.rows), Int64(rows.columns), gamma, 1, nil, nu * Double(rows.rows),
+                rows.values, Int64(rows.rows), Int64(rows.columns), gamma, nu * Double(rows.rows),
                 tolerance, Int64(max(10_000_000, 100 * rows.rows)), UInt64(Self.cacheBytes), &multipliers,
                 &report), operation: "one-class solver")
         let kept = multipliers.indices.filter { multipliers[$0] > 0 }

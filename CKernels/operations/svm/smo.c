@@ -1,15 +1,15 @@
 // Sequential minimal optimization of the one-class quadratic programs (OC-SVM: Schoelkopf et al. 2001; SVDD:
 // Tax & Duin 2004): two variables at a time, chosen by second-order information (Fan, Chen & Lin 2005), rows
-// of Q cached.
+// of K cached.
 #include "cpu.h"
 #include <stdlib.h>
 
-// The most recently used rows of Q, as floats; computed in double.
+// The most recently used rows of K, as floats; computed in double.
 struct cache {
     const double *x, *norms;
     double *product;  // n
     int64_t n, d, slots, clock;
-    double gamma, factor;
+    double gamma;
     float *rows;
     int64_t *slot_of, *row_in, *used;
 };
@@ -20,11 +20,11 @@ static void compute_row(struct cache *c, int64_t i, float *row) {
     for (int64_t k = 0; k < c->n; k++) {
         double value = c->product[k];
         if (c->gamma > 0) value = exp(-c->gamma * fmax(0, c->norms[i] + c->norms[k] - 2 * value));
-        row[k] = (float)(c->factor * value);
+        row[k] = (float)value;
     }
 }
 
-// Row i of Q; valid until two more rows have been asked for.
+// Row i of K; valid until two more rows have been asked for.
 static const float *row_of(struct cache *c, int64_t i) {
     int64_t slot = c->slot_of[i];
     if (slot < 0) {
@@ -40,7 +40,7 @@ static const float *row_of(struct cache *c, int64_t i) {
     return c->rows + slot * c->n;
 }
 
-// When all of Q fits it is filled at once, on all threads.
+// When all of K fits it is filled at once, on all threads.
 struct fill {
     struct cache *c;
     double *products;
@@ -59,7 +59,7 @@ static void fill_rows(void *context, int64_t index, int worker) {
         for (int64_t k = 0; k < c->n; k++) {
             double value = product[i * c->n + k];
             if (c->gamma > 0) value = exp(-c->gamma * fmax(0, c->norms[first + i] + c->norms[k] - 2 * value));
-            c->rows[(first + i) * c->n + k] = (float)(c->factor * value);
+            c->rows[(first + i) * c->n + k] = (float)value;
         }
 }
 
@@ -77,16 +77,15 @@ CK_SIMD static void add_difference(double *restrict g, const float *restrict a, 
     for (int64_t i = 0; i < n; i++) g[i] += step * ((double)a[i] - (double)b[i]);
 }
 
-static ck_status solve(struct cache *c, const double *linear, double total, double tolerance,
-                       int64_t max_iterations, double *alpha, double *g, const double *diagonal,
-                       ck_solver_report *report) {
+static ck_status solve(struct cache *c, double total, double tolerance, int64_t max_iterations, double *alpha,
+                       double *g, const double *diagonal, ck_solver_report *report) {
     int64_t n = c->n;
     // A feasible start: the first `total` variables at their bound.
     double left = total;
     for (int64_t i = 0; i < n; i++) {
         alpha[i] = fmin(1, fmax(0, left));
         left -= alpha[i];
-        g[i] = linear ? linear[i] : 0;
+        g[i] = 0;
     }
     for (int64_t i = 0; i < n; i++) {
         if (alpha[i] == 0) continue;
@@ -122,7 +121,7 @@ static ck_status solve(struct cache *c, const double *linear, double total, doub
     }
     double objective = 0, sum = 0, free_count = 0, highest = -INFINITY, lowest = INFINITY;
     for (int64_t k = 0; k < n; k++) {
-        objective += 0.5 * alpha[k] * (g[k] + (linear ? linear[k] : 0));
+        objective += 0.5 * alpha[k] * g[k];
         if (alpha[k] > 0 && alpha[k] < 1) sum += g[k], free_count++;
         if (alpha[k] < 1) lowest = fmin(lowest, g[k]);
         if (alpha[k] > 0) highest = fmax(highest, g[k]);
@@ -135,14 +134,14 @@ static ck_status solve(struct cache *c, const double *linear, double total, doub
     return CK_OK;
 }
 
-ck_status ck_solve_one_class(const float *x, int64_t n, int64_t d, double gamma, double factor,
-                             const double *linear, double total, double tolerance, int64_t max_iterations,
-                             uint64_t cache_bytes, double *alpha, ck_solver_report *report) {
+ck_status ck_solve_one_class(const float *x, int64_t n, int64_t d, double gamma, double total,
+                             double tolerance, int64_t max_iterations, uint64_t cache_bytes, double *alpha,
+                             ck_solver_report *report) {
     if (n < 1 || !(total > 0) || total > (double)n)
         return ck_fail(CK_INVALID_ARGUMENT, "the multipliers of %lld rows cannot sum to %g", (long long)n,
                        total);
     int64_t fit = (int64_t)(cache_bytes / (sizeof(float) * (uint64_t)n));
-    struct cache c = {.n = n, .d = d, .gamma = gamma, .factor = factor};
+    struct cache c = {.n = n, .d = d, .gamma = gamma};
     c.slots = ck_min64(n, ck_max64(3, fit));
     double *memory = malloc(sizeof(double) * (size_t)(n * d + 4 * n));
     c.rows = malloc(sizeof(float) * (size_t)(c.slots * n));
@@ -159,7 +158,7 @@ ck_status ck_solve_one_class(const float *x, int64_t n, int64_t d, double gamma,
                 wide[i * d + k] = x[i * d + k];
                 norms[i] += wide[i * d + k] * wide[i * d + k];
             }
-            diagonal[i] = factor * (gamma > 0 ? 1 : norms[i]);
+            diagonal[i] = gamma > 0 ? 1 : norms[i];
         }
         c.x = wide;
         c.norms = norms;
@@ -169,8 +168,7 @@ ck_status ck_solve_one_class(const float *x, int64_t n, int64_t d, double gamma,
         for (int64_t i = 0; i < n; i++) c.slot_of[i] = -1;
         for (int64_t i = 0; i < c.slots; i++) c.row_in[i] = -1, c.used[i] = 0;
         if (c.slots == n) status = fill_cache(&c);
-        if (status == CK_OK)
-            status = solve(&c, linear, total, tolerance, max_iterations, alpha, g, diagonal, report);
+        if (status == CK_OK) status = solve(&c, total, tolerance, max_iterations, alpha, g, diagonal, report);
     }
     free(memory);
     free(c.rows);
