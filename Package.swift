@@ -57,7 +57,7 @@ let package = Package(
             dependencies: ["CKernels", "CUDAEmulation", "OCCEngine", "TestSupport"]),
         .testTarget(
             name: "OCCEngineTests", dependencies: ["CKernels", "OCCEngine", "OCCNetworks", "TestSupport"]),
-        .testTarget(name: "OCCDataTests", dependencies: ["OCCData", "OCCEngine", "TestSupport"]),
+        .testTarget(name: "OCCDataTests", dependencies: ["CImageIO", "OCCData", "OCCEngine", "TestSupport"]),
         .testTarget(name: "OCCDetectorsTests", dependencies: ["OCCDetectors", "OCCEngine", "TestSupport"]),
         .testTarget(name: "OCCNetworksTests", dependencies: ["OCCEngine", "OCCNetworks", "TestSupport"]),
         .testTarget(

@@ -9,9 +9,27 @@ static inline int cim_fail(char message[CIM_MESSAGE], const char *text) {
     return 0;
 }
 
-int cim_decode_png(const uint8_t *bytes, size_t count, uint64_t max_pixels, cim_image *image,
+// What a decoder reads: samples as the file has them, row-major.
+typedef struct cim_raster {
+    int32_t width, height;
+    int32_t channels;     // 1: gray, 2: gray and alpha, 3: RGB, 4: RGB and alpha
+    int32_t bits;         // 8, or 16 in native order
+    int32_t orientation;  // EXIF's, 1 (as it is) to 8
+    int on_black;         // the color is multiplied by alpha already
+    void *samples;
+} cim_raster;
+
+// Memory for the samples; fails for more pixels than the options allow. `samples` is freed by who allocates.
+int cim_allocate(cim_raster *raster, uint64_t width, uint64_t height, int32_t channels, int32_t bits,
+                 const cim_options *options, char message[CIM_MESSAGE]);
+
+// Decoders give 1 and a raster, or 0, a message and no memory.
+int cim_decode_png(const uint8_t *bytes, size_t count, const cim_options *options, cim_raster *raster,
                    char message[CIM_MESSAGE]);
-int cim_decode_jpeg(const uint8_t *bytes, size_t count, uint64_t max_pixels, cim_image *image,
+int cim_decode_jpeg(const uint8_t *bytes, size_t count, const cim_options *options, cim_raster *raster,
                     char message[CIM_MESSAGE]);
+
+// The orientation in EXIF data (a TIFF header and directory), 1 where there is none.
+int32_t cim_exif_orientation(const uint8_t *bytes, size_t count);
 
 #endif

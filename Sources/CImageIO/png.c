@@ -1,4 +1,3 @@
-#include "CImageIO.h"
 #include "internal.h"
 #include <png.h>
 #include <stdlib.h>
@@ -32,10 +31,16 @@ static void read_bytes(png_structp png, png_bytep to, size_t count) {
     source->left -= count;
 }
 
-int cim_decode_png(const uint8_t *bytes, size_t count, uint64_t max_pixels, cim_image *image,
+// As EXIF has it, 1 where the file says nothing.
+static int32_t orientation_of(png_structp png, png_infop info) {
+    png_uint_32 count = 0;
+    png_bytep exif = NULL;
+    return png_get_eXIf_1(png, info, &count, &exif) ? cim_exif_orientation(exif, count) : 1;
+}
+
+int cim_decode_png(const uint8_t *bytes, size_t count, const cim_options *options, cim_raster *raster,
                    char message[CIM_MESSAGE]) {
     struct source source = {bytes, count};
-    uint8_t *volatile pixels = NULL;
     png_bytep *volatile rows = NULL;
     png_structp png = png_create_read_struct(PNG_LIBPNG_VER_STRING, message, on_error, on_warning);
     png_infop info = png ? png_create_info_struct(png) : NULL;
@@ -45,7 +50,7 @@ int cim_decode_png(const uint8_t *bytes, size_t count, uint64_t max_pixels, cim_
     }
     if (setjmp(png_jmpbuf(png))) {
         png_destroy_read_struct(&png, &info, NULL);
-        free(pixels);
+        free(raster->samples);
         free(rows);
         return 0;
     }
@@ -53,28 +58,31 @@ int cim_decode_png(const uint8_t *bytes, size_t count, uint64_t max_pixels, cim_
     png_set_read_fn(png, &source, read_bytes);
     png_read_info(png, info);
     png_uint_32 width = png_get_image_width(png, info), height = png_get_image_height(png, info);
-    if ((uint64_t)width * height > max_pixels) png_error(png, "the image has too many pixels");
     int color = png_get_color_type(png, info);
     int transparent = (color & PNG_COLOR_MASK_ALPHA) || png_get_valid(png, info, PNG_INFO_tRNS);
-    png_set_scale_16(png);
     png_set_expand(png);
-    if (!(color & PNG_COLOR_MASK_COLOR)) png_set_gray_to_rgb(png);
-    if (transparent) {
+    if (transparent && !options->mask) {
+        // libpng lays it on black: in light, where the file states a gamma.
         png_color_16 black = {0};
+        if (!(color & PNG_COLOR_MASK_COLOR)) png_set_gray_to_rgb(png);
         png_set_background(png, &black, PNG_BACKGROUND_GAMMA_SCREEN, 0, 1.0);
     }
+    if (__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__) png_set_swap(png);
     png_set_interlace_handling(png);
     png_read_update_info(png, info);
-    if (png_get_rowbytes(png, info) != (size_t)width * 3) png_error(png, "the pixel format is not supported");
-    pixels = malloc((size_t)width * height * 3);
+    int channels = png_get_channels(png, info), bits = png_get_bit_depth(png, info);
+    if (!cim_allocate(raster, width, height, channels, bits, options, message)) longjmp(png_jmpbuf(png), 1);
     rows = malloc(sizeof(png_bytep) * height);
-    if (!pixels || !rows) png_error(png, "out of memory");
-    for (png_uint_32 i = 0; i < height; i++) rows[i] = pixels + (size_t)i * width * 3;
+    if (!rows) png_error(png, "out of memory");
+    size_t line = png_get_rowbytes(png, info);
+    if (line != (size_t)width * (size_t)channels * (size_t)bits / 8)
+        png_error(png, "the pixel format is not supported");
+    for (png_uint_32 i = 0; i < height; i++) rows[i] = (uint8_t *)raster->samples + (size_t)i * line;
     png_read_image(png, rows);
-    png_read_end(png, NULL);
+    png_read_end(png, info);
+    raster->orientation = orientation_of(png, info);
     png_destroy_read_struct(&png, &info, NULL);
     free(rows);
-    *image = (cim_image){(int32_t)width, (int32_t)height, pixels};
     return 1;
 }
 

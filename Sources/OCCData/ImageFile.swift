@@ -10,33 +10,51 @@ public struct RGBImage: Sendable, Equatable {
     public let height: Int
     /// The rows from the top, width * height * 3 bytes.
     public let pixels: [UInt8]
+    /// The largest sample of color in the file of 16 bits that the image was decoded from, before scaling; nil
+    /// for files of 8 bits and fewer, and for images that are no file's.
+    ///
+    /// A camera of 12 bits leaves it at 4095 or less. PNM and others that state their own maximum are scaled to
+    /// 65535 first.
+    public let largestSample: Int?
 
     /// An image of pixels that fill it.
     public init(width: Int, height: Int, pixels: [UInt8]) {
+        self.init(width: width, height: height, pixels: pixels, largestSample: nil)
+    }
+
+    fileprivate init(width: Int, height: Int, pixels: [UInt8], largestSample: Int?) {
         precondition(pixels.count == width * height * 3)
         self.width = width
         self.height = height
         self.pixels = pixels
+        self.largestSample = largestSample
+    }
+
+    /// Whether two images have the same pixels, whatever files they came from.
+    public static func == (a: RGBImage, b: RGBImage) -> Bool {
+        a.width == b.width && a.height == b.height && a.pixels == b.pixels
     }
 
     /// The largest image that is decoded, in pixels.
     public static let pixelLimit = 100_000_000
 
-    /// Decodes PNG (8/16 bit, gray, palette, alpha laid on black) or JPEG (gray, color).
+    /// The formats that are read, for texts.
+    public static let readableFormats = "PNG, JPEG"
+
+    /// Decodes an image file of any of the readable formats, which its contents say: as its EXIF orientation turns
+    /// it, with gray as equal parts of red, green and blue, inks (CMYK) mixed, and transparency laid on black.
     ///
+    /// - Parameters:
+    ///   - bytes: the file.
+    ///   - name: what errors call it.
+    ///   - white: the sample of 16 bits that becomes 255, above which all do; 65535 unless it is given. The
+    ///     others are scaled likewise and rounded to nearest. Of files of 8 bits nothing is scaled.
     /// - Throws: `OCCError(.badData)` naming the file.
-    public init(bytes: [UInt8], name: String) throws {
-        var image = cim_image()
-        var message = [CChar](repeating: 0, count: Int(CIM_MESSAGE))
-        guard cim_decode(bytes, bytes.count, UInt64(Self.pixelLimit), &image, &message) == 1 else {
-            throw OCCError(
-                .badData, "\(name): \(text(of: message))", remedy: "Replace the file by a sound PNG or JPEG.")
-        }
-        defer { cim_free(image.pixels) }
-        let count = Int(image.width) * Int(image.height) * 3
-        self.init(
-            width: Int(image.width), height: Int(image.height),
-            pixels: Array(UnsafeBufferPointer(start: image.pixels, count: count)))
+    public init(bytes: [UInt8], name: String, white: Int? = nil) throws {
+        if let white { precondition((1...65535).contains(white), "16-bit white is in 1...65535") }
+        var options = cim_options()
+        options.white = UInt32(white ?? 0)
+        self = try decode(bytes, name: name, options).image
     }
 
     /// Encodes the image as the bytes of a PNG file.
@@ -76,39 +94,56 @@ public struct RGBImage: Sendable, Equatable {
         return RGBImage(width: width * zoom, height: height * zoom, pixels: result)
     }
 
-    /// Stretches the image to side x side pixels: a triangle filter whose support grows with the reduction,
-    /// so that nothing aliases; enlarging is bilinear.
-    public func resized(to side: Int) -> RGBImage {
+    /// Fits the image into side x side pixels: by a triangle filter whose support grows with the reduction, so
+    /// that nothing aliases; enlarging is bilinear.
+    public func resized(to side: Int, fit: Fit = .stretch) -> RGBImage {
         guard width != side || height != side else { return self }
-        let across = ResampleWeights(from: width, to: side), down = ResampleWeights(from: height, to: side)
-        var middle = [Float](repeating: 0, count: height * side * 3)
-        for row in 0..<height {
-            for column in 0..<side {
-                let weights = across.weights[column]
-                for channel in 0..<3 {
-                    var sum: Float = 0
-                    for (index, weight) in weights.enumerated() {
-                        sum +=
-                            weight * Float(pixels[(row * width + across.first[column] + index) * 3 + channel])
-                    }
-                    middle[(row * side + column) * 3 + channel] = sum
-                }
-            }
-        }
+        let place = fit.placement(width: width, height: height, side: side)
         var result = [UInt8](repeating: 0, count: side * side * 3)
-        var line = [Float](repeating: 0, count: side * 3)
-        for row in 0..<side {
-            for index in line.indices { line[index] = 0.5 }
-            for (index, weight) in down.weights[row].enumerated() {
-                let base = (down.first[row] + index) * side * 3
-                for column in line.indices { line[column] += weight * middle[base + column] }
-            }
-            for column in line.indices {
-                result[row * side * 3 + column] = UInt8(min(255, max(0, line[column])))
+        let enough = pixels.withUnsafeBufferPointer { from in
+            result.withUnsafeMutableBufferPointer { to in
+                cim_resample(
+                    from.baseAddress! + (place.image.top * width + place.image.left) * 3,
+                    cim_rect(place.image, rowPixels: width),
+                    to.baseAddress! + (place.square.top * side + place.square.left) * 3,
+                    cim_rect(place.square, rowPixels: side), 0)
             }
         }
+        precondition(enough == 1, "out of memory")
         return RGBImage(width: side, height: side, pixels: result)
     }
+}
+
+extension cim_rect {
+    fileprivate init(_ rect: PixelRect, rowPixels: Int) {
+        self.init(width: Int32(rect.width), height: Int32(rect.height), stride: rowPixels * 3)
+    }
+}
+
+/// Decodes a file, with its transparency apart where the options ask for that and it has any.
+func decode(_ bytes: [UInt8], name: String, _ options: cim_options) throws -> (
+    image: RGBImage, alpha: [UInt8]?
+) {
+    var image = cim_image(), options = options
+    options.max_pixels = UInt64(RGBImage.pixelLimit)
+    var message = [CChar](repeating: 0, count: Int(CIM_MESSAGE))
+    guard cim_decode(bytes, bytes.count, &options, &image, &message) == 1 else {
+        throw OCCError(
+            .badData, "\(name): \(text(of: message))",
+            remedy: "Replace the file by a sound one of these formats: \(RGBImage.readableFormats).")
+    }
+    defer {
+        cim_free(image.pixels)
+        cim_free(image.alpha)
+    }
+    let count = Int(image.width) * Int(image.height)
+    return (
+        RGBImage(
+            width: Int(image.width), height: Int(image.height),
+            pixels: Array(UnsafeBufferPointer(start: image.pixels, count: count * 3)),
+            largestSample: image.largest > 0 ? Int(image.largest) : nil),
+        image.alpha.map { Array(UnsafeBufferPointer(start: $0, count: count)) }
+    )
 }
 
 /// Encodes gray values of 16 bits as the bytes of a PNG file.
@@ -133,29 +168,6 @@ private func encode(_ pixels: UnsafeRawBufferPointer, width: Int, height: Int, c
     }
     defer { cim_free(bytes) }
     return Array(UnsafeBufferPointer(start: bytes, count: count))
-}
-
-/// The weights of resampling: for each output pixel, the first input pixel it takes in and the weights of
-/// that and the following ones.
-private struct ResampleWeights {
-    var first: [Int] = []
-    var weights: [[Float]] = []
-
-    init(from: Int, to: Int) {
-        let scale = Double(from) / Double(to), support = max(1, scale)
-        for index in 0..<to {
-            let center = (Double(index) + 0.5) * scale
-            let low = max(0, Int((center - support + 0.5).rounded(.down)))
-            let high = min(from, Int((center + support + 0.5).rounded(.down)))
-            var row = (low..<max(high, low + 1)).map {
-                max(0, 1 - abs((Double($0) + 0.5 - center) / support))
-            }
-            let sum = row.reduce(0, +)
-            if sum > 0 { for k in row.indices { row[k] /= sum } } else { row = [1] }
-            first.append(min(low, from - 1))
-            weights.append(row.map(Float.init))
-        }
-    }
 }
 
 /// The bytes of a file, inflated when its name ends in .gz.
