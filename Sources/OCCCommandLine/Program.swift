@@ -64,7 +64,7 @@ package struct CommandLineProgram: Sendable {
     /// Runs the command that the process was started with; exits with its error's code.
     package func main() {
         do {
-            try run(Array(CommandLine.arguments.dropFirst()))
+            try run(Array(PathText.arguments.dropFirst()))
         } catch let error as OCCError {
             // On the command line a setting is an option.
             say("\(error.kind == .preempted ? "stopped" : "error"): \(error.text { "--\($0)" })")

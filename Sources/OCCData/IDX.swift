@@ -19,6 +19,32 @@ package enum IDX {
         return result
     }
 
+    static let fashionClasses = [
+        "T-shirt", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot",
+    ]
+
+    /// Whether images in MNIST's format are Fashion-MNIST's: by the mean brightness of each class, which every
+    /// few images of it show, in any order. Pullovers fill their image and sandals do not.
+    package static func isFashion(_ images: LabeledImages) -> Bool {
+        // Means over the 28 x 28 pixels of the 60,000 training images.
+        let fashion = [83.0, 56.8, 96.1, 66.0, 98.3, 34.9, 84.6, 42.8, 90.2, 76.8]
+        var sums = [Double](repeating: 0, count: 10), counts = sums
+        for (index, label) in images.labels.enumerated() {
+            sums[label] += images.images[index].reduce(0.0) { $0 + Double($1) } / Double(3 * 28 * 28)
+            counts[label] += 1
+        }
+        let present = (0..<10).filter { counts[$0] > 0 }
+        guard present.count > 2 else { return false }
+        let ours = present.map { sums[$0] / counts[$0] }, theirs = present.map { fashion[$0] }
+        func centered(_ values: [Double]) -> [Double] {
+            let mean = values.reduce(0, +) / Double(values.count)
+            return values.map { $0 - mean }
+        }
+        func product(_ a: [Double], _ b: [Double]) -> Double { zip(a, b).reduce(0) { $0 + $1.0 * $1.1 } }
+        let a = centered(ours), b = centered(theirs)
+        return product(a, b) > 0.8 * (product(a, a) * product(b, b)).squareRoot()
+    }
+
     private static func fail(_ name: String, _ why: String) -> OCCError {
         OCCError(.badData, "\(name): \(why)", remedy: "Download the file again.")
     }

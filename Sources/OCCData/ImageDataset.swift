@@ -59,14 +59,6 @@ public struct LabeledImages: Sendable {
     public init(side: Int) { images = ImageBatch(side: side) }
 }
 
-/// A file that could not be used, and why.
-public struct SkippedFile: Sendable, Equatable {
-    /// The file.
-    public let path: String
-    /// Why it could not be used.
-    public let reason: String
-}
-
 /// A data set as loaded: training and test images of all classes.
 public struct ImageDataset: Sendable {
     /// Which classes can be normal.
@@ -87,8 +79,12 @@ public struct ImageDataset: Sendable {
     public let train: LabeledImages
     /// The images to test on.
     public let test: LabeledImages
-    /// The files that could not be read.
-    public var skipped: [SkippedFile] = []
+    /// What became of the folder's files.
+    public internal(set) var account = FileAccount()
+    /// How images that are not square filled their square.
+    public internal(set) var fit = Fit.stretch
+    /// The sample of 16-bit images that became white; nil where there were none.
+    public internal(set) var white: Int?
 
     /// A data set made elsewhere; labels are indices of `classNames`, and all images have one size.
     public init(name: String, kind: Kind, classNames: [String], train: LabeledImages, test: LabeledImages) {
@@ -107,33 +103,40 @@ public struct ImageDataset: Sendable {
     /// - Parameters:
     ///   - location: `builtin:shapes`, or a folder: MNIST's or Fashion-MNIST's IDX files (.gz or not),
     ///     CIFAR-10's or CIFAR-100's binary files, CelebA, Cat-vs-Dog, `train/CLASS/*` and `test/CLASS/*`
-    ///     with PNG or JPEG images (where `train/good` is all there is to train on, every other class of
+    ///     with images (where `train/good` is all there is to train on, every other class of
     ///     `test` is a defect), or images directly.
-    ///   - imageSize: 32, 64, 128 or 256; nil for the data set's own (folders of images: 64).
-    ///   - maxUnreadable: the share of image files that may be unreadable; they are skipped and listed.
+    ///   - imageSize: a multiple of 32; nil for the data set's own (folders of images: 64).
+    ///   - fit: how images that are not square fill their square.
+    ///   - white: the sample of 16-bit images that is white; nil for what the training images use.
+    ///   - maxUnreadable: the share of image files that may be unreadable; they are in the account.
     /// - Throws: `OCCError` naming the file and what to do.
     public static func load(
-        _ location: String, imageSize: Int? = nil, maxUnreadable: Double = 0.01
+        _ location: String, imageSize: Int? = nil, fit: Fit = .stretch, white: Int? = nil,
+        maxUnreadable: Double = 0.01
     ) throws -> ImageDataset {
-        if let imageSize, ![32, 64, 128, 256].contains(imageSize) {
-            throw OCCError(.usage, "image size \(imageSize): it must be 32, 64, 128 or 256")
+        if let imageSize, imageSize < 32 || imageSize > 4096 || imageSize % 32 != 0 {
+            throw OCCError(.usage, "image size \(imageSize): it must be a multiple of 32, at most 4096")
         }
         if location == "builtin" || location.hasPrefix("builtin:") {
             return try BuiltinDataset.load(location, imageSize: imageSize)
         }
         let folder = try DatasetFolder(location)
-        if let dataset = try folder.idx() ?? folder.cifar() {
+        if var dataset = try folder.idx() ?? folder.cifar() {
             guard imageSize == nil || imageSize == dataset.side else {
                 throw OCCError(
                     .usage, "\(location): its images have side \(dataset.side), not \(imageSize!)",
                     remedy: "Leave \(setting: "image-size") out.")
             }
+            dataset.account.read = dataset.train.labels.count + dataset.test.labels.count
+            dataset.findOddities()
             return dataset
         }
-        let side = imageSize ?? 64
-        return try folder.celebA(side: side, maxUnreadable: maxUnreadable)
-            ?? folder.catsAndDogs(side: side, maxUnreadable: maxUnreadable)
-            ?? folder.images(side: side, maxUnreadable: maxUnreadable)
+        var loading = ImageLoading()
+        if let imageSize { loading.side = imageSize }
+        loading.fit = fit
+        loading.white = white
+        loading.maxUnreadable = maxUnreadable
+        return try ImageDataset(try folder.files(), loading)
     }
 
     /// Finds the data sets that a folder holds, a subfolder each, such as all categories of MVTec AD; none in
@@ -142,7 +145,7 @@ public struct ImageDataset: Sendable {
         location == "builtin" || location.hasPrefix("builtin:") ? [] : try DatasetFolder(location).categories
     }
 
-    /// The images of each class, their size and the skipped files, a line each.
+    /// The images of each class, their size, and what became of the files, a line each.
     public var summary: String {
         var lines = ["\(name): \(classNames.count) classes, \(side) x \(side) pixels"]
         let width = classNames.map(\.count).max() ?? 0
@@ -151,17 +154,23 @@ public struct ImageDataset: Sendable {
             let padded = name + String(repeating: " ", count: width - name.count)
             lines.append("  \(index)  \(padded)  train \(training)  test \(testing)")
         }
-        for file in skipped.prefix(20) { lines.append("  skipped \(file.path): \(file.reason)") }
-        if skipped.count > 20 { lines.append("  and \(skipped.count - 20) more skipped files") }
-        return lines.joined(separator: "\n")
+        return (lines + account.lines.map { "  \($0)" }).joined(separator: "\n")
     }
 
-    /// Finds the class of an index or a name, whose case does not matter.
+    /// Finds the class of a name or an index: a name comes first, so that `2` is the class named 2; its case does not
+    /// matter unless names differ by it alone.
     ///
     /// - Throws: `OCCError(.usage)` with the classes there are.
     public func classIndex(_ text: String) throws -> Int {
-        if let index = Int(text), classNames.indices.contains(index) { return index }
-        if let index = classNames.firstIndex(where: { $0.lowercased() == text.lowercased() }) { return index }
+        if let index = classNames.firstIndex(of: text) { return index }
+        let alike = classNames.indices.filter { classNames[$0].lowercased() == text.lowercased() }
+        if alike.count == 1 { return alike[0] }
+        // Where classes are named by numbers, another number is no index.
+        if !classNames.contains(where: { Int($0) != nil }), let index = Int(text),
+            classNames.indices.contains(index)
+        {
+            return index
+        }
         let list = classNames.enumerated().map { "\($0) \($1)" }.joined(separator: ", ")
         throw OCCError(.usage, "\(name) has no class '\(text)'", remedy: "Its classes are: \(list).")
     }

@@ -8,11 +8,11 @@ import Foundation
 ///
 /// - Throws: `OCCError(.noInput)` when it does not exist, `.inputOutput` when it cannot be read.
 package func readFile(_ path: String) throws -> [UInt8] {
-    let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+    let descriptor = PathText.with(path) { open($0, O_RDONLY | O_CLOEXEC) }
     guard descriptor >= 0 else {
         let code = errno
         throw OCCError(
-            code == ENOENT || code == ENOTDIR ? .noInput : .inputOutput,
+            [ENOENT, ENOTDIR, EACCES, ELOOP, ENAMETOOLONG].contains(code) ? .noInput : .inputOutput,
             "\(path): cannot be opened (\(errnoText(code)))", remedy: "Check the path and its permissions.")
     }
     defer { close(descriptor) }
@@ -45,10 +45,9 @@ package enum AtomicFile {
     /// whoever reads
     /// `path`, after a crash at any moment too, finds the old bytes or the new ones.
     package static func write(_ bytes: [UInt8], to path: String) throws {
-        let folder = (path as NSString).deletingLastPathComponent
-        var template = Array("\(path).tmp-XXXXXX".utf8CString)
+        let folder = parentFolder(path)
+        var template = (PathText.encode("\(path).tmp-XXXXXX") + [0]).map { CChar(bitPattern: $0) }
         let descriptor = mkstemp(&template)
-        let temporary = template.withUnsafeBufferPointer { String(cString: $0.baseAddress!) }
         guard descriptor >= 0 else {
             throw OCCError(
                 .cannotCreate, "\(path): cannot be created (\(errnoText(errno)))",
@@ -57,7 +56,7 @@ package enum AtomicFile {
         func fail(_ doing: String) -> OCCError {
             let text = errnoText(errno)
             close(descriptor)
-            unlink(temporary)
+            unlink(template)
             return OCCError(
                 .inputOutput, "\(path): \(doing) failed (\(text))",
                 remedy: "Check the disk's free space; the previous file is untouched.")
@@ -73,14 +72,14 @@ package enum AtomicFile {
         }
         fchmod(descriptor, 0o644)
         guard fsync(descriptor) == 0 else { throw fail("syncing") }
-        guard rename(temporary, path) == 0 else { throw fail("renaming") }
+        guard PathText.with(path, { rename(template, $0) }) == 0 else { throw fail("renaming") }
         close(descriptor)
-        syncFolder(folder.isEmpty ? "." : folder)
+        syncFolder(folder)
     }
 
     /// Makes a rename inside the folder durable, where the file system allows it.
     static func syncFolder(_ path: String) {
-        let descriptor = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        let descriptor = PathText.with(path) { open($0, O_RDONLY | O_DIRECTORY | O_CLOEXEC) }
         guard descriptor >= 0 else { return }
         fsync(descriptor)
         close(descriptor)

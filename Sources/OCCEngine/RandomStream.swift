@@ -20,7 +20,7 @@ package enum RandomStream {
     package static let builtinTrain: UInt32 = 0x5AFE_0001
     package static let builtinTest: UInt32 = 0x5AFE_0002
     /// Which of the cats and dogs are test images.
-    package static let catsAndDogs: UInt32 = 0xCA7D_0600
+    package static let testFifth: UInt32 = 0xCA7D_0600
 
     /// Steps that a recipe may have.
     package static let recipeSteps = 40
@@ -57,7 +57,7 @@ package enum RandomStream {
     package static let claims: [Claim] =
         (0..<recipeSteps).map { Claim(recipe(step: $0)) } + [
             Claim(cutPaste, blocks: 0..<4), Claim(noise, blocks: 1..<1 << 20), Claim(split), Claim(batches),
-            Claim(corners), Claim(builtinTrain), Claim(builtinTest), Claim(catsAndDogs),
+            Claim(corners), Claim(builtinTrain), Claim(builtinTest), Claim(testFifth),
         ]
 
     /// The stream of a parameter's initial values: FNV-1a of its name, or the next one that nobody else has.

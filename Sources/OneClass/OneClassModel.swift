@@ -135,6 +135,13 @@ public final class OneClassModel {
             classifier.probabilities(of: images, method, program: program), state: scoreState)
     }
 
+    /// How image files become images that it takes.
+    public var imageLoading: ImageLoading {
+        var loading = configuration.imageLoading
+        loading.side = side
+        return loading
+    }
+
     var device: Device { program.device }
 
     /// Copies every weight and statistic.

@@ -24,6 +24,10 @@ public struct RunConfiguration: HasSettings, Sendable {
     public var normal: String?
     /// The side of images in pixels; nil for the data set's own.
     public var imageSize: Int?
+    /// How an image that is not square fills its square.
+    public var fit = Fit.stretch
+    /// The sample of 16-bit images that is white; nil for what the training images use.
+    public var white: Int?
     /// The share of normal training images held out to calibrate the threshold; the encoder and the detector
     /// never see them.
     public var holdOut = 0.1
@@ -103,6 +107,10 @@ public struct RunConfiguration: HasSettings, Sendable {
         Setting("normal", \.normal, "CLASS", "The normal class, by index or name."),
         Setting(
             "image-size", \.imageSize, "PIXELS", range: .oneOf([32, 64, 128, 256]), "Side of the images."),
+        Setting("fit", \.fit, "How an image that is not square fills its square; pad has a black border."),
+        Setting(
+            "white", \.white, "SAMPLE", range: .within(1...65535),
+            "The sample of 16-bit images that is white; by itself by the training images."),
         Setting(
             "hold-out", \.holdOut, "SHARE", range: .within(0..<0.9),
             "Normal training images kept for the threshold."),
@@ -264,9 +272,20 @@ public struct RunConfiguration: HasSettings, Sendable {
 
     // MARK: Data
 
+    /// How image files become images.
+    public var imageLoading: ImageLoading {
+        var loading = ImageLoading()
+        if let imageSize { loading.side = imageSize }
+        loading.fit = fit
+        loading.white = white
+        loading.maxUnreadable = maxUnreadable
+        return loading
+    }
+
     /// Loads the data set that the configuration names.
     public func dataset() throws -> ImageDataset {
-        try ImageDataset.load(data, imageSize: imageSize, maxUnreadable: maxUnreadable)
+        try ImageDataset.load(
+            data, imageSize: imageSize, fit: fit, white: white, maxUnreadable: maxUnreadable)
     }
 
     /// Cuts the data set as the configuration says.

@@ -35,7 +35,7 @@ let explainCommand = Command(
         model, score: try arguments.value("score", as: Explainer.Score.self) ?? .detector)
     let writer = try PictureFolder(out)
     print("file,score,baseline_score,steps,completeness_error,scale_top,picture")
-    try forEachPortion(of: arguments.positionals, side: model.side, portion: 16) { images, paths in
+    try forEachPortion(of: arguments.positionals, for: model, portion: 16) { images, paths in
         for (index, path) in paths.enumerated() {
             let image = images.image(index)
             let why =

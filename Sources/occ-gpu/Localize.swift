@@ -48,10 +48,11 @@ let localizeCommand = Command(
             throw OCCError(.usage, "--full-size is for images: name files or folders of them")
         }
         var failed = 0
-        let paths = try expandImagePaths(arguments.positionals)
+        let paths = try imagePaths(arguments.positionals)
         for path in paths {
             do {
-                let image = try RGBImage(bytes: try readFile(path), name: path)
+                let image = try RGBImage(
+                    bytes: try readFile(path), name: path, white: model.configuration.white)
                 try write(try model.localize(image), image, path, nil)
             } catch let error as OCCError where error.kind == .badData {
                 failed += 1
@@ -70,7 +71,7 @@ let localizeCommand = Command(
         }
     }
     guard arguments.positionals.isEmpty else {
-        return try forEachPortion(of: arguments.positionals, side: model.side, portion: 16) { images, paths in
+        return try forEachPortion(of: arguments.positionals, for: model, portion: 16) { images, paths in
             try write(images, paths, paths.map { _ in nil })
         }
     }

@@ -25,7 +25,7 @@ let scoreCommand = Command(
     let format = try arguments.value("format", as: ScoreFormat.self) ?? .csv
     let model = try OneClassModel.load(modelPath(name), device: try RunOptions.device(arguments))
     if format == .csv { print("file,score,p_value,alarm") }
-    try forEachPortion(of: arguments.positionals, side: model.side, portion: 512) { images, paths in
+    try forEachPortion(of: arguments.positionals, for: model, portion: 512) { images, paths in
         for (path, score) in zip(paths, try model.score(images)) {
             print(try format.line(path, score, model.calibration))
         }
@@ -37,14 +37,14 @@ let scoreCommand = Command(
 ///
 /// - Throws: `OCCError(.badData)` in the end when some could not be read; the others are done.
 func forEachPortion(
-    of paths: [String], side: Int, portion: Int, _ body: (ImageBatch, [String]) throws -> Void
+    of paths: [String], for model: OneClassModel, portion: Int, _ body: (ImageBatch, [String]) throws -> Void
 ) throws {
-    let paths = try expandImagePaths(paths)
+    let paths = try imagePaths(paths)
     var unreadable = 0
     for first in stride(from: 0, to: paths.count, by: portion) {
         let some = Array(paths[first..<min(first + portion, paths.count)])
         var pixels: [UInt8] = [], readable: [String] = []
-        for (path, image) in zip(some, loadImages(some, side: side)) {
+        for (path, image) in zip(some, loadImages(some, model.imageLoading)) {
             switch image {
             case .success(let bytes):
                 pixels += bytes
@@ -54,12 +54,19 @@ func forEachPortion(
                 say("error: \(error.message)")
             }
         }
-        try body(ImageBatch(side: side, pixels: pixels), readable)
+        try body(ImageBatch(side: model.side, pixels: pixels), readable)
     }
     if unreadable > 0 {
         throw OCCError(
             .badData, "\(unreadable) of \(paths.count) files could not be read; the others are done")
     }
+}
+
+/// The image files that the paths name; says what else is there.
+func imagePaths(_ paths: [String]) throws -> [String] {
+    let (images, account) = try expandImagePaths(paths)
+    if !account.kinds.isEmpty { say(account.lines.joined(separator: "\n")) }
+    return images
 }
 
 enum ScoreFormat: String, CaseIterable {

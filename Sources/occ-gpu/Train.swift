@@ -32,7 +32,7 @@ let trainCommand = Command(
     guard let out = arguments["out"] else {
         throw OCCError(.usage, "where to?", remedy: "Give --out FOLDER.")
     }
-    let configuration = try RunOptions.configuration(arguments)
+    var configuration = try RunOptions.configuration(arguments)
     let resume: TrainingRun.Resume =
         switch arguments["resume"] {
         case nil, "auto": .auto
@@ -40,6 +40,7 @@ let trainCommand = Command(
         case let path?: .from(path)
         }
     let dataset = try configuration.dataset(), split = try configuration.split(dataset)
+    configuration.white = dataset.white
     let device = try RunOptions.device(arguments)
     let directory = try RunDirectory(out)
     if arguments.has("overwrite") {

@@ -115,7 +115,9 @@ public struct ProtocolRun {
                 started(place * seeds.count + index, tasks.count * seeds.count, task.name, seed)
                 dataset = try dataset ?? load(configuration)
                 let split = try configuration.split(dataset!)
-                var run = TrainingRun(directory: directory, split: split, configuration: configuration)
+                var trained = configuration
+                trained.white = dataset!.white
+                var run = TrainingRun(directory: directory, split: split, configuration: trained)
                 run.checkpointInterval = checkpointInterval
                 let model = try run.run(device: device, notice: notice, record: record)
                 let result = Result(

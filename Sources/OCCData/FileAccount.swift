@@ -1,0 +1,155 @@
+import OCCEngine
+
+/// What became of the files of a data set: how many images were read, and everything that was left out, with
+/// the reason and the first names.
+public struct FileAccount: Sendable, Equatable {
+    /// Why a file was left out, or what is odd about it.
+    public enum Reason: Int, Sendable, CaseIterable {
+        /// An image that cannot be decoded or opened.
+        case unreadable
+        /// By its name, an image of a format that is not read.
+        case otherFormat
+        /// By its name, no image.
+        case noImage
+        /// An image in a subfolder, which was read as the others.
+        case nested
+        /// Its name begins with a dot.
+        case hidden
+        /// A pipe, socket or device.
+        case special
+        /// A link that leads to nothing.
+        case brokenLink
+        /// A link to a folder that it lies in.
+        case loop
+        /// A folder or file that the layout has no use for.
+        case unused
+        /// A mask that belongs to no image.
+        case unusedMask
+        /// A mask without a defect.
+        case emptyMask
+        /// A defective image without a mask, where others have one.
+        case noMask
+        /// A test image that is a training image as well.
+        case inTraining
+        /// A training image that equals an earlier one.
+        case copy
+        /// A training image of a single color.
+        case plain
+
+        var words: String {
+            switch self {
+            case .unreadable: "image files cannot be read"
+            case .otherFormat: "images are of formats that are not read (\(ImageFormats.list) are)"
+            case .noImage: "other files are no images by their names"
+            case .nested: "of the images are in subfolders"
+            case .hidden: "hidden files and folders were left out"
+            case .special: "pipes, sockets or devices were left out"
+            case .brokenLink: "links lead to nothing"
+            case .loop: "links lead back to a folder that they lie in"
+            case .unused: "files and folders are not part of the layout and were not used"
+            case .unusedMask: "masks belong to no image and were not used"
+            case .emptyMask: "masks show no defect and were not used"
+            case .noMask: "defective images have no mask; pixels are judged on the others"
+            case .inTraining: "test images are training images as well: results are too good by them"
+            case .copy: "training images are copies of others"
+            case .plain: "training images have a single color"
+            }
+        }
+
+        /// Whether a person should look at it.
+        var isWarning: Bool {
+            switch self {
+            case .noImage, .nested, .hidden: false
+            default: true
+            }
+        }
+    }
+
+    /// How many there are of a kind, and the first of them.
+    public struct Kind: Sendable, Equatable {
+        /// The number of files.
+        public internal(set) var count = 0
+        /// The first names, with more about each where there is more to say.
+        public internal(set) var first: [String] = []
+    }
+
+    /// What was left out or is odd, by reason.
+    public private(set) var kinds: [Reason: Kind] = [:]
+    /// What else there is to say, a sentence each.
+    public private(set) var remarks: [String] = []
+    /// The number of images that were read.
+    public internal(set) var read = 0
+
+    /// Names that are kept of each kind.
+    static let namesKept = 20
+
+    /// An account of nothing yet.
+    public init() {}
+
+    /// Counts a file.
+    mutating func add(_ reason: Reason, _ name: String) {
+        kinds[reason, default: Kind()].count += 1
+        if kinds[reason]!.first.count < Self.namesKept { kinds[reason]!.first.append(name) }
+    }
+
+    /// Adds a sentence, once.
+    mutating func remark(_ sentence: String) {
+        if !remarks.contains(sentence) { remarks.append(sentence) }
+    }
+
+    /// Adds what another one counted.
+    mutating func add(_ other: FileAccount) {
+        for (reason, kind) in other.kinds {
+            kinds[reason, default: Kind()].count += kind.count
+            let room = Self.namesKept - kinds[reason]!.first.count
+            kinds[reason]!.first += kind.first.prefix(max(0, room))
+        }
+        for sentence in other.remarks { remark(sentence) }
+        read += other.read
+    }
+
+    /// The number of files of a kind.
+    public func count(_ reason: Reason) -> Int { kinds[reason]?.count ?? 0 }
+
+    /// The account in lines: what was read, then each kind with its count and first names.
+    public var lines: [String] {
+        var lines = ["read \(read) images"]
+        for reason in Reason.allCases {
+            guard let kind = kinds[reason] else { continue }
+            let shown = kind.first.prefix(reason == .unreadable ? Self.namesKept : 3)
+            let rest = kind.count > shown.count ? ", ..." : ""
+            let mark = reason.isWarning ? "warning: " : ""
+            if reason == .unreadable {
+                lines.append("\(mark)\(kind.count) \(reason.words):")
+                lines += shown.map { "  \($0)" }
+                if kind.count > shown.count { lines.append("  and \(kind.count - shown.count) more") }
+            } else {
+                lines.append("\(mark)\(kind.count) \(reason.words): \(shown.joined(separator: ", "))\(rest)")
+            }
+        }
+        return lines + remarks
+    }
+}
+
+/// The formats of image files, by the extensions of their names.
+enum ImageFormats {
+    /// The formats that are read, for people.
+    static let list = "PNG, JPEG, BMP, TIFF, WebP and PNM"
+    private static let readable: Set<String> = [
+        "png", "jpg", "jpeg", "jpe", "jfif", "bmp", "dib", "tif", "tiff", "webp", "pnm", "ppm", "pgm", "pbm",
+    ]
+    private static let others: Set<String> = [
+        "gif", "avif", "heic", "heif", "jp2", "j2k", "jpf", "jpx", "jxl", "jxr", "svg", "dcm", "dicom", "raw",
+        "cr2",
+        "cr3", "nef", "arw", "dng", "orf", "rw2", "raf", "exr", "hdr", "ico", "cur", "tga", "psd", "npy",
+        "npz",
+        "mat", "pcx", "ras", "sgi", "pfm", "pam", "xbm", "xpm", "apng", "mpo", "nii", "eps", "pdf", "ps",
+        "fits",
+        "fit", "czi", "svs", "mp4", "avi", "mov", "mkv",
+    ]
+
+    /// Whether files of this name are read.
+    static func isReadable(_ name: String) -> Bool { readable.contains(fileExtension(name).lowercased()) }
+    /// Whether files of this name look like images that are not read.
+    static func isOther(_ name: String) -> Bool { others.contains(fileExtension(name).lowercased()) }
+}

@@ -1,0 +1,92 @@
+import OCCEngine
+
+/// The image files below a folder, in every subfolder, in the order of their paths.
+///
+/// Links are followed, a link to a folder above once only; what is hidden, special or no image is counted in the
+/// account.
+struct FolderWalk {
+    /// The image files.
+    private(set) var images: [String] = []
+    /// What was left out.
+    private(set) var account = FileAccount()
+
+    /// Walks a folder.
+    ///
+    /// - Throws: `OCCError(.noInput)` for a folder that cannot be opened.
+    init(_ root: String) throws { try walk(root, above: []) }
+
+    private mutating func walk(_ folder: String, above: [FileKind]) throws {
+        guard let kind = FileKind(folder) else { return }
+        if above.contains(kind) { return account.add(.loop, folder) }
+        var folders: [String] = []
+        for name in try folderNames(folder) {
+            let path = joined(folder, name)
+            if name.utf8.first == UInt8(ascii: ".") {
+                account.add(.hidden, path)
+                continue
+            }
+            switch FileKind(path) {
+            case .folder: folders.append(path)
+            case .special: account.add(.special, path)
+            case .brokenLink: account.add(.brokenLink, path)
+            case .file where ImageFormats.isReadable(name): images.append(path)
+            case .file where ImageFormats.isOther(name): account.add(.otherFormat, path)
+            case .file: account.add(.noImage, path)
+            case nil: continue  // gone meanwhile
+            }
+        }
+        for path in folders { try walk(path, above: above + [kind]) }
+    }
+}
+
+/// The path of a name in a folder.
+func joined(_ folder: String, _ name: String) -> String {
+    folder.hasSuffix("/") ? folder + name : "\(folder)/\(name)"
+}
+
+/// Whether there is a folder at a path.
+func isFolder(_ path: String) -> Bool { FileKind(path)?.isFolder == true }
+
+/// The path of a file as seen from a folder that it is in.
+func relative(_ path: String, to folder: String) -> String {
+    let start = path.utf8.index(path.startIndex, offsetBy: folder.utf8.count)
+    return String(path[start...].drop { $0 == "/" })
+}
+
+/// The folders in a folder that are not hidden, by name; none where there is no such folder.
+func subfolders(of folder: String) throws -> [String] {
+    guard isFolder(folder) else { return [] }
+    return try folderNames(folder).filter { name in
+        name.utf8.first != UInt8(ascii: ".") && isFolder(joined(folder, name))
+    }
+}
+
+/// The image files that these paths name, and what was left out: files as they are, folders with all below them.
+package func expandImagePaths(_ paths: [String]) throws -> (images: [String], account: FileAccount) {
+    var images: [String] = [], account = FileAccount()
+    for path in paths {
+        switch FileKind(path) {
+        case nil: throw OCCError(.noInput, "\(path): no such file or folder")
+        case .brokenLink: throw OCCError(.noInput, "\(path): is a link to nothing")
+        case .special:
+            throw OCCError(
+                .noInput, "\(path): is a pipe, socket or device",
+                remedy: "Name image files or folders of them.")
+        case .file: images.append(path)
+        case .folder:
+            let walk = try FolderWalk(path)
+            guard !walk.images.isEmpty else {
+                throw OCCError(
+                    .noInput,
+                    Wording(
+                        (["\(path): has no image files"] + walk.account.lines.dropFirst()).joined(
+                            separator: "\n  ")),
+                    remedy: "Name image files (\(ImageFormats.list)) or folders of them.")
+            }
+            images += walk.images
+            account.add(walk.account)
+        }
+    }
+    account.read = images.count
+    return (images, account)
+}
