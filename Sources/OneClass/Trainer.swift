@@ -16,7 +16,7 @@ public struct StepRecord: Sendable {
     public let learningRate: Double
     /// The state of the features and the gradient, watched for collapse.
     public let collapse: CollapseMonitor.Reading
-    /// Views through the network a second, since the record before.
+    /// Views through the network a second since the record before, what is done between the steps included.
     public let imagesPerSecond: Double
 
     /// A record of these values.
@@ -95,13 +95,12 @@ public final class Trainer {
         var mark = (time: ContinuousClock.now, step: step)
         while step < totalSteps {
             let rate = try advance()
-            if step % recordEvery == 0 || step == totalSteps {
-                let elapsed = ContinuousClock.now - mark.time
-                let seconds =
-                    Double(elapsed.components.seconds) + 1e-18 * Double(elapsed.components.attoseconds)
+            if step % max(1, recordEvery) == 0 || step == totalSteps {
+                // What a reading and a record take is in the next rate.
+                let now = ContinuousClock.now, seconds = (now - mark.time) / .seconds(1)
                 let images = Double((step - mark.step) * imagesPerStep)
+                mark = (now, step)
                 try record(try inspect(rate: rate, imagesPerSecond: images / max(seconds, 1e-9)))
-                mark = (ContinuousClock.now, step)
             }
             if step < totalSteps, try shouldStop() { return false }
         }

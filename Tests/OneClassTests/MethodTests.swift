@@ -102,6 +102,48 @@ import Testing
         return (0..<rows).flatMap { make($0, &random) }
     }
 
+    /// The definitions, in double precision.
+    private func defined(_ features: [Float], rows: Int) -> (spread: Double, rank: Double) {
+        let columns = features.count / rows
+        var x = (0..<rows).map { row in
+            let values = features[row * columns..<(row + 1) * columns].map(Double.init)
+            let norm = values.reduce(0) { $0 + $1 * $1 }.squareRoot()
+            return values.map { $0 / norm }
+        }
+        for column in 0..<columns {
+            let mean = x.reduce(0) { $0 + $1[column] } / Double(rows)
+            for row in 0..<rows { x[row][column] -= mean }
+        }
+        var trace = 0.0, squares = 0.0
+        for i in 0..<rows {
+            for j in 0..<rows {
+                let dot = zip(x[i], x[j]).reduce(0) { $0 + $1.0 * $1.1 }
+                if i == j { trace += dot }
+                squares += dot * dot
+            }
+        }
+        return ((trace / Double(rows)).squareRoot(), trace * trace / squares)
+    }
+
+    /// Sizes that are no multiples of the blocks, and batches of which only some rows are looked at.
+    @Test(arguments: [(2, 3), (5, 4), (31, 18), (64, 33), (256, 8)])
+    func readingsAreAsDefined(_ rows: Int, _ columns: Int) {
+        let all = features(rows) { _, random in random.normals(columns).map { 3 * $0 + 1 } }
+        let reading = CollapseMonitor.reading(features: all, rows: rows, gradientNorm: 1)
+        let expected = defined(all, rows: rows)
+        #expect(abs(reading.spread - expected.spread) < 1e-6)
+        #expect(abs(reading.effectiveRank / expected.rank - 1) < 1e-5)
+        // Every row three times: the evenly chosen ones are the rows themselves.
+        var thrice: [Float] = []
+        for row in 0..<rows {
+            let own = all[row * columns..<(row + 1) * columns]
+            for _ in 0..<3 { thrice += own }
+        }
+        let larger = CollapseMonitor.reading(features: thrice, rows: rows * 3, gradientNorm: 1)
+        #expect(abs(larger.spread - expected.spread) < 1e-6)
+        #expect(abs(larger.effectiveRank / expected.rank - 1) < 1e-5)
+    }
+
     @Test func collapseIsSeen() {
         let spread = features(32) { _, random in random.normals(16) }
         let healthy = CollapseMonitor.reading(features: spread, rows: 32, gradientNorm: 1)
