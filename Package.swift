@@ -67,7 +67,8 @@ let package = Package(
                 "TestSupport",
             ]),
         .testTarget(
-            name: "CommandLineTests", dependencies: ["OCCEngine", "OneClass", "TestSupport", "occ-gpu"]),
+            name: "CommandLineTests",
+            dependencies: ["OCCCommandLine", "OCCEngine", "OneClass", "TestSupport", "occ-gpu"]),
     ],
     cLanguageStandard: .gnu2x,
     cxxLanguageStandard: .gnucxx17

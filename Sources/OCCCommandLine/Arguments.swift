@@ -1,30 +1,92 @@
 import Foundation
 import OneClass
 
-/// An option of a command.
+/// An option of a command, declared once: the help, the check of what is written, and tests of all wrong values read this.
 package struct Option: Sendable {
-    package enum Value: Sendable {
-        case flag
-        /// What stands for the value in the help.
-        case value(String)
-    }
+    /// Checks a value that a person wrote.
+    package typealias Check = @Sendable (String) throws(SettingError) -> Void
 
     package let name: String
-    package let value: Value
+    /// What stands for the value in the help; nil for a flag.
+    package let placeholder: String?
     package let help: String
     /// The heading that it stands under in the help; nil for the first one.
     let group: String?
+    /// Refuses values that cannot be; nil where any text is allowed. Nothing is none.
+    package let check: Check?
+    /// Whether its value is a number, or several.
+    package let isNumber: Bool
 
-    package init(_ name: String, _ placeholder: String? = nil, _ help: String, group: String? = nil) {
+    private init(
+        _ name: String, _ placeholder: String?, _ help: String, group: String? = nil, isNumber: Bool = false,
+        check: Check?
+    ) {
         self.name = name
-        value = placeholder.map { .value($0) } ?? .flag
+        self.placeholder = placeholder
         self.help = help
         self.group = group
+        self.isNumber = isNumber
+        self.check = check
+    }
+
+    /// A flag, or with a placeholder an option whose value is any text, such as a path.
+    package init(_ name: String, _ placeholder: String? = nil, _ help: String) {
+        self.init(name, placeholder, help, check: nil)
+    }
+
+    /// An option whose value is checked.
+    package init(_ name: String, _ placeholder: String, _ help: String, check: @escaping Check) {
+        self.init(name, Optional(placeholder), help, check: Optional(check))
+    }
+
+    /// An option whose value is a number in a range.
+    package init<Value: SettingNumber>(
+        _ name: String, _ placeholder: String, _ type: Value.Type, _ range: SettingRange, _ help: String
+    ) {
+        self.init(name, placeholder, "\(help) It is \(range.words).", isNumber: true) {
+            (text) throws(SettingError) in _ = try range.value(text, as: type, of: name)
+        }
+    }
+
+    /// An option whose value is one of a few names.
+    package init<Choice: RawRepresentable & CaseIterable & Sendable>(
+        _ name: String, _ type: Choice.Type, standard: Choice, _ help: String
+    ) where Choice.RawValue == String {
+        let choices = Choice.allCases.map(\.rawValue)
+        self.init(
+            name, "NAME", "\(help) One of \(choices.joined(separator: ", ")). (\(standard.rawValue))",
+            check: { (text) throws(SettingError) in try Self.requireOne(of: choices, text, name) })
+    }
+
+    /// An option whose value is a list with commas.
+    ///
+    /// - Parameter choices: the names that it may hold; nil for any.
+    package init(list name: String, of choices: [String]? = nil, _ help: String) {
+        self.init(name, "LIST", help) { (text) throws(SettingError) in
+            for part in Self.parts(of: text) {
+                guard !part.isEmpty else { throw SettingError(name, "'\(text)' has an empty place") }
+                if let choices { try Self.requireOne(of: choices, part, name) }
+            }
+        }
     }
 
     /// The option of a declared setting.
     package init(_ setting: SettingDescription, group: String? = nil) {
-        self.init(setting.name, setting.placeholder, setting.sentence, group: group)
+        self.init(
+            setting.name, setting.placeholder, setting.sentence, group: group,
+            isNumber: setting.range != nil, check: setting.takesAnyText ? nil : setting.check)
+    }
+
+    private static func requireOne(of choices: [String], _ text: String, _ name: String) throws(SettingError)
+    {
+        guard choices.contains(text) else {
+            throw SettingError(name, "there is no '\(text)'", choices: choices, given: text)
+        }
+    }
+
+    /// The parts of a list with commas.
+    static func parts(of text: String) -> [String] {
+        text.split(separator: ",", omittingEmptySubsequences: false).map(String.init)
     }
 }
 
@@ -35,17 +97,20 @@ package struct Command: Sendable {
     let usage: String
     let examples: [String]
     package let options: [Option]
+    /// Whether words that are no options are for it, such as image files.
+    let takesWords: Bool
     let run: @Sendable (Arguments) throws -> Void
 
     package init(
         name: String, summary: String, usage: String, examples: [String], options: [Option],
-        run: @escaping @Sendable (Arguments) throws -> Void
+        takesWords: Bool = false, run: @escaping @Sendable (Arguments) throws -> Void
     ) {
         self.name = name
         self.summary = summary
         self.usage = usage
         self.examples = examples
         self.options = options
+        self.takesWords = takesWords
         self.run = run
     }
 
@@ -78,23 +143,30 @@ package struct Command: Sendable {
     }
 
     private func label(_ option: Option) -> String {
-        if case .value(let placeholder) = option.value { return "--\(option.name) \(placeholder)" }
-        return "--\(option.name)"
+        option.placeholder.map { "--\(option.name) \($0)" } ?? "--\(option.name)"
     }
 }
 
-/// The words after a command, checked against its options.
+/// The words after a command, checked against its options: an option's value is what it is declared to be.
+///
+/// Of an option given twice the last one counts, so that a command can be continued with other values.
 package struct Arguments {
     private var values: [String: String] = [:]
     private var flags: Set<String> = []
     package private(set) var positionals: [String] = []
 
+    /// - Throws: `OCCError(.usage)` naming the option.
     package init(_ words: [String], of command: Command) throws {
         var index = 0, optionsEnded = false
         while index < words.count {
             let word = words[index]
             index += 1
             guard word.hasPrefix("-"), word.count > 1, !optionsEnded else {
+                guard command.takesWords else {
+                    throw OCCError(
+                        .usage, "\(command.name) takes no '\(word)'", remedy: "See \(command.name) --help.")
+                }
+                guard !word.isEmpty else { throw OCCError(.usage, "\(command.name): an empty name") }
                 positionals.append(word)
                 continue
             }
@@ -105,7 +177,8 @@ package struct Arguments {
             let parts = word.drop { $0 == "-" }.split(
                 separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
             let name = String(parts[0])
-            guard word.hasPrefix("--"), let option = command.options.first(where: { $0.name == name }) else {
+            guard word.hasPrefix("--\(name)"), let option = command.options.first(where: { $0.name == name })
+            else {
                 let nearest =
                     nearestMatch(to: name, in: command.options.map(\.name)).map { "Did you mean --\($0)? " }
                     ?? ""
@@ -113,61 +186,62 @@ package struct Arguments {
                     .usage, "\(command.name) has no option \(word)",
                     remedy: "\(nearest)See \(command.name) --help.")
             }
-            switch option.value {
-            case .flag:
-                guard parts.count == 1 else { throw OCCError(.usage, "--\(name) takes no value") }
-                flags.insert(name)
-            case .value(let placeholder):
-                if parts.count == 2 {
-                    values[name] = String(parts[1])
-                } else {
-                    guard index < words.count else {
-                        throw OCCError(.usage, "--\(name) needs a value, \(placeholder)")
-                    }
-                    values[name] = words[index]
-                    index += 1
+            guard let placeholder = option.placeholder else {
+                guard parts.count == 1 else {
+                    throw OCCError(.usage, "\(setting: name) takes no value; it is there or not")
                 }
+                flags.insert(name)
+                continue
             }
+            let value: String
+            if parts.count == 2 {
+                value = String(parts[1])
+            } else {
+                guard index < words.count, !words[index].hasPrefix("--") else {
+                    throw OCCError(
+                        .usage, "\(setting: name) needs a value, \(placeholder)",
+                        remedy: index < words.count
+                            ? "A value that begins with -- is written \(setting: name)=VALUE." : nil)
+                }
+                value = words[index]
+                index += 1
+            }
+            guard !value.isEmpty else {
+                throw OCCError(.usage, "\(setting: name) is empty; it needs a value, \(placeholder)")
+            }
+            do {
+                // An encoder's option may be another's too, in another range.
+                let others = command.options.filter { $0.name == name }.dropFirst()
+                if !others.contains(where: { (try? $0.check?(value)) != nil }) { try option.check?(value) }
+            } catch let error {
+                throw error.error()
+            }
+            values[name] = value
         }
     }
 
     package func has(_ name: String) -> Bool { flags.contains(name) }
     package subscript(name: String) -> String? { values[name] }
 
-    /// The value of an option as a number, a name, ...
-    package func value<T: LosslessStringConvertible>(_ name: String, as type: T.Type) throws -> T? {
-        guard let text = values[name] else { return nil }
-        guard let value = T(text) else {
-            throw OCCError(.usage, "--\(name): '\(text)' is no \(typeName(T.self))")
-        }
-        return value
-    }
-
-    package func value<T: RawRepresentable & CaseIterable>(_ name: String, as type: T.Type) throws -> T?
-    where T.RawValue == String {
-        try values[name].map { try choice($0, of: name) }
-    }
-
-    /// The comma-separated names of an option.
-    package func list(_ name: String) -> [String]? {
-        values[name]?.split(separator: ",", omittingEmptySubsequences: false).map(String.init)
-    }
-
-    private func choice<T: RawRepresentable & CaseIterable>(_ text: String, of name: String) throws -> T
-    where T.RawValue == String {
-        if let value = T(rawValue: text) { return value }
-        let names = T.allCases.map(\.rawValue)
-        let nearest = nearestMatch(to: text, in: names).map { "Did you mean \($0)? " } ?? ""
-        throw OCCError(
-            .usage, "--\(name): there is no '\(text)'",
-            remedy: "\(nearest)There is: \(names.joined(separator: ", ")).")
-    }
-
-    private func typeName(_ type: Any.Type) -> String {
-        switch type {
-        case is Int.Type, is UInt64.Type: "whole number"
-        case is Double.Type: "number"
-        default: "\(type)"
+    /// The value of an option that is declared as such a number; nil where it is not given.
+    package func value<T: SettingNumber>(_ name: String, as type: T.Type) -> T? {
+        values[name].map { text in
+            guard let value = T(text: text) else { preconditionFailure("--\(name) is declared otherwise") }
+            return value
         }
     }
+
+    /// The value of an option that is declared as one of a few names; nil where it is not given.
+    package func value<T: RawRepresentable & CaseIterable>(_ name: String, as type: T.Type) -> T?
+    where T.RawValue == String {
+        values[name].map { text in
+            guard let value = T(rawValue: text) else {
+                preconditionFailure("--\(name) is declared otherwise")
+            }
+            return value
+        }
+    }
+
+    /// The parts of an option that is declared as a list; nil where it is not given.
+    package func list(_ name: String) -> [String]? { values[name].map(Option.parts) }
 }

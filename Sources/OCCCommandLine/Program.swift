@@ -15,7 +15,7 @@ package func printJSON(_ object: [String: Any]) throws {
 package struct CommandLineProgram: Sendable {
     let name: String
     let summary: String
-    let commands: [Command]
+    package let commands: [Command]
     /// Printed below the list of commands.
     let hint: String
     /// The release; `.github/CHANGELOG.md` says what each brought.
@@ -37,7 +37,8 @@ package struct CommandLineProgram: Sendable {
             "\(summary)\n\nUSAGE\n  \(name) COMMAND [OPTIONS]\n\nCOMMANDS\n\(list.joined(separator: "\n"))\n\n\(hint)"
     }
 
-    private func run(_ words: [String]) throws {
+    /// Runs the command that the words say.
+    package func run(_ words: [String]) throws {
         guard let first = words.first, first != "--help", first != "-h" else { return print(overview) }
         if first == "help", words.count == 1 { return print(overview) }
         if first == "--version" {

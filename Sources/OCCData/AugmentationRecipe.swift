@@ -50,14 +50,15 @@ public struct AugmentationRecipe: Sendable, Equatable, CustomStringConvertible {
             text == "none"
             ? [] : try text.split(separator: "+", omittingEmptySubsequences: false).map(Self.parse)
         guard steps.count <= RandomStream.recipeSteps else {
-            throw OCCError(.usage, "augmentation '\(text)': more than \(RandomStream.recipeSteps) operations")
+            throw OCCError(
+                .usage, "\(setting: "augment") '\(text)': more than \(RandomStream.recipeSteps) operations")
         }
     }
 
     private static func parse(_ part: Substring) throws -> Step {
         func fail(_ why: String) -> OCCError {
             OCCError(
-                .usage, "augmentation '\(part)': \(why)",
+                .usage, "\(setting: "augment") '\(part)': \(why)",
                 remedy:
                     "A recipe looks like cnr0.5+hflip+jitter_b0.4_c0.4_s0.4_h0.4+gray0.2+blur0.5, or none.")
         }

@@ -95,6 +95,12 @@ public struct ImageDataset: Sendable {
         self.test = test
     }
 
+    /// The sides that images can have, in pixels: the multiples of 32 in this range.
+    public static let sides = 32...1024
+
+    /// Whether images can have this side.
+    package static func isSide(_ side: Int) -> Bool { sides.contains(side) && side % 32 == 0 }
+
     /// The side of its images in pixels.
     public var side: Int { train.images.side }
 
@@ -105,7 +111,7 @@ public struct ImageDataset: Sendable {
     ///     CIFAR-10's or CIFAR-100's binary files, CelebA, Cat-vs-Dog, `train/CLASS/*` and `test/CLASS/*`
     ///     with images (where `train/good` is all there is to train on, every other class of
     ///     `test` is a defect), or images directly.
-    ///   - imageSize: a multiple of 32; nil for the data set's own (folders of images: 64).
+    ///   - imageSize: the side of the images, as `sides` has them; nil for the data set's own (folders of images: 64).
     ///   - fit: how images that are not square fill their square.
     ///   - white: the sample of 16-bit images that is white; nil for what the training images use.
     ///   - maxUnreadable: the share of image files that may be unreadable; they are in the account.
@@ -114,8 +120,11 @@ public struct ImageDataset: Sendable {
         _ location: String, imageSize: Int? = nil, fit: Fit = .stretch, white: Int? = nil,
         maxUnreadable: Double = 0.01
     ) throws -> ImageDataset {
-        if let imageSize, imageSize < 32 || imageSize > 4096 || imageSize % 32 != 0 {
-            throw OCCError(.usage, "image size \(imageSize): it must be a multiple of 32, at most 4096")
+        if let imageSize, !isSide(imageSize) {
+            throw OCCError(
+                .usage,
+                "\(setting: "image-size") \(imageSize): it is a multiple of 32, \(sides.lowerBound) to \(sides.upperBound)"
+            )
         }
         if location == "builtin" || location.hasPrefix("builtin:") {
             return try BuiltinDataset.load(location, imageSize: imageSize)

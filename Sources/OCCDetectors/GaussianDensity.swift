@@ -29,7 +29,8 @@ public struct GaussianDensity: Detector {
             "Share of a sphere in the covariance; below 0 for Ledoit and Wolf's estimate, which is what detectors for each location take by themselves."
         ),
         Setting(
-            "ridge", \GaussianDensity.ridge, "R", range: .from(0), "Added to the covariance's diagonal."),
+            "ridge", \GaussianDensity.ridge, "R", range: .within(0...1000),
+            "Added to the covariance's diagonal."),
     ]
 
     /// Estimates mean and covariance, and factors the covariance (Cholesky) in double precision.
@@ -51,6 +52,18 @@ public struct GaussianDensity: Detector {
         }
         try check(status, operation: name)
         return FittedGaussian(mean: mean, cholesky: cholesky)
+    }
+
+    /// Checks that the covariance of so few rows can be regular.
+    ///
+    /// - Throws: `OCCError(.usage)` naming the setting.
+    public func checkRows(_ rows: Int, columns: Int) throws {
+        guard rows > columns || ridge > 0 || shrinkage ?? 0 != 0 else {
+            throw OCCError(
+                .usage,
+                "\(setting: "ridge") 0: the covariance of \(rows) rows of \(columns) features is singular",
+                remedy: "Leave \(setting: "ridge") out, or raise \(setting: "shrinkage").")
+        }
     }
 
     /// The Gaussian that a state was taken from: the arrays `mean` and `cholesky`.

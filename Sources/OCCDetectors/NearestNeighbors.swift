@@ -16,7 +16,7 @@ public struct NearestNeighbors: Detector {
     /// The number of neighbors.
     public static let settings = [
         Setting(
-            "neighbors", \NearestNeighbors.neighbors, "K", range: .from(1),
+            "neighbors", \NearestNeighbors.neighbors, "K", range: .within(1...10_000),
             "How many nearest training rows count.")
     ]
 
@@ -26,11 +26,17 @@ public struct NearestNeighbors: Detector {
     ///   rows than k.
     public func fit(_ features: FeatureMatrix) throws -> any OneClassClassifier {
         try features.requireFittable(name)
-        guard neighbors >= 1, neighbors <= features.rows else {
-            throw OCCError(
-                .usage, "\(setting: "neighbors") \(neighbors): there are \(features.rows) training rows")
-        }
+        try checkRows(features.rows, columns: features.columns)
         return FittedNearestNeighbors(support: features.normalized().matrix, neighbors: neighbors)
+    }
+
+    /// Checks that there are as many rows as neighbors.
+    ///
+    /// - Throws: `OCCError(.usage)` naming the setting.
+    public func checkRows(_ rows: Int, columns: Int) throws {
+        guard neighbors >= 1, neighbors <= rows else {
+            throw OCCError(.usage, "\(setting: "neighbors") \(neighbors): there are \(rows) training rows")
+        }
     }
 
     /// The search that a state was taken from: the array `support` and the number `neighbors`.

@@ -13,12 +13,22 @@ public protocol Detector: Configurable {
     ///
     /// - Throws: `OCCError(.badData)` naming what is missing or malformed.
     func restore(_ state: DetectorState) throws -> any OneClassClassifier
+    /// Checks what follows from the numbers of rows and columns alone, before anything is trained for it. By
+    /// default nothing.
+    ///
+    /// - Parameters:
+    ///   - rows: it will be fitted on at most.
+    ///   - columns: they have at least.
+    /// - Throws: `OCCError(.usage)` naming the setting that does not go with them.
+    func checkRows(_ rows: Int, columns: Int) throws
     /// The detector for where each location of an image has one of its own, which is fitted on as many rows
     /// as there are images; nil for one that is not for so few. By default nil.
     var forEachLocation: Self? { get }
 }
 
 extension Detector {
+    /// Nothing to check.
+    public func checkRows(_ rows: Int, columns: Int) throws {}
     /// No detector: it is not for single locations.
     public var forEachLocation: Self? { nil }
 }
@@ -141,7 +151,7 @@ func defaultGamma(_ normalized: FeatureMatrix) throws -> Double {
 /// The RBF width's setting, which several detectors share.
 func gammaSetting<Root>(_ path: WritableKeyPath<Root, Double?> & Sendable) -> Setting<Root> {
     Setting(
-        "gamma", path, "G", range: .above(0),
+        "gamma", path, "G", range: .within(1e-6...1e6),
         "Width of the RBF kernel exp(-gamma |a - b|^2); by itself 10 / (columns * variance).")
 }
 

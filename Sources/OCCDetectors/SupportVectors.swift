@@ -100,8 +100,9 @@ func solverSettings<Root>(
     nu: WritableKeyPath<Root, Double> & Sendable, tolerance: WritableKeyPath<Root, Double> & Sendable
 ) -> [Setting<Root>] {
     [
-        Setting("nu", nu, "SHARE", range: .above(0, upTo: 1), "Share of training rows allowed outside."),
+        Setting("nu", nu, "SHARE", range: .within(0.0001...1), "Share of training rows allowed outside."),
         Setting(
-            "tolerance", tolerance, "GAP", range: .above(0), "Largest violation of the KKT conditions left."),
+            "tolerance", tolerance, "GAP", range: .within(1e-9...1),
+            "Largest violation of the KKT conditions left."),
     ]
 }

@@ -66,24 +66,42 @@ public final class Device: @unchecked Sendable {
     {
         let cpu = try cpu(threads: threads)
         let wanted = request ?? ck_setting(CK_SETTING_DEVICE).map { String(cString: $0) } ?? "auto"
-        let parts = wanted.split(separator: ":", omittingEmptySubsequences: false)
-        switch (parts.first, parts.count) {
-        case ("cpu", 1): return cpu
-        case ("auto", 1):
+        switch Request(wanted) {
+        case .cpu: return cpu
+        case .auto:
             do {
                 return try cuda()
             } catch let error as OCCError {
                 notice("\(error.message); running on the CPU")
                 return cpu
             }
-        case ("cuda", 1): return try cuda()
-        case ("cuda", 2):
-            guard let ordinal = Int(parts[1]), ordinal >= 0 else { fallthrough }
-            return try cuda(ordinal)
-        default:
+        case .cuda(let ordinal): return try cuda(ordinal)
+        case nil:
             throw OCCError(
                 .usage, "there is no device '\(wanted)'",
-                remedy: "There is: auto, cpu, cuda, cuda:0, cuda:1...")
+                remedy: "There is: \(Request.names.joined(separator: ", ")).")
+        }
+    }
+
+    /// A device as people ask for it.
+    package enum Request: Equatable {
+        case auto, cpu
+        case cuda(Int)
+
+        package static let names = ["auto", "cpu", "cuda", "cuda:0", "cuda:1..."]
+
+        /// Reads auto, cpu, cuda or cuda:N; nil for anything else.
+        package init?(_ text: String) {
+            let parts = text.split(separator: ":", omittingEmptySubsequences: false)
+            switch (parts.first, parts.count) {
+            case ("auto", 1): self = .auto
+            case ("cpu", 1): self = .cpu
+            case ("cuda", 1): self = .cuda(0)
+            case ("cuda", 2):
+                guard let ordinal = Int32(parts[1]), ordinal >= 0 else { return nil }
+                self = .cuda(Int(ordinal))
+            default: return nil
+            }
         }
     }
 

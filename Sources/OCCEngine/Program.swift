@@ -114,15 +114,7 @@ public final class Program {
     /// - Throws: `OCCError(.deviceUnavailable)` when the device has less memory than the program needs.
     public func load() throws {
         precondition(memory == nil, "a program is loaded once")
-        let needed = try memoryNeeded(), available = try device.availableMemory()
-        guard needed.total <= available else {
-            throw OCCError(
-                .deviceUnavailable,
-                "the program needs \(formatBytes(needed.total)) and \(device.name) has \(formatBytes(available)) free",
-                remedy:
-                    "Lower \(setting: "batch"), \(setting: "width") or \(setting: "image-size"), or choose another device."
-            )
-        }
+        let needed = try requireMemory()
         let memory = try ProgramMemory(device, bytes: needed.total)
         let workspace = UInt64(needed.total - needed.workspace)
         for plan in plans {
@@ -136,6 +128,23 @@ public final class Program {
             plan.load(handle, memory)
         }
         self.memory = memory
+    }
+
+    /// What `load` will allocate, once it is known that the device has as much.
+    ///
+    /// - Throws: `OCCError(.deviceUnavailable)` when the device has less memory than the program needs.
+    @discardableResult
+    package func requireMemory() throws -> Memory {
+        let needed = try memoryNeeded(), available = try device.availableMemory()
+        guard needed.total <= available else {
+            throw OCCError(
+                .deviceUnavailable,
+                "the program needs \(formatBytes(needed.total)) and \(device.name) has \(formatBytes(available)) free",
+                remedy:
+                    "Lower \(setting: "batch"), \(setting: "width") or \(setting: "image-size"), or choose another device."
+            )
+        }
+        return needed
     }
 
     /// The loaded arena.

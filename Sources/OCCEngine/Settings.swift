@@ -8,16 +8,18 @@ public protocol SettingValue: Sendable {
     init?(text: String)
     /// What errors call a value of this type, such as "a number".
     static var typeName: String { get }
-    /// The number that a range is about; nil where there is none.
-    var magnitude: Double? { get }
 }
 
-extension SettingValue {
-    /// No magnitude: the value is not a number.
-    public var magnitude: Double? { nil }
+/// A value that has a range: a number, or several.
+public protocol SettingNumber: SettingValue {
+    /// The numbers that the range is about, rounded to double precision.
+    var magnitudes: [Double] { get }
 }
 
-extension Double: SettingValue {
+/// A value without a range.
+public protocol SettingText: SettingValue {}
+
+extension Double: SettingNumber {
     /// A JSON number.
     public var json: JSONValue { .number(self) }
     /// The value of any JSON number; nil for another type.
@@ -34,10 +36,10 @@ extension Double: SettingValue {
     /// The type in words, for messages.
     public static var typeName: String { "a number" }
     /// The number itself.
-    public var magnitude: Double? { self }
+    public var magnitudes: [Double] { [self] }
 }
 
-extension Int: SettingValue {
+extension Int: SettingNumber {
     /// A JSON number without a fraction.
     public var json: JSONValue { .integer(Int64(self)) }
     /// The value of a whole JSON number within Int's range; nil for anything else.
@@ -50,10 +52,10 @@ extension Int: SettingValue {
     /// The type in words, for messages.
     public static var typeName: String { "a whole number" }
     /// The number, rounded to double precision.
-    public var magnitude: Double? { Double(self) }
+    public var magnitudes: [Double] { [Double(self)] }
 }
 
-extension UInt64: SettingValue {
+extension UInt64: SettingNumber {
     /// A JSON number without a fraction, exact over all of UInt64.
     public var json: JSONValue { Int64(exactly: self).map(JSONValue.integer) ?? .unsigned(self) }
     /// The value of a whole JSON number from 0 on; nil for anything else.
@@ -69,10 +71,10 @@ extension UInt64: SettingValue {
     /// The type in words, for messages.
     public static var typeName: String { "a whole number" }
     /// The number, rounded to double precision.
-    public var magnitude: Double? { Double(self) }
+    public var magnitudes: [Double] { [Double(self)] }
 }
 
-extension String: SettingValue {
+extension String: SettingText {
     /// A JSON string.
     public var json: JSONValue { .string(self) }
     /// The value of a JSON string; nil for another type.
@@ -100,34 +102,40 @@ extension Bool: SettingValue {
     public static var typeName: String { "true or false" }
 }
 
-/// Widths of layers: `512x8,128` is eight times 512 and 128; `none` is none.
-extension [Int]: SettingValue {
+/// Widths of layers: `512x8,128` is eight times 512 and 128; `none` is none. There are 64 at most.
+extension [Int]: SettingValue, SettingNumber {
+    private static var limit: Int { 64 }
+
     /// A JSON array of whole numbers.
     public var json: JSONValue { .array(map(\.json)) }
-    /// The values of a JSON array of whole numbers; nil for anything else.
+    /// The values of a JSON array of at most 64 whole numbers; nil for anything else.
     public init?(json: JSONValue) {
-        guard case .array(let values) = json else { return nil }
+        guard case .array(let values) = json, values.count <= Self.limit else { return nil }
         let numbers = values.compactMap(Int.init(json:))
         guard numbers.count == values.count else { return nil }
         self = numbers
     }
-    /// The values of text such as `512x8,128`, each repeated at most 64 times; nil for other text.
+    /// The values of text such as `512x8,128`, at most 64; nil for other text.
     public init?(text: String) {
         self = []
         guard text != "none" else { return }
         for part in text.split(separator: ",", omittingEmptySubsequences: false) {
             let factors = part.split(separator: "x", omittingEmptySubsequences: false).map { Int($0) }
             guard (1...2).contains(factors.count), let width = factors[0],
-                let count = factors.count == 2 ? factors[1] : 1, (1...64).contains(count)
+                let repeats = factors.count == 2 ? factors[1] : 1,
+                repeats >= 1, repeats <= Self.limit - count
             else { return nil }
-            self += [Int](repeating: width, count: count)
+            self += [Int](repeating: width, count: repeats)
         }
     }
     /// The type in words, for messages.
-    public static var typeName: String { "widths such as 512x8,128, or none" }
+    public static var typeName: String { "none, or up to 64 widths such as 512x8,128" }
+    /// The widths.
+    public var magnitudes: [Double] { map(Double.init) }
 }
 
-/// What a number may be. Values that are not finite are in no range.
+/// What a number may be, from its lower to its upper end: what lies beyond overflows, takes all memory, or is a slip.
+/// Values that are not finite are in no range.
 public struct SettingRange: Sendable {
     /// What is allowed, in words such as "above 0".
     public let words: String
@@ -136,16 +144,6 @@ public struct SettingRange: Sendable {
     /// Whether a value is allowed.
     public func contains(_ value: Double) -> Bool { value.isFinite && holds(value) }
 
-    /// Any finite number.
-    public static let finite = SettingRange(words: "a finite number") { _ in true }
-    /// Numbers greater than a bound.
-    public static func above(_ bound: Double) -> SettingRange {
-        SettingRange(words: "above \(short(bound))") { $0 > bound }
-    }
-    /// Numbers from a bound on.
-    public static func from(_ bound: Double) -> SettingRange {
-        SettingRange(words: "\(short(bound)) or more") { $0 >= bound }
-    }
     /// Numbers between two bounds, these included.
     public static func within(_ range: ClosedRange<Double>) -> SettingRange {
         SettingRange(words: "\(short(range.lowerBound)) to \(short(range.upperBound))") { range.contains($0) }
@@ -164,12 +162,16 @@ public struct SettingRange: Sendable {
     public static func between(_ lower: Double, _ upper: Double) -> SettingRange {
         SettingRange(words: "above \(short(lower)) and below \(short(upper))") { $0 > lower && $0 < upper }
     }
-    /// Any of a few numbers.
-    public static func oneOf(_ values: [Int]) -> SettingRange {
-        SettingRange(words: "one of " + values.map(String.init).joined(separator: ", ")) { value in
-            values.contains { Double($0) == value }
+    /// The multiples of a number between two bounds.
+    public static func multiple(of unit: Int, in range: ClosedRange<Int>) -> SettingRange {
+        SettingRange(words: "a multiple of \(unit), \(range.lowerBound) to \(range.upperBound)") { value in
+            Int(exactly: value).map { range.contains($0) && $0 % unit == 0 } ?? false
         }
     }
+    /// How many of something there are, from a number on: up to a thousand million.
+    public static func count(from least: Int) -> SettingRange { .within(Double(least)...1e9) }
+    /// All whole numbers of 64 bits without a sign.
+    public static let anySeed = SettingRange(words: "0 to \(UInt64.max)") { $0 >= 0 && $0 <= 0x1p64 }
 
     private static func short(_ value: Double) -> String {
         value == value.rounded() && abs(value) < 1e15 ? String(Int(value)) : String(value)
@@ -195,32 +197,57 @@ public struct Setting<Root>: Sendable {
     let read: @Sendable (Root) -> JSONValue
     let write: @Sendable (inout Root, JSONValue) throws(SettingError) -> Void
     let parse: @Sendable (String) throws(SettingError) -> JSONValue
+    let takesAnyText: Bool
 
     /// The name in JSON.
     public var key: String { settingKey(name) }
 
-    /// A setting that always has a value.
+    /// A number that always has a value.
     ///
     /// - Parameters:
     ///   - name: lower case with hyphens.
-    ///   - range: what a number may be; every element of widths.
-    public init<Value: SettingValue>(
+    ///   - range: what the number may be; every one of several.
+    public init<Value: SettingNumber>(
         _ name: String, _ path: WritableKeyPath<Root, Value> & Sendable, _ placeholder: String,
-        range: SettingRange? = nil, _ help: String
+        range: SettingRange, _ help: String
     ) {
         self.init(
-            name, placeholder, help, range: range,
+            name, placeholder, help, range: range.words,
+            read: { $0[keyPath: path].json },
+            write: { $0[keyPath: path] = $1 }, optional: nil,
+            check: { (value, given) throws(SettingError) in try range.check(value, given, name) })
+    }
+
+    /// A number that may be left out.
+    public init<Value: SettingNumber>(
+        _ name: String, _ path: WritableKeyPath<Root, Value?> & Sendable, _ placeholder: String,
+        range: SettingRange, _ help: String
+    ) {
+        self.init(
+            name, placeholder, help, range: range.words,
+            read: { $0[keyPath: path]?.json ?? .null },
+            write: { $0[keyPath: path] = $1 }, optional: { $0[keyPath: path] = nil },
+            check: { (value, given) throws(SettingError) in try range.check(value, given, name) })
+    }
+
+    /// A text that always has a value.
+    public init<Value: SettingText>(
+        _ name: String, _ path: WritableKeyPath<Root, Value> & Sendable, _ placeholder: String,
+        _ help: String
+    ) {
+        self.init(
+            name, placeholder, help, range: nil,
             read: { $0[keyPath: path].json },
             write: { $0[keyPath: path] = $1 }, optional: nil)
     }
 
-    /// A setting that may be left out.
-    public init<Value: SettingValue>(
+    /// A text that may be left out.
+    public init<Value: SettingText>(
         _ name: String, _ path: WritableKeyPath<Root, Value?> & Sendable, _ placeholder: String,
-        range: SettingRange? = nil, _ help: String
+        _ help: String
     ) {
         self.init(
-            name, placeholder, help, range: range,
+            name, placeholder, help, range: nil,
             read: { $0[keyPath: path]?.json ?? .null },
             write: { $0[keyPath: path] = $1 }, optional: { $0[keyPath: path] = nil })
     }
@@ -247,6 +274,7 @@ public struct Setting<Root>: Sendable {
             root[keyPath: path] = try value(text)
         }
         parse = { (text) throws(SettingError) in .string(try value(text).rawValue) }
+        takesAnyText = false
     }
 
     /// A setting that is on or off: a flag on the command line.
@@ -262,30 +290,29 @@ public struct Setting<Root>: Sendable {
             root[keyPath: path] = value
         }
         parse = { (_) throws(SettingError) in .bool(true) }
+        takesAnyText = false
     }
 
     private init<Value: SettingValue>(
-        _ name: String, _ placeholder: String, _ help: String, range: SettingRange?,
+        _ name: String, _ placeholder: String, _ help: String, range: String?,
         read: @escaping @Sendable (Root) -> JSONValue,
         write set: @escaping @Sendable (inout Root, Value) -> Void,
-        optional clear: (@Sendable (inout Root) -> Void)?
+        optional clear: (@Sendable (inout Root) -> Void)?,
+        check: @escaping @Sendable (Value, String) throws(SettingError) -> Void = { _, _ in }
     ) {
         @Sendable func checked(_ value: Value?, _ given: String) throws(SettingError) -> Value {
-            guard let value else { throw SettingError(name, "'\(given)' is not \(Value.typeName)") }
-            // Numbers are finite whatever their range.
-            let allowed = range ?? .finite
-            let magnitudes = (value as? [Int])?.map(Double.init) ?? value.magnitude.map { [$0] } ?? []
-            if let wrong = magnitudes.first(where: { !allowed.contains($0) }) {
-                let shown = magnitudes.count == 1 ? given : String(Int(wrong))
-                throw SettingError(name, "\(shown) is out of range: it is \(allowed.words)")
+            guard let value else {
+                throw SettingError(
+                    name, "'\(given)' is not \(Value.typeName)\(range.map { ": it is \($0)" } ?? "")")
             }
+            try check(value, given)
             return value
         }
         self.name = name
         self.placeholder = placeholder
         self.help = help
         choices = []
-        self.range = range?.words
+        self.range = range
         self.read = read
         self.write = { (root, json) throws(SettingError) in
             if json == .null, let clear {
@@ -295,6 +322,31 @@ public struct Setting<Root>: Sendable {
             }
         }
         parse = { (text) throws(SettingError) in try checked(Value(text: text), text).json }
+        takesAnyText = Value.self == String.self
+    }
+}
+
+extension SettingRange {
+    /// Reads the number that a person wrote for the setting of a name.
+    package func value<Value: SettingNumber>(_ text: String, as type: Value.Type, of name: String)
+        throws(SettingError) -> Value
+    {
+        guard let value = Value(text: text) else {
+            throw SettingError(name, "'\(text)' is not \(Value.typeName): it is \(words)")
+        }
+        try check(value, text, name)
+        return value
+    }
+
+    /// Checks the numbers of the setting of a name.
+    ///
+    /// - Parameter given: what was written.
+    fileprivate func check(_ value: some SettingNumber, _ given: String, _ name: String) throws(SettingError)
+    {
+        let magnitudes = value.magnitudes
+        guard let wrong = magnitudes.first(where: { !contains($0) }) else { return }
+        let shown = magnitudes.count == 1 ? given : Int(exactly: wrong).map(String.init) ?? String(wrong)
+        throw SettingError(name, "\(shown) is out of range: it is \(words)")
     }
 }
 
@@ -341,6 +393,16 @@ public struct SettingDescription: Sendable, Equatable {
     public let range: String?
     /// The value that it has by itself; null where there is none.
     public let standard: JSONValue
+    /// Whether any text can be its value, as far as its declaration says.
+    public let takesAnyText: Bool
+    /// Checks the text that a person wrote.
+    package let check: @Sendable (String) throws(SettingError) -> Void
+
+    /// Whether two are declared alike and have the same standard.
+    public static func == (a: SettingDescription, b: SettingDescription) -> Bool {
+        (a.name, a.placeholder, a.help, a.range) == (b.name, b.placeholder, b.help, b.range)
+            && (a.choices, a.standard, a.takesAnyText) == (b.choices, b.standard, b.takesAnyText)
+    }
 
     /// The help with the choices, the range and the default.
     public var sentence: String {
@@ -384,10 +446,13 @@ extension HasSettings {
 
     /// The settings, with the values they have here as their defaults.
     public var settingDescriptions: [SettingDescription] {
-        settingsInUse.map {
-            SettingDescription(
-                name: $0.name, placeholder: $0.placeholder, help: $0.help, choices: $0.choices,
-                range: $0.range, standard: $0.read(self))
+        settingsInUse.map { setting in
+            let parse = setting.parse
+            return SettingDescription(
+                name: setting.name, placeholder: setting.placeholder, help: setting.help,
+                choices: setting.choices, range: setting.range, standard: setting.read(self),
+                takesAnyText: setting.takesAnyText,
+                check: { (text) throws(SettingError) in _ = try parse(text) })
         }
     }
 

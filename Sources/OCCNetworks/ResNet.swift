@@ -47,7 +47,7 @@ public struct ResNet: Encoder, Equatable {
     /// The width; the depth is the name's.
     public static let settings = [
         Setting(
-            "width", \ResNet.width, "FACTOR", range: .above(0, upTo: 8), "Multiplies the encoder's widths.")
+            "width", \ResNet.width, "FACTOR", range: .within(0.01...8), "Multiplies the encoder's widths.")
     ]
 
     private func channels(_ base: Int) -> Int { max(1, Int((Double(base) * width).rounded())) }

@@ -34,7 +34,7 @@ public struct WideResNet: Encoder, Equatable {
     /// The width.
     public static let settings = [
         Setting(
-            "width", \WideResNet.width, "FACTOR", range: .above(0, upTo: 8),
+            "width", \WideResNet.width, "FACTOR", range: .within(0.01...8),
             "Multiplies the encoder's widths.")
     ]
 

@@ -7,6 +7,20 @@ import OCCNetworks
 package struct PatchPlace: Sendable, Equatable {
     package let image: Int, top: Int, left: Int
 
+    package init(image: Int, top: Int, left: Int) {
+        self.image = image
+        self.top = top
+        self.left = left
+    }
+
+    /// A patch by its number, image by image; a whole image where there is no grid.
+    init(number: Int, grid: PatchGrid?) {
+        let own = number % (grid?.count ?? 1)
+        image = number / (grid?.count ?? 1)
+        top = grid.map { $0.rows[own / $0.columns.count] } ?? 0
+        left = grid.map { $0.columns[own % $0.columns.count] } ?? 0
+    }
+
     /// The places of whole images, or the patches of all of them, image by image.
     static func all(of images: ImageBatch, grid: PatchGrid?) -> [PatchPlace] {
         (0..<images.count).flatMap { image in

@@ -50,16 +50,16 @@ public final class OneClassModel {
         let grid = try configuration.grid(side: side)
         self.grid = grid
         let fit = split.detectorFit, extractor = scoring.features
-        var places = PatchPlace.all(of: fit, grid: grid)
         if configuration.locations == .each, let grid {
-            try Self.requireMemory(images: fit.count, grid, columns: extractor.featureCount)
             detector = try LocationwiseDetector(
                 configuration.detector,
-                fitting: extractor.features(of: fit, places: places, program: program), locations: grid.count)
+                fitting: extractor.features(
+                    of: fit, places: PatchPlace.all(of: fit, grid: grid), program: program),
+                locations: grid.count)
         } else {
             // A detector takes so many rows: the features of others are not computed.
-            let count = places.count, rows = min(count, configuration.detectorRows)
-            places = (0..<rows).map { places[$0 * count / rows] }
+            let count = fit.count * (grid?.count ?? 1), rows = min(count, configuration.detectorRows)
+            let places = (0..<rows).map { PatchPlace(number: $0 * count / rows, grid: grid) }
             detector = try configuration.detector.fit(
                 extractor.features(of: fit, places: places, program: program))
         }
@@ -72,20 +72,6 @@ public final class OneClassModel {
                 classifier.probabilities(of: fit, method, program: program))
         } else {
             scoreState = DetectorState()
-        }
-    }
-
-    /// Features of every patch of every image, and a covariance for every location.
-    private static func requireMemory(images: Int, _ grid: PatchGrid, columns: Int) throws {
-        let needed = grid.count * columns * (4 * images + 24 * columns),
-            free = try Device.availableHostMemory()
-        guard needed <= free else {
-            throw OCCError(
-                .deviceUnavailable,
-                "a detector for each of \(grid.count) locations needs \(formatBytes(needed)); \(formatBytes(free)) are free",
-                remedy:
-                    "Raise \(setting: "stride"), lower \(setting: "width"), or use \(setting: "locations") shared."
-            )
         }
     }
 
@@ -241,7 +227,7 @@ public final class OneClassModel {
     private init(_ file: TensorFile, device: Device, name: String) throws {
         try Self.checkFormat(file.metadata["format"])
         guard let text = file.metadata["configuration"], let normal = file.metadata["normal_class"],
-            let size = file.metadata["image_size"].flatMap(Int.init), [32, 64, 128, 256].contains(size),
+            let size = file.metadata["image_size"].flatMap(Int.init), ImageDataset.isSide(size),
             let held = file.tensors["calibration.scores"]?.doubles, held.allSatisfy(\.isFinite),
             let ordinary = Double(file.metadata["ordinary_score"] ?? "0"), ordinary.isFinite
         else {

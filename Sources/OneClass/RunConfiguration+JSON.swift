@@ -9,6 +9,8 @@ import OCCNetworks
 package struct ChosenComponent: Sendable {
     /// The setting's name: encoder, method or detector.
     package let name: String
+    /// What it is, a sentence.
+    package let help: String
     /// Every choice there is.
     package let choices: @Sendable () -> [any Configurable]
     /// The choice of a configuration.
@@ -21,18 +23,21 @@ package struct ChosenComponent: Sendable {
 
     package static let all: [ChosenComponent] = [
         ChosenComponent(
-            name: "encoder", choices: { Encoders.registry.entries }, read: { $0.encoder },
+            name: "encoder", help: "The network that learns.",
+            choices: { Encoders.registry.entries }, read: { $0.encoder },
             choose: { (c, name) throws(SettingError) in c.encoder = try Encoders.registry.entry(name) },
             setKey: { (c, key, value) throws(SettingError) in try c.encoder.set(key: key, to: value) },
             setText: { (c, name, text) throws(SettingError) in try c.encoder.set(name: name, text: text) }),
         ChosenComponent(
-            name: "method", choices: { Methods.registry.entries }, read: { $0.method },
+            name: "method", help: "The task that it learns by.",
+            choices: { Methods.registry.entries }, read: { $0.method },
             choose: { (c, name) throws(SettingError) in c.replaceMethod(by: try Methods.registry.entry(name))
             },
             setKey: { (c, key, value) throws(SettingError) in try c.method.set(key: key, to: value) },
             setText: { (c, name, text) throws(SettingError) in try c.method.set(name: name, text: text) }),
         ChosenComponent(
-            name: "detector", choices: { Detectors.registry.entries }, read: { $0.detector },
+            name: "detector", help: "What judges its features.",
+            choices: { Detectors.registry.entries }, read: { $0.detector },
             choose: { (c, name) throws(SettingError) in c.detector = try Detectors.registry.entry(name) },
             setKey: { (c, key, value) throws(SettingError) in try c.detector.set(key: key, to: value) },
             setText: { (c, name, text) throws(SettingError) in try c.detector.set(name: name, text: text) }),

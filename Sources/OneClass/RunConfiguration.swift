@@ -106,7 +106,8 @@ public struct RunConfiguration: HasSettings, Sendable {
         Setting("data", \.data, "PATH", "A data set's folder, or builtin:shapes or builtin:surface."),
         Setting("normal", \.normal, "CLASS", "The normal class, by index or name."),
         Setting(
-            "image-size", \.imageSize, "PIXELS", range: .oneOf([32, 64, 128, 256]), "Side of the images."),
+            "image-size", \.imageSize, "PIXELS", range: .multiple(of: 32, in: ImageDataset.sides),
+            "Side of the images; by itself the data set's own, and 64 for folders of images."),
         Setting("fit", \.fit, "How an image that is not square fills its square; pad has a black border."),
         Setting(
             "white", \.white, "SAMPLE", range: .within(1...65535),
@@ -118,52 +119,54 @@ public struct RunConfiguration: HasSettings, Sendable {
             "contamination", \.contamination, "SHARE", range: .within(0...0.5),
             "Outliers mixed into the training images."),
         Setting(
-            "labeled-normals", \.labeledNormals, "N", range: .from(2),
+            "labeled-normals", \.labeledNormals, "N", range: .count(from: 2),
             "Fit the detector on N clean normal images only."),
         Setting(
             "max-unreadable", \.maxUnreadable, "SHARE", range: .within(0...1),
             "Unreadable image files to put up with."),
-        Setting("max-train", \.maxTrain, "N", range: .from(2), "Use at most N training images."),
-        Setting("max-test", \.maxTest, "N", range: .from(1), "Use at most N test images."),
+        Setting("max-train", \.maxTrain, "N", range: .count(from: 2), "Use at most N training images."),
+        Setting("max-test", \.maxTest, "N", range: .count(from: 1), "Use at most N test images."),
         Setting(
-            "head", \.head, "WIDTHS", range: .above(0),
+            "head", \.head, "WIDTHS", range: .within(1...16384),
             "Projection head, such as 512x8,128, or none; by itself the method's."),
         Setting(
             "augment", \.augment, "RECIPE",
             "Such as cnr0.5+hflip+jitter_b0.4_c0.4_s0.4_h0.4+gray0.2+blur0.5, or none; by itself the method's."
         ),
         Setting(
-            "patch", \.patch, "PIXELS", range: .oneOf([16, 32, 64, 128]),
+            "patch", \.patch, "PIXELS", range: .multiple(of: 8, in: 16...ImageDataset.sides.upperBound),
             "Learn from patches and localize; by itself from whole images."),
         Setting(
-            "stride", \.stride, "PIXELS", range: .from(1),
+            "stride", \.stride, "PIXELS", range: .within(1...Double(ImageDataset.sides.upperBound)),
             "Between the patches of a scored image; by itself an eighth of patch."),
         Setting("locations", \.locations, "One detector for all patches, or one for each place."),
         Setting(
             "batch", \.batch, "N", range: .within(2...65536),
             "Images, or pairs, to a step; by itself the method's."),
-        Setting("steps", \.steps, "N", range: .from(0), "Optimizer steps; overrides epochs."),
+        Setting("steps", \.steps, "N", range: .count(from: 0), "Optimizer steps; overrides epochs."),
         Setting(
-            "epochs", \.epochs, "N", range: .from(0),
+            "epochs", \.epochs, "N", range: .within(0...1e6),
             "Passes over the method's items; by itself the method's."),
         Setting("optimizer", \.optimizer, "What follows the gradients."),
         Setting(
-            "learning-rate", \.learningRate, "RATE", range: .above(0),
+            "learning-rate", \.learningRate, "RATE", range: .within(1e-30...1e30),
             "At the schedule's peak; by itself the method's."),
         Setting("schedule", \.schedule, "How the learning rate falls."),
-        Setting("warmup", \.warmup, "STEPS", range: .from(0), "Linear warm-up from zero."),
+        Setting("warmup", \.warmup, "STEPS", range: .count(from: 0), "Linear warm-up from zero."),
         Setting(
-            "hold-steps", \.holdSteps, "STEPS", range: .from(1), "Steps for which the cosine keeps its value."
+            "hold-steps", \.holdSteps, "STEPS", range: .count(from: 1),
+            "Steps for which the cosine keeps its value."
         ),
-        Setting("momentum", \.momentum, "M", range: .within(0..<1), "Of the optimizer."),
+        Setting("momentum", \.momentum, "M", range: .within(0...0.9999), "Of the optimizer."),
         Setting(flag: "nesterov", \.nesterov, "Nesterov's momentum."),
         Setting(
-            "weight-decay", \.weightDecay, "L2", range: .from(0), "L2 penalty; by itself the method's."),
-        Setting("trust", \.trust, "T", range: .above(0), "LARS's trust coefficient."),
-        Setting("seed", \.seed, "N", "Of everything random."),
+            "weight-decay", \.weightDecay, "L2", range: .within(0...1000),
+            "L2 penalty; by itself the method's."),
+        Setting("trust", \.trust, "T", range: .within(1e-9...1000), "LARS's trust coefficient."),
+        Setting("seed", \.seed, "N", range: .anySeed, "Of everything random."),
         Setting("math", \.math, "How exactly sums of products are computed."),
         Setting(
-            "detector-rows", \.detectorRows, "N", range: .from(2),
+            "detector-rows", \.detectorRows, "N", range: .count(from: 2),
             "Rows of features that the detector is fitted on at most."),
         Setting(
             "false-alarm-rate", \.falseAlarmRate, "SHARE", range: .between(0, 1),
@@ -253,21 +256,7 @@ public struct RunConfiguration: HasSettings, Sendable {
         try checkNames()
         try method.check(headWidths: headWidths)
         _ = try recipe
-        if let stride {
-            guard let patch, stride <= patch else {
-                throw OCCError(
-                    .usage, "\(setting: "stride") \(stride): it is for patches, and at most their side")
-            }
-        }
-        if locations == .each {
-            guard patch != nil, detector.forEachLocation as (any Detector)? != nil else {
-                let able = Detectors.registry.entries.filter { $0.forEachLocation as (any Detector)? != nil }
-                throw OCCError(
-                    .usage,
-                    "\(setting: "locations") each needs \(setting: "patch"), and a detector that is for few rows: \(able.map(\.name).joined(separator: ", "))"
-                )
-            }
-        }
+        try checkCombinations()
     }
 
     // MARK: Data

@@ -65,6 +65,9 @@ public final class Trainer {
     public init(configuration: RunConfiguration, images: ImageBatch, device: Device) throws {
         let configuration = configuration.resolved
         training = try TrainingPlan(configuration, images: images.count, side: images.side, device: device)
+        try configuration.checkFit(
+            images: configuration.labeledNormals ?? images.count,
+            grid: configuration.grid(side: images.side), columns: training.scoring.features.featureCount)
         self.configuration = configuration
         method = configuration.method
         tensors = training.tensors

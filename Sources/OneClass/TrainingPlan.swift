@@ -38,6 +38,13 @@ public struct TrainingPlan {
         try configuration.validate()
         self.configuration = configuration
         totalSteps = configuration.totalSteps(images: images)
+        guard totalSteps <= RunConfiguration.mostSteps else {
+            throw OCCError(
+                .usage,
+                "\(setting: "epochs") on \(images) images are \(totalSteps) steps; a run has \(RunConfiguration.mostSteps) at most",
+                remedy: "Give \(setting: "steps").")
+        }
+        try configuration.checkStep(side: configuration.patch ?? side)
         program = Program(device: device, math: configuration.math)
         let method = configuration.method, rows = configuration.itemsPerStep * method.copies
         let grid = try configuration.grid(side: side), recipe = try configuration.recipe

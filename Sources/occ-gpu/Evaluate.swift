@@ -16,7 +16,7 @@ let evaluateCommand = Command(
         Option("report", "FILE", "Write a report: one HTML file with curves, tables and pictures."),
     ] + RunOptions.deviceOptions + [
         Option("json", nil, "Print JSON.")
-    ]
+    ], takesWords: true
 ) { arguments in
     guard arguments.positionals.count == 1 else {
         throw OCCError(.usage, "name one run folder or model file")

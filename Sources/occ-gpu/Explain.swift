@@ -18,10 +18,14 @@ let explainCommand = Command(
     options: [
         Option("model", "FILE", "A model file, or the folder of its run."),
         Option("out", "FOLDER", "Where the pictures go."),
-        Option("method", "NAME", "integrated-gradients (the default, from a black image) or grad-cam."),
-        Option("score", "NAME", "detector (the default), or classifier, end to end."),
+        Option(
+            "method", ExplanationMethod.self, standard: .integratedGradients,
+            "How: by the gradient along a path from a black image, or by the last feature map."),
+        Option(
+            "score", Explainer.Score.self, standard: .detector,
+            "What is explained: the detector's score, or that of the method's own classifier."),
         Option("raw", nil, "Write each map as .npy (float32) too."),
-    ] + RunOptions.deviceOptions
+    ] + RunOptions.deviceOptions, takesWords: true
 ) { arguments in
     guard let name = arguments["model"], let out = arguments["out"] else {
         throw OCCError(.usage, "explain needs --model and --out")
@@ -29,10 +33,10 @@ let explainCommand = Command(
     guard !arguments.positionals.isEmpty else {
         throw OCCError(.usage, "name image files or folders of them")
     }
-    let method = try arguments.value("method", as: ExplanationMethod.self) ?? .integratedGradients
+    let method = arguments.value("method", as: ExplanationMethod.self) ?? .integratedGradients
     let model = try OneClassModel.load(modelPath(name), device: try RunOptions.device(arguments))
     let explainer = try Explainer(
-        model, score: try arguments.value("score", as: Explainer.Score.self) ?? .detector)
+        model, score: arguments.value("score", as: Explainer.Score.self) ?? .detector)
     let writer = try PictureFolder(out)
     print("file,score,baseline_score,steps,completeness_error,scale_top,picture")
     try forEachPortion(of: arguments.positionals, for: model, portion: 16) { images, paths in

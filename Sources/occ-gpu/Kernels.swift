@@ -10,10 +10,12 @@ let kernelsCommand = Command(
         "occ-gpu kernels build --arch sm_90", "occ-gpu kernels build --arch sm_80,sm_90 --out kernels",
     ],
     options: [
-        Option("arch", "LIST", "Architectures, such as sm_80,sm_90."),
+        Option("arch", "LIST", "Architectures, such as sm_80,sm_90.") { (text) throws(SettingError) in
+            _ = try architectures(text)
+        },
         Option("out", "FOLDER", "Where to; by default the cache that runs look in (OCC_KERNEL_CACHE)."),
         Option("json", nil, "Print JSON."),
-    ]
+    ], takesWords: true
 ) { arguments in
     guard arguments.positionals == ["build"] else {
         throw OCCError(.usage, "say: kernels build --arch sm_90")
@@ -21,14 +23,8 @@ let kernelsCommand = Command(
     guard let list = arguments["arch"] else {
         throw OCCError(.usage, "for which architectures?", remedy: "Give --arch sm_80,sm_90.")
     }
-    let architectures = try list.split(separator: ",").map { name -> Int32 in
-        guard name.hasPrefix("sm_"), let number = Int32(name.dropFirst(3)), number >= 80 else {
-            throw OCCError(.usage, "'\(name)' is no architecture from sm_80 on")
-        }
-        return number
-    }
     let collected = KernelReports()
-    for architecture in architectures {
+    for architecture in try architectures(list) {
         collected.architecture = "sm_\(architecture)"
         let status = ck_cuda_build_kernels(
             ck_cuda_system_driver(), architecture, arguments["out"],
@@ -64,6 +60,18 @@ let kernelsCommand = Command(
         }
     }
     say("\(collected.rows.count) kernels compiled, \(spilling.count) spill registers")
+}
+
+/// The numbers of a list such as sm_80,sm_90.
+private func architectures(_ list: String) throws(SettingError) -> [Int32] {
+    var result: [Int32] = []
+    for name in list.split(separator: ",", omittingEmptySubsequences: false) {
+        guard name.hasPrefix("sm_"), let number = Int32(name.dropFirst(3)), (80...999).contains(number) else {
+            throw SettingError("arch", "'\(name)' is no architecture; they are sm_80 to sm_999")
+        }
+        result.append(number)
+    }
+    return result
 }
 
 private final class KernelReports {

@@ -1,17 +1,17 @@
 import OCCCommandLine
 
 @main
-enum OCCGPU {
-    static func main() {
-        CommandLineProgram(
-            name: "occ-gpu",
-            summary:
-                "Deep one-class classification: learns what normal images look like, and finds what is not.",
-            commands: [
-                trainCommand, evaluateCommand, scoreCommand, localizeCommand,
-                explainCommand, protocolCommand, planCommand, devicesCommand, selftestCommand, kernelsCommand,
-            ],
-            hint: "Start with: occ-gpu train --out runs/first --steps 300 --width 0.25"
-        ).main()
-    }
+package enum OCCGPU {
+    /// The program and its commands.
+    package static let program = CommandLineProgram(
+        name: "occ-gpu",
+        summary: "Deep one-class classification: learns what normal images look like, and finds what is not.",
+        commands: [
+            trainCommand, evaluateCommand, scoreCommand, localizeCommand,
+            explainCommand, protocolCommand, planCommand, devicesCommand, selftestCommand, kernelsCommand,
+        ],
+        hint: "Start with: occ-gpu train --out runs/first --steps 300 --width 0.25"
+    )
+
+    static func main() { program.main() }
 }

@@ -14,8 +14,8 @@ let planCommand = Command(
     ]
 ) { arguments in
     let configuration = try RunOptions.configuration(arguments)
-    let split = try configuration.split(try configuration.dataset())
     let device = try RunOptions.device(arguments), repeats = 5
+    let split = try configuration.split(try configuration.dataset())
     let training: TrainingPlan
     var seconds: [Double]?
     if arguments.has("profile") {

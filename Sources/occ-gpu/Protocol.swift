@@ -15,17 +15,18 @@ let protocolCommand = Command(
     ],
     options: [
         Option("out", "FOLDER", "Where the runs are kept, a folder each; the same command again continues."),
-        Option("classes", "LIST", "Classes by index or name, or categories by name, such as 0,1,dog (all)."),
-        Option("seeds", "N", "Seeds 1 to N (1)."),
-        Option("detectors", "LIST", "Detectors to compare on the same features (ocsvm-rbf,kde)."),
-        Option("checkpoint-seconds", "S", "Seconds between checkpoints (60)."),
+        Option(
+            list: "classes",
+            "Classes by index or name, or categories by name, such as 0,1,dog; by itself all."),
+        Option("seeds", "N", Int.self, .within(1...1000), "Repeat with the seeds 1 to N. (1)"),
+        Option(
+            list: "detectors", of: Detectors.registry.names,
+            "Detectors to compare on the same features, such as knn,kde. (ocsvm-rbf,kde)"),
+        RunOptions.checkpointSeconds,
         Option("quiet", nil, "No progress."),
         Option("json", nil, "Print JSON."),
     ] + RunOptions.options.filter { !["normal", "seed"].contains($0.name) }
 ) { arguments in
-    guard arguments.positionals.isEmpty else {
-        throw OCCError(.usage, "protocol takes no '\(arguments.positionals[0])'")
-    }
     guard let out = arguments["out"] else {
         throw OCCError(.usage, "where to?", remedy: "Give --out FOLDER.")
     }
@@ -39,24 +40,22 @@ let protocolCommand = Command(
     let configuration = try RunOptions.configuration(arguments, comparing: &detectors)
     // The configured detector keeps what its file says.
     detectors = detectors.map { $0.name == configuration.detector.name ? configuration.detector : $0 }
-    let seeds = try arguments.value("seeds", as: Int.self) ?? 1
-    guard (1...1000).contains(seeds) else { throw OCCError(.usage, "--seeds \(seeds) is outside 1...1000") }
+    let seeds = arguments.value("seeds", as: Int.self) ?? 1
     let device = try RunOptions.device(arguments)
+    try TrainingPlan.check(configuration, device: device)
     StopSignals.install()
     let list = (1...UInt64(seeds)).map { $0 }, categories = try ImageDataset.categories(configuration.data)
     var run: ProtocolRun
     if categories.isEmpty {
         let dataset = try configuration.dataset()
-        let classes = try arguments["classes"].map {
-            try $0.split(separator: ",").map { try dataset.classIndex(String($0)) }
-        }
+        let classes = try arguments.list("classes")?.map(dataset.classIndex)
         say(dataset.summary)
         run = ProtocolRun(
             dataset: dataset, configuration: configuration, detectors: detectors, classes: classes,
             seeds: list,
             folder: out)
     } else {
-        let wanted = arguments["classes"].map { $0.split(separator: ",").map(String.init) }
+        let wanted = arguments.list("classes")
         if let unknown = wanted?.first(where: { !categories.contains($0) }) {
             throw OCCError(
                 .usage, "\(configuration.data) has no category '\(unknown)'",
@@ -66,7 +65,7 @@ let protocolCommand = Command(
             categories: wanted ?? categories, configuration: configuration, detectors: detectors, seeds: list,
             folder: out)
     }
-    if let seconds = try arguments.value("checkpoint-seconds", as: Double.self) {
+    if let seconds = arguments.value("checkpoint-seconds", as: Double.self) {
         run.checkpointInterval = seconds
     }
     var progress = Progress(quiet: true)

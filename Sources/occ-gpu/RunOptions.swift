@@ -12,7 +12,13 @@ enum RunOptions {
     /// --encoder, --method and --detector.
     private static let choices = ChosenComponent.all.map { component in
         let list = component.choices().map(\.name).joined(separator: ", ")
-        return Option(component.name, "NAME", "One of \(list). (\(component.read(RunConfiguration()).name))")
+        return Option(
+            component.name, "NAME",
+            "\(component.help) One of \(list). (\(component.read(RunConfiguration()).name))"
+        ) { (text) throws(SettingError) in
+            var configuration = RunConfiguration()
+            try component.choose(&configuration, text)
+        }
     }
 
     /// The settings of encoders, methods and detectors, each once, under those that have it.
@@ -35,9 +41,19 @@ enum RunOptions {
     }
 
     static let deviceOptions = [
-        Option("device", "NAME", "auto (the default: a GPU where there is one), cpu, cuda or cuda:N."),
-        Option("threads", "N", "CPU threads; 0, the default, for one a core."),
+        Option(
+            "device", "NAME",
+            "auto (a GPU where there is one), cpu, cuda, or cuda:N for one of several. (auto)"
+        ) {
+            (text) throws(SettingError) in
+            guard Device.Request(text) == nil else { return }
+            throw SettingError("device", "there is no '\(text)'", choices: Device.Request.names, given: text)
+        },
+        Option("threads", "N", Int.self, .within(0...256), "CPU threads; 0 for one a core. (0)"),
     ]
+
+    static let checkpointSeconds = Option(
+        "checkpoint-seconds", "S", Double.self, .within(0...1e6), "Seconds between checkpoints. (60)")
 
     static func configuration(_ arguments: Arguments) throws -> RunConfiguration {
         var none: [any Detector] = []
@@ -97,10 +113,7 @@ enum RunOptions {
     }
 
     static func device(_ arguments: Arguments) throws -> Device {
-        let threads = try arguments.value("threads", as: Int.self) ?? 0
-        guard (0...256).contains(threads) else {
-            throw OCCError(.usage, "\(setting: "threads") \(threads) is out of range: it is 0 to 256")
-        }
-        return try .choose(arguments["device"], threads: threads, notice: say)
+        try .choose(
+            arguments["device"], threads: arguments.value("threads", as: Int.self) ?? 0, notice: say)
     }
 }

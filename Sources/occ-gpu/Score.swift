@@ -13,8 +13,8 @@ let scoreCommand = Command(
     ],
     options: [
         Option("model", "FILE", "A model file, or the folder of its run."),
-        Option("format", "NAME", "csv (the default) or jsonl."),
-    ] + RunOptions.deviceOptions
+        Option("format", ScoreFormat.self, standard: .csv, "Of the output."),
+    ] + RunOptions.deviceOptions, takesWords: true
 ) { arguments in
     guard let name = arguments["model"] else {
         throw OCCError(.usage, "which model?", remedy: "Give --model FILE.")
@@ -22,7 +22,7 @@ let scoreCommand = Command(
     guard !arguments.positionals.isEmpty else {
         throw OCCError(.usage, "name image files or folders of them")
     }
-    let format = try arguments.value("format", as: ScoreFormat.self) ?? .csv
+    let format = arguments.value("format", as: ScoreFormat.self) ?? .csv
     let model = try OneClassModel.load(modelPath(name), device: try RunOptions.device(arguments))
     if format == .csv { print("file,score,p_value,alarm") }
     try forEachPortion(of: arguments.positionals, for: model, portion: 512) { images, paths in

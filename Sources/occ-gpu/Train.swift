@@ -20,15 +20,12 @@ let trainCommand = Command(
             "auto (the default: continue what --out holds), never, or the folder or checkpoint to continue from."
         ),
         Option("overwrite", nil, "Discard what --out holds."),
-        Option("checkpoint-seconds", "S", "Seconds between checkpoints (60)."),
-        Option("log-every", "STEPS", "Steps between lines of metrics.jsonl (10)."),
+        RunOptions.checkpointSeconds,
+        Option("log-every", "STEPS", Int.self, .count(from: 1), "Steps between lines of metrics.jsonl. (10)"),
         Option("quiet", nil, "No progress."),
         Option("json", nil, "Print the evaluation as JSON."),
     ]
 ) { arguments in
-    guard arguments.positionals.isEmpty else {
-        throw OCCError(.usage, "train takes no '\(arguments.positionals[0])'")
-    }
     guard let out = arguments["out"] else {
         throw OCCError(.usage, "where to?", remedy: "Give --out FOLDER.")
     }
@@ -39,9 +36,10 @@ let trainCommand = Command(
         case "never": .never
         case let path?: .from(path)
         }
+    let device = try RunOptions.device(arguments)
+    try TrainingPlan.check(configuration, device: device)
     let dataset = try configuration.dataset(), split = try configuration.split(dataset)
     configuration.white = dataset.white
-    let device = try RunOptions.device(arguments)
     let directory = try RunDirectory(out)
     if arguments.has("overwrite") {
         try directory.clear()
@@ -57,10 +55,10 @@ let trainCommand = Command(
     try announceMemory(configuration, split, device)
     let progress = Progress(quiet: arguments.has("quiet"))
     var run = TrainingRun(directory: directory, split: split, configuration: configuration)
-    if let seconds = try arguments.value("checkpoint-seconds", as: Double.self) {
+    if let seconds = arguments.value("checkpoint-seconds", as: Double.self) {
         run.checkpointInterval = seconds
     }
-    if let every = try arguments.value("log-every", as: Int.self) { run.recordEvery = max(1, every) }
+    if let every = arguments.value("log-every", as: Int.self) { run.recordEvery = every }
     let model: OneClassModel
     do {
         model = try run.run(device: device, resume: resume, notice: say, record: progress.show)

@@ -36,6 +36,40 @@ import Testing
         }
     }
 
+    /// With all multipliers at their bound nothing is left to solve: there is no row inside.
+    @Test(arguments: ["ocsvm-rbf", "ocsvm-linear", "svdd"])
+    func allRowsMayLieOutside(_ name: String) throws {
+        var kind = try Detectors.registry.entry(name)
+        #expect(try kind.set(name: "nu", text: "1"))
+        let rows = Self.data(30, 5, seed: 3), queries = Self.data(20, 5, seed: 4)
+        let detector = try kind.fit(rows), state = detector.state
+        #expect(try state.array("multipliers").values == [Double](repeating: 1, count: 30))
+        #expect(try state.number("gap") == 0)
+        #expect(try kind.restore(state).scores(queries) == detector.scores(queries))
+        guard name != "svdd" else { return }
+        // Only the most similar row does not lie outside: it is on the boundary.
+        let least = try detector.scores(rows).min() ?? .nan, rho = try state.number("rho")
+        #expect(abs(rho + least) < 1e-5 * abs(least))
+    }
+
+    /// The ends of the settings' ranges give models that score.
+    @Test(arguments: [
+        ("kde", "gamma", "1e6"), ("kde", "gamma", "1e-6"), ("ocsvm-rbf", "gamma", "1e6"),
+        ("ocsvm-rbf", "gamma", "1e-6"), ("svdd", "gamma", "1e6"), ("svdd", "nu", "0.0001"),
+        ("ocsvm-rbf", "nu", "0.0001"), ("ocsvm-linear", "nu", "0.0001"), ("gaussian", "ridge", "1000"),
+        ("gaussian", "shrinkage", "1"), ("gaussian", "shrinkage", "-1"), ("knn", "neighbors", "50"),
+        ("ocsvm-rbf", "tolerance", "1"), ("svdd", "tolerance", "1e-9"),
+    ])
+    func endsOfRangesScore(_ name: String, _ setting: String, _ value: String) throws {
+        var kind = try Detectors.registry.entry(name)
+        #expect(try kind.set(name: setting, text: value))
+        let detector = try kind.fit(Self.data(50, 5, seed: 3)), queries = Self.data(20, 5, seed: 4)
+        let scores = try detector.scores(queries)
+        #expect(scores.allSatisfy { $0.isFinite })
+        #expect(try kind.restore(detector.state).scores(queries) == scores)
+        #expect(try detector.scoreGradient(queries).values.allSatisfy { $0.isFinite })
+    }
+
     @Test(arguments: Detectors.registry.names)
     func stateSurvivesARoundTrip(_ name: String) throws {
         let kind = try Detectors.registry.entry(name)

@@ -14,11 +14,11 @@ import Testing
 
         static let settings = [
             Setting("learning-rate", \Sample.rate, "R", range: .above(0, upTo: 1), "Rate."),
-            Setting("count", \.count, "N", range: .from(2), "Count."),
-            Setting("widths", \.widths, "W", range: .above(0), "Widths."),
+            Setting("count", \.count, "N", range: .count(from: 2), "Count."),
+            Setting("widths", \.widths, "W", range: .within(1...4096), "Widths."),
             Setting("color", \.color, "Color."),
             Setting(flag: "on", \.on, "On."),
-            Setting("seed", \.seed, "N", "Seed."),
+            Setting("seed", \.seed, "N", range: .anySeed, "Seed."),
         ]
     }
 

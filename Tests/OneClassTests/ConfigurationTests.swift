@@ -32,7 +32,7 @@ import Testing
         (#"{"steps":"many"}"#, "steps"), (#"{"method":"rotate"}"#, "method"), (#"{"width":null}"#, "width"),
         ("[1]", "JSON"), ("", "JSON"), (#"{"optimizer":3}"#, "optimizer"),
         (#"{"temperature":0.1}"#, "contrastive"),
-        (#"{"width":0}"#, "above 0"), (#"{"detector":"svm"}"#, "ocsvm-rbf"),
+        (#"{"width":0}"#, "0.01 to 8"), (#"{"detector":"svm"}"#, "ocsvm-rbf"),
     ])
     func mistakesAreNamed(_ text: String, _ word: String) {
         let error = #expect(throws: OCCError.self) { try Self.read(text) }
@@ -93,7 +93,11 @@ import Testing
         let name = "named"
         let summary = "Has one setting."
         static var settings: [Setting<Named<Other>>] {
-            [Setting(Other.self == Int.self ? "batch" : "width", \Named<Other>.value, "N", "A number.")]
+            [
+                Setting(
+                    Other.self == Int.self ? "batch" : "width", \Named<Other>.value, "N",
+                    range: .within(0...9), "A number.")
+            ]
         }
         func fit(_ features: FeatureMatrix) throws -> any OneClassClassifier {
             try KernelDensity().fit(features)
@@ -128,6 +132,20 @@ import Testing
     @Test func nearestMatchesHelp() {
         #expect(nearestMatch(to: "widht", in: ["width", "height", "steps"]) == "width")
         #expect(nearestMatch(to: "zzzzzz", in: ["width", "height"]) == nil)
+    }
+
+    /// An epoch's steps are known once the images are.
+    @Test func runsThatNeverEndAreRefused() throws {
+        var c = RunConfiguration()
+        (c.encoder, c.batch, c.epochs) = (ResNet(.resnet10, width: 0.0625), 2, 1_000_000)
+        let device = try Device.cpu()
+        let error = #expect(throws: OCCError.self) {
+            try TrainingPlan(c, images: 10_000, side: 32, device: device)
+        }
+        #expect(error?.kind == .usage)
+        #expect(error?.message.contains("epochs") == true)
+        c.epochs = 1000
+        #expect(try TrainingPlan(c, images: 10_000, side: 32, device: device).totalSteps == 5_000_000)
     }
 
     /// PROTOCOL: one cosine from the peak to zero, optionally held for an epoch, after a linear warm-up.

@@ -4,9 +4,11 @@ import OneClass
 
 private let options = [
     Option("python", "PATH", "Interpreter with torch and scikit-learn (python3)."),
-    Option("vs", "PEER", "pytorch (the default; scikit-learn for detectors) or none, to measure ours only."),
-    Option("threads", "N", "Threads of both sides; 0, the default, for one a core."),
-    Option("repetitions", "N", "Of each side (7)."),
+    Option(
+        "vs", PeerChoice.self, standard: .pytorch,
+        "The peer, for detectors scikit-learn in any case; none to measure ours only."),
+    Option("threads", "N", Int.self, .within(0...256), "Threads of both sides; 0 for one a core. (0)"),
+    Option("repetitions", "N", Int.self, .within(1...1000), "Of each side. (7)"),
     Option("only", "TEXT", "Only work whose name contains this."),
     Option("scripts", "FOLDER", "Where serve.py is (bench/peers)."),
     Option("json", nil, "Print JSON: a record with machine and commit."),
@@ -19,18 +21,15 @@ private let gpuOptions = [
 
 private enum PeerChoice: String, CaseIterable { case pytorch, none }
 
-private func peer(_ arguments: Arguments) throws -> PeerChoice {
-    try arguments.value("vs", as: PeerChoice.self) ?? .pytorch
+private func peer(_ arguments: Arguments) -> PeerChoice {
+    arguments.value("vs", as: PeerChoice.self) ?? .pytorch
 }
 
 /// Measures a group, prints each result as it comes.
 private func measure(_ groups: [String], _ arguments: Arguments, quiet: Bool) throws -> [Comparison.Result] {
-    let threads = try arguments.value("threads", as: Int.self) ?? 0
-    let repetitions = try arguments.value("repetitions", as: Int.self) ?? 7
-    guard (1...1000).contains(repetitions) else {
-        throw OCCError(.usage, "--repetitions \(repetitions) is outside 1...1000")
-    }
-    let python = try peer(arguments) == .none ? nil : arguments["python"] ?? "python3"
+    let threads = arguments.value("threads", as: Int.self) ?? 0
+    let repetitions = arguments.value("repetitions", as: Int.self) ?? 7
+    let python = peer(arguments) == .none ? nil : arguments["python"] ?? "python3"
     var results: [Comparison.Result] = []
     for group in groups {
         let workloads =
@@ -92,7 +91,7 @@ private let check = Command(
     else {
         throw OCCError(.badData, "\(path): is not a map of ratios by work")
     }
-    guard try peer(arguments) != .none else {
+    guard peer(arguments) != .none else {
         throw OCCError(.usage, "a check needs the peers: leave --vs out")
     }
     let results = try measure(Workloads.groups, arguments, quiet: false)

@@ -126,6 +126,8 @@ static ck_status solve(struct cache *c, double total, double tolerance, int64_t 
         if (alpha[k] < 1) lowest = fmin(lowest, g[k]);
         if (alpha[k] > 0) highest = fmax(highest, g[k]);
     }
+    // Where all are at their upper bound there is nothing to move, and no upper end to the offset.
+    if (isinf(lowest)) gap = 0, lowest = highest;
     double rho = free_count > 0 ? sum / free_count : (lowest + highest) / 2;
     *report = (ck_solver_report){iteration, objective, gap, rho};
     if (gap > tolerance)

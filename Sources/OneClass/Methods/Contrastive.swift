@@ -31,7 +31,8 @@ public struct Contrastive: Method, Equatable {
     /// The loss's temperature and pairs, and the union.
     public static let settings = [
         Setting(
-            "temperature", \Contrastive.temperature, "T", range: .above(0), "Of the contrastive loss."),
+            "temperature", \Contrastive.temperature, "T", range: .within(0.001...1000),
+            "Of the contrastive loss."),
         Setting("contrastive-form", \.form, "Which pairs are contrasted."),
         Setting(
             "distribution-augmentation", \.distributionAugmentation, "NAME",

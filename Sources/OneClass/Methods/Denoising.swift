@@ -18,7 +18,8 @@ public struct Denoising: Method, Equatable {
     /// The noise.
     public static let settings = [
         Setting(
-            "noise", \Denoising.noise, "SIGMA", range: .from(0), "Deviation of the noise added to images.")
+            "noise", \Denoising.noise, "SIGMA", range: .within(0...100),
+            "Deviation of the noise added to images, whose values are 0 to 1.")
     ]
 
     /// There is no head: the decoder takes the feature map.
@@ -48,6 +49,12 @@ public struct Denoising: Method, Equatable {
             x = try Conv2D("decoder.\(stage).conv", channels: max(8, x.shape[3] / 2), kernel: 3)(x, in: plan)
             x = try BatchNorm("decoder.\(stage).bn", relu: true)(x, in: plan)
             stage += 1
+        }
+        guard x.shape[1] == clean.shape[1] else {
+            throw OCCError(
+                .usage,
+                "\(setting: "patch") \(clean.shape[1]): the decoder doubles the feature map's side, to \(x.shape[1])",
+                remedy: "For denoising take a multiple of 32 above 64 pixels.")
         }
         x = try Conv2D("decoder.output", channels: clean.shape[3], kernel: 3)(x, in: plan)
         return TrainingOutputs(

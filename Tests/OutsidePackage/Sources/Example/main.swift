@@ -36,7 +36,7 @@ struct SmallNetwork: Encoder {
     let name = "small"
     let summary = "Three convolutions."
     static let settings = [
-        Setting("channels", \SmallNetwork.channels, "N", range: .from(1), "Channels of every layer.")
+        Setting("channels", \SmallNetwork.channels, "N", range: .within(1...1024), "Channels of every layer.")
     ]
 
     func callAsFunction(_ images: Tensor, in plan: PlanBuilder) throws -> EncoderOutput {
@@ -77,7 +77,7 @@ struct ScaledDistance: Detector, OneClassClassifier {
     let name = "scaled-distance"
     let summary = "Distance to the mean, in each feature's deviations."
     static let settings = [
-        Setting("floor", \ScaledDistance.floor, "D", range: .above(0), "Smallest deviation.")
+        Setting("floor", \ScaledDistance.floor, "D", range: .within(1e-9...1), "Smallest deviation.")
     ]
 
     func fit(_ features: FeatureMatrix) throws -> any OneClassClassifier {

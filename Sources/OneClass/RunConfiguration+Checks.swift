@@ -1,0 +1,124 @@
+import OCCData
+import OCCDetectors
+import OCCEngine
+
+/// What the ranges of single settings cannot say: settings that do not go together, and what they take together.
+extension RunConfiguration {
+    /// The values of a step's images at most: 64 GiB in single precision. Beyond, counts of operations overflow.
+    private static let largestStep = 1 << 34
+    /// The steps of a run at most: a step's number has 32 bits among the random numbers' counters.
+    static let mostSteps = 1_000_000_000
+
+    /// Checks settings against each other, as far as that needs no data.
+    ///
+    /// - Throws: `OCCError(.usage)` naming a setting.
+    func checkCombinations() throws {
+        if let stride {
+            guard let patch, stride <= patch else {
+                throw OCCError(
+                    .usage, "\(setting: "stride") \(stride): it is for patches, and at most their side")
+            }
+        }
+        if let imageSize { _ = try grid(side: imageSize) }
+        if let side = patch ?? imageSize { try checkStep(side: side) }
+        if let labeledNormals, let maxTrain, labeledNormals > maxTrain {
+            throw OCCError(
+                .usage,
+                "\(setting: "labeled-normals") \(labeledNormals) is more than \(setting: "max-train") \(maxTrain)"
+            )
+        }
+        try checkDetector(rows: mostRows, columns: 1)
+        if locations == .each {
+            guard patch != nil, detector.forEachLocation as (any Detector)? != nil else {
+                let able = Detectors.registry.entries.filter { $0.forEachLocation as (any Detector)? != nil }
+                throw OCCError(
+                    .usage,
+                    "\(setting: "locations") each needs \(setting: "patch"), and a detector that is for few rows: \(able.map(\.name).joined(separator: ", "))"
+                )
+            }
+        }
+    }
+
+    /// The features that the detector is fitted on at most, as far as that is known without data: outliers come
+    /// on top of the training images, and patches are many.
+    private var mostRows: Int {
+        guard patch == nil || locations == .each else { return .max }
+        return min(labeledNormals ?? .max, contamination > 0 ? .max : maxTrain ?? .max)
+    }
+
+    /// Checks the size of a step on images or patches of this side.
+    ///
+    /// - Throws: `OCCError(.usage)` naming the batch.
+    func checkStep(side: Int) throws {
+        let rows = itemsPerStep * method.copies
+        guard rows <= Self.largestStep / (side * side * 3) else {
+            throw OCCError(
+                .usage,
+                "\(setting: "batch") \(itemsPerStep): a step of \(rows) views of \(side) x \(side) pixels is too large",
+                remedy: "Lower \(setting: "batch").")
+        }
+    }
+
+    /// Checks that the detector can be fitted on features of so many columns, as far as that needs no data.
+    ///
+    /// - Throws: `OCCError(.usage)` naming a setting.
+    func checkDetector(columns: Int) throws { try checkDetector(rows: mostRows, columns: columns) }
+
+    /// Asks the detector whether it can be fitted on so many rows, before anything is trained for it.
+    ///
+    /// - Parameters:
+    ///   - rows: features there are at most; of one location, where each has its own detector.
+    ///   - columns: of the features, at least.
+    /// - Throws: `OCCError(.usage)` naming a setting.
+    func checkDetector(rows: Int, columns: Int) throws {
+        if locations == .each {
+            try (detector.forEachLocation as (any Detector)?)?.checkRows(rows, columns: columns)
+        } else {
+            try detector.checkRows(min(rows, detectorRows), columns: columns)
+        }
+    }
+
+    /// Checks that a detector can be fitted on images, and that there is memory for it.
+    ///
+    /// - Parameters:
+    ///   - images: how many the detector is fitted on.
+    ///   - grid: where their patches lie; nil for whole images.
+    ///   - columns: of the features.
+    /// - Throws: `OCCError(.usage)` naming a setting, `.deviceUnavailable` where there is too little memory.
+    func checkFit(images: Int, grid: PatchGrid?, columns: Int) throws {
+        let each = locations == .each, patches = images * (grid?.count ?? 1)
+        try checkDetector(rows: each ? images : patches, columns: columns)
+        // Features; for each location a covariance, its factor and what is saved of it; of one detector the
+        // features once more, normalized, and in double precision.
+        let covariance = each ? 24 * (grid?.count ?? 1) * columns * columns : 0
+        let needed = columns * (each ? 4 * patches : 16 * min(patches, detectorRows)) + covariance
+        let free = try Device.availableHostMemory()
+        guard needed <= free else {
+            let what: Wording =
+                each
+                ? "a detector for each of \(grid?.count ?? 1) locations"
+                : "the detector's \(min(patches, detectorRows)) rows"
+            let remedy: Wording =
+                each
+                ? "Raise \(setting: "stride"), lower \(setting: "width"), or use \(setting: "locations") shared."
+                : "Lower \(setting: "detector-rows") or \(setting: "width")."
+            throw OCCError(
+                .deviceUnavailable, "\(what) need \(formatBytes(needed)); \(formatBytes(free)) are free",
+                remedy: remedy)
+        }
+    }
+}
+
+extension TrainingPlan {
+    /// Checks what can be checked before any data is read: that the networks can be built, and that the device
+    /// has memory for the parameters and a step. Where the images' size is not known, the smallest there is
+    /// stands for it.
+    ///
+    /// - Throws: `OCCError(.usage)` naming a setting, `.deviceUnavailable` where there is too little memory.
+    public static func check(_ configuration: RunConfiguration, device: Device) throws {
+        let side = configuration.imageSize ?? configuration.patch ?? ImageDataset.sides.lowerBound
+        let training = try TrainingPlan(configuration, images: 1, side: side, device: device)
+        try configuration.checkDetector(columns: training.scoring.features.featureCount)
+        try training.program.requireMemory()
+    }
+}
