@@ -40,11 +40,14 @@ package struct Option: Sendable {
     }
 
     /// An option whose value is a number in a range.
+    ///
+    /// - Parameter standard: what it is by itself.
     package init<Value: SettingNumber>(
-        _ name: String, _ placeholder: String, _ type: Value.Type, _ range: SettingRange, _ help: String
+        _ name: String, _ placeholder: String, _ range: SettingRange, standard: Value, _ help: String
     ) {
-        self.init(name, placeholder, "\(help) It is \(range.words).", isNumber: true) {
-            (text) throws(SettingError) in _ = try range.value(text, as: type, of: name)
+        let shown = (try? standard.json.text()) ?? ""
+        self.init(name, placeholder, "\(help) It is \(range.words). (\(shown))", isNumber: true) {
+            (text) throws(SettingError) in _ = try range.value(text, as: Value.self, of: name)
         }
     }
 

@@ -2,7 +2,10 @@ import Foundation
 import OneClass
 
 /// Writes to standard error, which is for people; standard output is for results.
-package func say(_ text: String) { FileHandle.standardError.write(Data((text + "\n").utf8)) }
+package func say(_ text: String) {
+    WorkReporter.clearLine()
+    FileHandle.standardError.write(Data((text + "\n").utf8))
+}
 
 /// Writes a JSON object to standard output.
 package func printJSON(_ object: [String: Any]) throws {
@@ -59,7 +62,8 @@ package struct CommandLineProgram: Sendable {
         if first == "help" || words.dropFirst().contains(where: { $0 == "--help" || $0 == "-h" }) {
             return print(command.help(of: name))
         }
-        try command.run(try Arguments(Array(words.dropFirst()), of: command))
+        let arguments = try Arguments(Array(words.dropFirst()), of: command)
+        try WorkReporter.following(quiet: arguments.has("quiet")) { try command.run(arguments) }
     }
 
     /// Runs the command that the process was started with; exits with its error's code.

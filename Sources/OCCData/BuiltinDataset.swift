@@ -47,10 +47,13 @@ extension BuiltinPictures {
             let plans = counts.enumerated().flatMap { defect, count in
                 (0..<count).map { (defect, "\(set)/\(Self.classes[defect])/\($0)") }
             }
-            let drawn = parallelMap(plans.count) { index in
-                // A picture is named by its place alone: one counter range each.
-                var random = CounterRandom(seed: seed, stream: stream, counter: UInt64(index) << 32)
-                return picture(defect: plans[index].0, random: &random)
+            let drawn = Work.track("drawing", "pictures", total: plans.count) { work in
+                parallelMap(plans.count) { index in
+                    defer { work.advance() }
+                    // A picture is named by its place alone: one counter range each.
+                    var random = CounterRandom(seed: seed, stream: stream, counter: UInt64(index) << 32)
+                    return picture(defect: plans[index].0, random: &random)
+                }
             }
             var result = LabeledImages(side: side)
             for (index, picture) in drawn.enumerated() {

@@ -169,7 +169,9 @@ public struct SettingRange: Sendable {
         }
     }
     /// How many of something there are, from a number on: up to a thousand million.
-    public static func count(from least: Int) -> SettingRange { .within(Double(least)...1e9) }
+    public static func count(from least: Int) -> SettingRange {
+        SettingRange(words: "\(least) to 1e9") { (Double(least)...1e9).contains($0) }
+    }
     /// All whole numbers of 64 bits without a sign.
     public static let anySeed = SettingRange(words: "0 to \(UInt64.max)") { $0 >= 0 && $0 <= 0x1p64 }
 

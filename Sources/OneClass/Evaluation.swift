@@ -109,8 +109,10 @@ public struct Evaluation: Codable, Sendable {
         rawPixelAUROC = rawPixels ? try RawPixels.auroc(model.configuration, split) : nil
         let masked = split.testMasks.indices.filter { split.testMasks[$0] != nil }
         func localization(_ map: (Int) -> [Float]) throws -> LocalizationMetrics {
-            try LocalizationMetrics(
-                maps: masked.map(map), masks: masked.map { split.testMasks[$0]! }, width: split.test.side)
+            try Work.track("comparing \(masked.count) maps with masks") { _ in
+                try LocalizationMetrics(
+                    maps: masked.map(map), masks: masked.map { split.testMasks[$0]! }, width: split.test.side)
+            }
         }
         let isMasked = masked.contains { split.testLabels[$0] == 1 }
         let found = try isMasked ? scored.maps.map { all in try localization { all[$0] } } : nil

@@ -96,8 +96,12 @@ struct FeatureExtractor {
     }
 
     /// Features of every part, [count, D]; the parts are in the order of their images.
-    func features(of images: ImageBatch, places: [PatchPlace], program: Program) throws -> FeatureMatrix {
-        let values = try run(images, places, program) { try program.read(tensors.features, of: plan) }
+    ///
+    /// - Parameter work: what the parts count for; nil for work of its own.
+    func features(
+        of images: ImageBatch, places: [PatchPlace], program: Program, work: Work? = nil
+    ) throws -> FeatureMatrix {
+        let values = try run(images, places, program, work) { try program.read(tensors.features, of: plan) }
         return FeatureMatrix(rows: places.count, columns: tensors.features.shape[1], values: values)
     }
 
@@ -115,7 +119,7 @@ struct FeatureExtractor {
                 try program.write((0..<rows).flatMap { _ in own }, to: inputs[input.name])
                 next += input.width
             }
-            return try run(images, PatchPlace.all(of: images, grid: nil), program) {
+            return try run(images, PatchPlace.all(of: images, grid: nil), program, nil) {
                 try program.read(probabilities, of: plan)
             }
         }
@@ -125,8 +129,15 @@ struct FeatureExtractor {
 
     /// Runs the plan over the parts and joins what `read` returns of each run, without the padding rows.
     private func run(
-        _ images: ImageBatch, _ places: [PatchPlace], _ program: Program, read: () throws -> [Float]
+        _ images: ImageBatch, _ places: [PatchPlace], _ program: Program, _ work: Work?,
+        read: () throws -> [Float]
     ) throws -> [Float] {
+        guard let work else {
+            let unit = tensors.corners == nil ? "images" : "patches"
+            return try Work.track("computing features", unit, total: places.count) {
+                try run(images, places, program, $0, read: read)
+            }
+        }
         precondition(images.side == side)
         let capacity = tensors.pixels.shape[0]
         var result: [Float] = [], next = 0
@@ -148,6 +159,7 @@ struct FeatureExtractor {
                 let values = try read()
                 result += values[0..<(values.count / rows * chosen.count)]
                 next += chosen.count
+                work.advance(by: chosen.count)
             }
         }
         return result

@@ -49,19 +49,22 @@ public final class OneClassModel {
         scoring = trainer.training.scoring
         let grid = try configuration.grid(side: side)
         self.grid = grid
-        let fit = split.detectorFit, extractor = scoring.features
+        let fit = split.detectorFit, extractor = scoring.features, unfitted = configuration.detector
         if configuration.locations == .each, let grid {
-            detector = try LocationwiseDetector(
-                configuration.detector,
-                fitting: extractor.features(
-                    of: fit, places: PatchPlace.all(of: fit, grid: grid), program: program),
-                locations: grid.count)
+            let features = try extractor.features(
+                of: fit, places: PatchPlace.all(of: fit, grid: grid), program: program)
+            detector = try Work.track("fitting \(unfitted.name) at \(grid.count) places") { _ in
+                try LocationwiseDetector(
+                    unfitted, fitting: features, locations: grid.count)
+            }
         } else {
             // A detector takes so many rows: the features of others are not computed.
             let count = fit.count * (grid?.count ?? 1), rows = min(count, configuration.detectorRows)
             let places = (0..<rows).map { PatchPlace(number: $0 * count / rows, grid: grid) }
-            detector = try configuration.detector.fit(
-                extractor.features(of: fit, places: places, program: program))
+            let features = try extractor.features(of: fit, places: places, program: program)
+            detector = try Work.track("fitting \(unfitted.name) on \(rows) rows") { _ in
+                try unfitted.fit(features)
+            }
         }
         let held = try Self.patchScores(of: split.calibration, detector, extractor, program, grid)
         calibration = ThresholdCalibration(
@@ -98,12 +101,19 @@ public final class OneClassModel {
         of images: ImageBatch, _ detector: any OneClassClassifier, _ extractor: FeatureExtractor,
         _ program: Program, _ grid: PatchGrid?
     ) throws -> [Double] {
-        let portion = grid == nil ? 1024 : 16
-        return try stride(from: 0, to: images.count, by: portion).flatMap { first in
-            let some = images.subset(first..<min(first + portion, images.count))
-            return try detector.scores(
-                extractor.features(of: some, places: PatchPlace.all(of: some, grid: grid), program: program),
-                on: program.device)
+        // Features of 256 MiB at most, where an image does not have more.
+        let patches = grid?.count ?? 1, most = (64 << 20) / (patches * extractor.featureCount)
+        let portion = max(1, min(grid == nil ? 1024 : 16, most))
+        return try Work.track(
+            "scoring", grid == nil ? "images" : "patches", total: images.count * patches
+        ) { work in
+            try stride(from: 0, to: images.count, by: portion).flatMap { first in
+                let some = images.subset(first..<min(first + portion, images.count))
+                let places = PatchPlace.all(of: some, grid: grid)
+                return try detector.scores(
+                    extractor.features(of: some, places: places, program: program, work: work),
+                    on: program.device)
+            }
         }
     }
 

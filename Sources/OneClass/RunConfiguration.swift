@@ -104,7 +104,9 @@ public struct RunConfiguration: HasSettings, Sendable {
     /// The run's own settings, in the order of listings; those of method, encoder and detector are theirs.
     public static let settings: [Setting<RunConfiguration>] = [
         Setting("data", \.data, "PATH", "A data set's folder, or builtin:shapes or builtin:surface."),
-        Setting("normal", \.normal, "CLASS", "The normal class, by index or name."),
+        Setting(
+            "normal", \.normal, "CLASS",
+            "The normal class, by index or name; by itself the only one there is to train on."),
         Setting(
             "image-size", \.imageSize, "PIXELS", range: .multiple(of: 32, in: ImageDataset.sides),
             "Side of the images; by itself the data set's own, and 64 for folders of images."),
@@ -120,51 +122,66 @@ public struct RunConfiguration: HasSettings, Sendable {
             "Outliers mixed into the training images."),
         Setting(
             "labeled-normals", \.labeledNormals, "N", range: .count(from: 2),
-            "Fit the detector on N clean normal images only."),
+            "Fit the detector on N clean normal images only; by itself on all training images."),
         Setting(
             "max-unreadable", \.maxUnreadable, "SHARE", range: .within(0...1),
-            "Unreadable image files to put up with."),
+            "Share of image files that may be unreadable."),
         Setting("max-train", \.maxTrain, "N", range: .count(from: 2), "Use at most N training images."),
         Setting("max-test", \.maxTest, "N", range: .count(from: 1), "Use at most N test images."),
         Setting(
             "head", \.head, "WIDTHS", range: .within(1...16384),
-            "Projection head, such as 512x8,128, or none; by itself the method's."),
+            "Widths of the layers between features and loss, such as 512x8,128 (eight of 512, one of 128), or none; by itself the method's."
+        ),
         Setting(
             "augment", \.augment, "RECIPE",
-            "Such as cnr0.5+hflip+jitter_b0.4_c0.4_s0.4_h0.4+gray0.2+blur0.5, or none; by itself the method's."
+            "Random changes of training images, such as cnr0.5+hflip+jitter_b0.4_c0.4_s0.4_h0.4+gray0.2+blur0.5, or none; by itself the method's."
         ),
         Setting(
             "patch", \.patch, "PIXELS", range: .multiple(of: 8, in: 16...ImageDataset.sides.upperBound),
             "Learn from patches and localize; by itself from whole images."),
         Setting(
             "stride", \.stride, "PIXELS", range: .within(1...Double(ImageDataset.sides.upperBound)),
-            "Between the patches of a scored image; by itself an eighth of patch."),
+            "From one patch of a scored image to the next; by itself an eighth of the patch."),
         Setting("locations", \.locations, "One detector for all patches, or one for each place."),
         Setting(
             "batch", \.batch, "N", range: .within(2...65536),
             "Images, or pairs, to a step; by itself the method's."),
-        Setting("steps", \.steps, "N", range: .count(from: 0), "Optimizer steps; overrides epochs."),
+        Setting(
+            "steps", \.steps, "N", range: .count(from: 0),
+            "Optimizer steps, whatever the epochs; by itself by the epochs."),
         Setting(
             "epochs", \.epochs, "N", range: .within(0...1e6),
-            "Passes over the method's items; by itself the method's."),
-        Setting("optimizer", \.optimizer, "What follows the gradients."),
+            "Passes over the training images, or pairs; by itself the method's."),
+        Setting(
+            "optimizer", \.optimizer,
+            "How a step follows from gradients: by momentum, or with a rate for each layer, for large batches."
+        ),
         Setting(
             "learning-rate", \.learningRate, "RATE", range: .within(1e-30...1e30),
-            "At the schedule's peak; by itself the method's."),
-        Setting("schedule", \.schedule, "How the learning rate falls."),
-        Setting("warmup", \.warmup, "STEPS", range: .count(from: 0), "Linear warm-up from zero."),
+            "The learning rate at its peak; by itself the method's."),
+        Setting("schedule", \.schedule, "How the learning rate falls after the warm-up."),
+        Setting(
+            "warmup", \.warmup, "STEPS", range: .count(from: 0),
+            "Steps in which the learning rate rises from zero to its peak."),
         Setting(
             "hold-steps", \.holdSteps, "STEPS", range: .count(from: 1),
-            "Steps for which the cosine keeps its value."
-        ),
-        Setting("momentum", \.momentum, "M", range: .within(0...0.9999), "Of the optimizer."),
-        Setting(flag: "nesterov", \.nesterov, "Nesterov's momentum."),
+            "Steps for which the cosine schedule keeps its value."),
+        Setting(
+            "momentum", \.momentum, "M", range: .within(0...0.9999),
+            "Share of a step that the next one keeps."),
+        Setting(flag: "nesterov", \.nesterov, "Look ahead along the momentum (Nesterov 1983)."),
         Setting(
             "weight-decay", \.weightDecay, "L2", range: .within(0...1000),
             "L2 penalty; by itself the method's."),
-        Setting("trust", \.trust, "T", range: .within(1e-9...1000), "LARS's trust coefficient."),
-        Setting("seed", \.seed, "N", range: .anySeed, "Of everything random."),
-        Setting("math", \.math, "How exactly sums of products are computed."),
+        Setting(
+            "trust", \.trust, "T", range: .within(1e-9...1000),
+            "The trust coefficient of LARS, the optimizer for large batches."),
+        Setting(
+            "seed", \.seed, "N", range: .anySeed,
+            "Seed of everything random: the same seed gives the same model."),
+        Setting(
+            "math", \.math,
+            "How exactly sums are computed: as they are defined, or with more rounding and in less time."),
         Setting(
             "detector-rows", \.detectorRows, "N", range: .count(from: 2),
             "Rows of features that the detector is fitted on at most."),

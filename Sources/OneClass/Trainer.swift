@@ -95,15 +95,28 @@ public final class Trainer {
         recordEvery: Int = 10, record: (StepRecord) throws -> Void = { _ in },
         shouldStop: () throws -> Bool = { false }
     ) throws -> Bool {
+        try Work.track("training", "steps", total: totalSteps, alreadyDone: step) { work in
+            try run(recordEvery: recordEvery, record: record, shouldStop: shouldStop, work)
+        }
+    }
+
+    private func run(
+        recordEvery: Int, record: (StepRecord) throws -> Void, shouldStop: () throws -> Bool, _ work: Work
+    ) throws -> Bool {
         var mark = (time: ContinuousClock.now, step: step)
         while step < totalSteps {
             let rate = try advance()
+            work.advance()
             if step % max(1, recordEvery) == 0 || step == totalSteps {
                 // What a reading and a record take is in the next rate.
                 let now = ContinuousClock.now, seconds = (now - mark.time) / .seconds(1)
                 let images = Double((step - mark.step) * imagesPerStep)
                 mark = (now, step)
-                try record(try inspect(rate: rate, imagesPerSecond: images / max(seconds, 1e-9)))
+                let reading = try inspect(rate: rate, imagesPerSecond: images / max(seconds, 1e-9))
+                work.detail = String(
+                    format: "loss %.4f, rank %.1f, %.0f images/s", reading.loss,
+                    reading.collapse.effectiveRank, reading.imagesPerSecond)
+                try record(reading)
             }
             if step < totalSteps, try shouldStop() { return false }
         }

@@ -15,7 +15,7 @@ let evaluateCommand = Command(
         Option("raw-pixels", nil, "Fit the detector on raw pixels too, for comparison."),
         Option("report", "FILE", "Write a report: one HTML file with curves, tables and pictures."),
     ] + RunOptions.deviceOptions + [
-        Option("json", nil, "Print JSON.")
+        Option("quiet", nil, "No progress."), Option("json", nil, "Print JSON."),
     ], takesWords: true
 ) { arguments in
     guard arguments.positionals.count == 1 else {

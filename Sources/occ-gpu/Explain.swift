@@ -25,6 +25,7 @@ let explainCommand = Command(
             "score", Explainer.Score.self, standard: .detector,
             "What is explained: the detector's score, or that of the method's own classifier."),
         Option("raw", nil, "Write each map as .npy (float32) too."),
+        Option("quiet", nil, "No progress."),
     ] + RunOptions.deviceOptions, takesWords: true
 ) { arguments in
     guard let name = arguments["model"], let out = arguments["out"] else {

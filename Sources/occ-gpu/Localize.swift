@@ -21,6 +21,7 @@ let localizeCommand = Command(
             "Take images as large as they are, in tiles of the size that was trained on, instead of resizing them."
         ),
         Option("raw", nil, "Write each map as .npy (float32) and 16-bit .png too."),
+        Option("quiet", nil, "No progress."),
     ] + RunOptions.deviceOptions, takesWords: true
 ) { arguments in
     guard let name = arguments["model"], let out = arguments["out"] else {

@@ -10,7 +10,10 @@ package enum OCCGPU {
             trainCommand, evaluateCommand, scoreCommand, localizeCommand,
             explainCommand, protocolCommand, planCommand, devicesCommand, selftestCommand, kernelsCommand,
         ],
-        hint: "Start with: occ-gpu train --out runs/first --steps 300 --width 0.25"
+        hint: """
+            Start with: occ-gpu train --out runs/first --steps 300 --width 0.25
+            Options of a command: occ-gpu COMMAND --help
+            """
     )
 
     static func main() { program.main() }

@@ -18,7 +18,7 @@ let protocolCommand = Command(
         Option(
             list: "classes",
             "Classes by index or name, or categories by name, such as 0,1,dog; by itself all."),
-        Option("seeds", "N", Int.self, .within(1...1000), "Repeat with the seeds 1 to N. (1)"),
+        Option("seeds", "N", .within(1...1000), standard: 1, "Repeat with the seeds 1 to N."),
         Option(
             list: "detectors", of: Detectors.registry.names,
             "Detectors to compare on the same features, such as knn,kde. (ocsvm-rbf,kde)"),
@@ -68,19 +68,11 @@ let protocolCommand = Command(
     if let seconds = arguments.value("checkpoint-seconds", as: Double.self) {
         run.checkpointInterval = seconds
     }
-    var progress = Progress(quiet: true)
-    let table: ProtocolTable
-    do {
-        table = try run.run(
-            device: device,
-            started: { index, count, name, seed in
-                say("run \(index + 1) of \(count): '\(name)', seed \(seed)")
-                progress = Progress(quiet: arguments.has("quiet"))
-            }, notice: say, record: { progress.show($0) })
-    } catch {
-        progress.finish()
-        throw error
-    }
+    let table = try run.run(
+        device: device,
+        started: { index, count, name, seed in
+            say("run \(index + 1) of \(count): '\(name)', seed \(seed)")
+        }, notice: say)
     if arguments.has("json") { return print(try table.json()) }
     print(
         "AUROC in %, method \(configuration.method.name), \(seeds) seed\(seeds == 1 ? "" : "s")\n\n\(table.text)"

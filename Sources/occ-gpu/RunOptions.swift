@@ -49,11 +49,11 @@ enum RunOptions {
             guard Device.Request(text) == nil else { return }
             throw SettingError("device", "there is no '\(text)'", choices: Device.Request.names, given: text)
         },
-        Option("threads", "N", Int.self, .within(0...256), "CPU threads; 0 for one a core. (0)"),
+        Option("threads", "N", .within(0...256), standard: 0, "CPU threads; 0 for one a core."),
     ]
 
     static let checkpointSeconds = Option(
-        "checkpoint-seconds", "S", Double.self, .within(0...1e6), "Seconds between checkpoints. (60)")
+        "checkpoint-seconds", "S", .within(0...1e6), standard: 60.0, "Seconds between checkpoints.")
 
     static func configuration(_ arguments: Arguments) throws -> RunConfiguration {
         var none: [any Detector] = []

@@ -13,7 +13,8 @@ let scoreCommand = Command(
     ],
     options: [
         Option("model", "FILE", "A model file, or the folder of its run."),
-        Option("format", ScoreFormat.self, standard: .csv, "Of the output."),
+        Option("format", ScoreFormat.self, standard: .csv, "How results are printed."),
+        Option("quiet", nil, "No progress."),
     ] + RunOptions.deviceOptions, takesWords: true
 ) { arguments in
     guard let name = arguments["model"] else {

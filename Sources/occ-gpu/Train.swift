@@ -21,7 +21,7 @@ let trainCommand = Command(
         ),
         Option("overwrite", nil, "Discard what --out holds."),
         RunOptions.checkpointSeconds,
-        Option("log-every", "STEPS", Int.self, .count(from: 1), "Steps between lines of metrics.jsonl. (10)"),
+        Option("log-every", "STEPS", .count(from: 1), standard: 10, "Steps between lines of metrics.jsonl."),
         Option("quiet", nil, "No progress."),
         Option("json", nil, "Print the evaluation as JSON."),
     ]
@@ -53,19 +53,12 @@ let trainCommand = Command(
         "training on \(split.train.count) images of '\(split.normalClass)', \(split.calibration.count) held out; \(device.name)"
     )
     try announceMemory(configuration, split, device)
-    let progress = Progress(quiet: arguments.has("quiet"))
     var run = TrainingRun(directory: directory, split: split, configuration: configuration)
     if let seconds = arguments.value("checkpoint-seconds", as: Double.self) {
         run.checkpointInterval = seconds
     }
     if let every = arguments.value("log-every", as: Int.self) { run.recordEvery = every }
-    let model: OneClassModel
-    do {
-        model = try run.run(device: device, resume: resume, notice: say, record: progress.show)
-    } catch {
-        progress.finish()
-        throw error
-    }
+    let model = try run.run(device: device, resume: resume, notice: say)
     say("wrote \(directory.model)")
     guard split.test.count > 0 else { return }
     let scored = try ScoredTest(model, on: split)

@@ -7,8 +7,8 @@ private let options = [
     Option(
         "vs", PeerChoice.self, standard: .pytorch,
         "The peer, for detectors scikit-learn in any case; none to measure ours only."),
-    Option("threads", "N", Int.self, .within(0...256), "Threads of both sides; 0 for one a core. (0)"),
-    Option("repetitions", "N", Int.self, .within(1...1000), "Of each side. (7)"),
+    Option("threads", "N", .within(0...256), standard: 0, "Threads of both sides; 0 for one a core."),
+    Option("repetitions", "N", .within(1...1000), standard: 7, "Repetitions of each side."),
     Option("only", "TEXT", "Only work whose name contains this."),
     Option("scripts", "FOLDER", "Where serve.py is (bench/peers)."),
     Option("json", nil, "Print JSON: a record with machine and commit."),

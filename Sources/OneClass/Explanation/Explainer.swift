@@ -166,6 +166,14 @@ public final class Explainer {
     public func integratedGradients(
         of image: RGBImage, tolerance: Double = 0.005, limit: Int = 2048
     ) throws -> Explanation {
+        try Work.track("explaining", "points of the path") { work in
+            try integratedGradients(of: image, tolerance, limit, work)
+        }
+    }
+
+    private func integratedGradients(
+        of image: RGBImage, _ tolerance: Double, _ limit: Int, _ work: Work
+    ) throws -> Explanation {
         let (pixels, top, left, detector) = try window(of: image), size = pixels.count
         /// Calls `body` with every segment, the score at its middle and the gradient there.
         func visit(_ segments: [Segment], _ body: (Int, Double, ArraySlice<Float>) -> Void) throws {
@@ -176,6 +184,7 @@ public final class Explainer {
                 for row in 0..<some.count {
                     body(first + row, scores[row], gradients[row * size..<(row + 1) * size])
                 }
+                work.advance(by: some.count)
             }
         }
         func measured(_ segments: [Segment]) throws -> [Segment] {

@@ -54,27 +54,31 @@ extension OneClassModel {
             PatchGrid.tiles(grid.columns, patch: own.patch, side: side).map { (rows: band, columns: $0) }
         }
         var scores = [Double](repeating: 0, count: grid.count)
-        for first in stride(from: 0, to: tiles.count, by: 16) {
-            let some = tiles[first..<min(first + 16, tiles.count)]
-            var pixels: [UInt8] = [], parts: [PatchPlace] = [], places: [Int] = []
-            for (index, tile) in some.enumerated() {
-                let top = grid.rows[tile.rows.lowerBound], left = grid.columns[tile.columns.lowerBound]
-                pixels += tilePixels(image, top: top, left: left)
-                for row in tile.rows {
-                    for column in tile.columns {
-                        parts.append(
-                            PatchPlace(
-                                image: index, top: grid.rows[row] - top, left: grid.columns[column] - left)
-                        )
-                        places.append(row * grid.columns.count + column)
+        try Work.track("scoring", "patches", total: grid.count) { work in
+            for first in stride(from: 0, to: tiles.count, by: 16) {
+                let some = tiles[first..<min(first + 16, tiles.count)]
+                var pixels: [UInt8] = [], parts: [PatchPlace] = [], places: [Int] = []
+                for (index, tile) in some.enumerated() {
+                    let top = grid.rows[tile.rows.lowerBound], left = grid.columns[tile.columns.lowerBound]
+                    pixels += tilePixels(image, top: top, left: left)
+                    for row in tile.rows {
+                        for column in tile.columns {
+                            parts.append(
+                                PatchPlace(
+                                    image: index, top: grid.rows[row] - top, left: grid.columns[column] - left
+                                )
+                            )
+                            places.append(row * grid.columns.count + column)
+                        }
                     }
                 }
+                let found = try detector.scores(
+                    scoring.features.features(
+                        of: ImageBatch(side: side, pixels: pixels), places: parts, program: program,
+                        work: work),
+                    on: program.device)
+                for (place, score) in zip(places, found) { scores[place] = score }
             }
-            let found = try detector.scores(
-                scoring.features.features(
-                    of: ImageBatch(side: side, pixels: pixels), places: parts, program: program),
-                on: program.device)
-            for (place, score) in zip(places, found) { scores[place] = score }
         }
         return Self.localized(scores[...], grid, mapScale)
     }

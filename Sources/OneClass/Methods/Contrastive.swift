@@ -32,11 +32,12 @@ public struct Contrastive: Method, Equatable {
     public static let settings = [
         Setting(
             "temperature", \Contrastive.temperature, "T", range: .within(0.001...1000),
-            "Of the contrastive loss."),
+            "Temperature of the contrastive loss."),
         Setting("contrastive-form", \.form, "Which pairs are contrasted."),
         Setting(
             "distribution-augmentation", \.distributionAugmentation, "NAME",
-            "Of the union: rot, hflip, vflip, or the first 1 to 8 symmetries of the square."),
+            "Whose copies are images of their own: rot, hflip, vflip, or the first 1 to 8 symmetries of the square."
+        ),
     ]
     /// Without a union, what makes one.
     public var unusedSettings: Set<String> { isDistributionAugmented ? [] : ["distribution-augmentation"] }

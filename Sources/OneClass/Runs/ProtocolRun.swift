@@ -100,10 +100,20 @@ public struct ProtocolRun {
         device: Device, started: (Int, Int, String, UInt64) -> Void = { _, _, _, _ in },
         notice: (String) -> Void = { _ in }, record: (StepRecord) -> Void = { _ in }
     ) throws -> ProtocolTable {
+        try Work.track("protocol", "runs", total: tasks.count * seeds.count, hasParts: true) { work in
+            try run(device: device, started: started, notice: notice, record: record, work)
+        }
+    }
+
+    private func run(
+        device: Device, started: (Int, Int, String, UInt64) -> Void, notice: (String) -> Void,
+        record: (StepRecord) -> Void, _ work: Work
+    ) throws -> ProtocolTable {
         var results: [Result] = []
         for (place, task) in tasks.enumerated() {
             var dataset: ImageDataset?
             for (index, seed) in seeds.enumerated() {
+                defer { work.advance() }
                 var configuration = task.configuration.resolved
                 configuration.seed = seed
                 let path = "\(folder)/\(task.folder)-seed-\(seed)"
