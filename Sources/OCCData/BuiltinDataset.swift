@@ -5,6 +5,28 @@ import OCCEngine
 enum BuiltinDataset {
     /// Draws the data set of `builtin`, `builtin:shapes`, `builtin:surface,seed=7`.
     static func load(_ location: String, imageSize: Int?) throws -> ImageDataset {
+        let (name, seed) = try parse(location)
+        switch name {
+        case BuiltinShapes.name:
+            return BuiltinShapes(side: imageSize ?? BuiltinShapes.defaultSide, seed: seed).dataset
+        default: return BuiltinSurface(side: imageSize ?? BuiltinSurface.defaultSide, seed: seed).dataset
+        }
+    }
+
+    /// A glance at a data set of such a name; nil for any other location.
+    static func glance(_ location: String) throws -> DatasetGlance? {
+        guard isBuiltin(location) else { return nil }
+        let name = try parse(location).name
+        let side = name == BuiltinShapes.name ? BuiltinShapes.defaultSide : BuiltinSurface.defaultSide
+        return DatasetGlance(name: name, hasDefects: true, side: side)
+    }
+
+    static func isBuiltin(_ location: String) -> Bool {
+        location == "builtin" || location.hasPrefix("builtin:")
+    }
+
+    /// The data set's full name, and its seed.
+    private static func parse(_ location: String) throws -> (name: String, seed: UInt64) {
         let parts = location.dropFirst("builtin".count).drop { $0 == ":" }.split(separator: ",")
         let name = parts.first.map(String.init) ?? "shapes"
         var seed: UInt64 = 1
@@ -15,15 +37,13 @@ enum BuiltinDataset {
             }
             seed = value
         }
-        switch name {
-        case "shapes": return BuiltinShapes(side: imageSize ?? BuiltinShapes.defaultSide, seed: seed).dataset
-        case "surface":
-            return BuiltinSurface(side: imageSize ?? BuiltinSurface.defaultSide, seed: seed).dataset
-        default:
+        let full = "builtin:\(name)"
+        guard [BuiltinShapes.name, BuiltinSurface.name].contains(full) else {
             throw OCCError(
                 .usage, "\(location): no such built-in data set",
                 remedy: "There are builtin:shapes and builtin:surface.")
         }
+        return (full, seed)
     }
 }
 

@@ -85,6 +85,9 @@ struct DatasetFolder {
         return nil
     }
 
+    /// Loads a data set that is a few files of arrays; nil when the folder holds none.
+    func arrays() throws -> ImageDataset? { try idx() ?? cifar() }
+
     // MARK: Images
 
     /// Finds the image files of whatever layout this is.

@@ -126,11 +126,11 @@ public struct ImageDataset: Sendable {
                 "\(setting: "image-size") \(imageSize): it is a multiple of 32, \(sides.lowerBound) to \(sides.upperBound)"
             )
         }
-        if location == "builtin" || location.hasPrefix("builtin:") {
+        if BuiltinDataset.isBuiltin(location) {
             return try BuiltinDataset.load(location, imageSize: imageSize)
         }
         let folder = try DatasetFolder(location)
-        if var dataset = try folder.idx() ?? folder.cifar() {
+        if var dataset = try folder.arrays() {
             guard imageSize == nil || imageSize == dataset.side else {
                 throw OCCError(
                     .usage, "\(location): its images have side \(dataset.side), not \(imageSize!)",
@@ -151,7 +151,7 @@ public struct ImageDataset: Sendable {
     /// Finds the data sets that a folder holds, a subfolder each, such as all categories of MVTec AD; none in
     /// a folder that is a data set itself.
     public static func categories(_ location: String) throws -> [String] {
-        location == "builtin" || location.hasPrefix("builtin:") ? [] : try DatasetFolder(location).categories
+        BuiltinDataset.isBuiltin(location) ? [] : try DatasetFolder(location).categories
     }
 
     /// The images of each class, their size, and what became of the files, a line each.

@@ -67,6 +67,8 @@ struct DatasetFiles: Sendable {
     let account: FileAccount
     /// What is done to each image before it is resized.
     var prepare: @Sendable (RGBImage) -> RGBImage = { $0 }
+    /// Whether it is a known collection of photographs: an outlier is another thing, not a defect.
+    var isOfPhotographs = false
 }
 
 extension ImageDataset {

@@ -44,7 +44,7 @@ extension DatasetFolder {
         return DatasetFiles(
             name: "Cat-vs-Dog", path: path, kind: .oneVersusRest, classNames: classes, train: train,
             test: test,
-            account: account, prepare: \.centralSquare)
+            account: account, prepare: \.centralSquare, isOfPhotographs: true)
     }
 
     // MARK: CelebA
@@ -102,10 +102,10 @@ extension DatasetFolder {
         return DatasetFiles(
             name: "CelebA", path: path, kind: .normalAndAnomalous,
             classNames: ["no eyeglasses", "eyeglasses"],
-            train: train, test: test, account: FileAccount()
-        ) { image in
-            guard image.width >= 40, image.height >= 80 else { return image.centralSquare }
-            return image.cropped(top: 40, left: 10, height: image.height - 60, width: image.width - 20)
-        }
+            train: train, test: test, account: FileAccount(),
+            prepare: { image in
+                guard image.width >= 40, image.height >= 80 else { return image.centralSquare }
+                return image.cropped(top: 40, left: 10, height: image.height - 60, width: image.width - 20)
+            }, isOfPhotographs: true)
     }
 }

@@ -55,16 +55,21 @@ enum RunOptions {
     static let checkpointSeconds = Option(
         "checkpoint-seconds", "S", .within(0...1e6), standard: 60.0, "Seconds between checkpoints.")
 
-    static func configuration(_ arguments: Arguments) throws -> RunConfiguration {
+    /// - Parameter start: what options override, where no file is given.
+    static func configuration(_ arguments: Arguments, from start: RunConfiguration = RunConfiguration())
+        throws
+        -> RunConfiguration
+    {
         var none: [any Detector] = []
-        return try configuration(arguments, comparing: &none)
+        return try configuration(arguments, from: start, comparing: &none)
     }
 
     /// - Parameter detectors: what is fitted beside the configured detector; an option is set in each that has it.
-    static func configuration(_ arguments: Arguments, comparing detectors: inout [any Detector]) throws
-        -> RunConfiguration
-    {
-        var c = RunConfiguration()
+    static func configuration(
+        _ arguments: Arguments, from start: RunConfiguration = RunConfiguration(),
+        comparing detectors: inout [any Detector]
+    ) throws -> RunConfiguration {
+        var c = start
         if let path = arguments["config"] { c = try RunConfiguration(json: try readFile(path), name: path) }
         do {
             for component in ChosenComponent.all {

@@ -14,22 +14,24 @@ let trainCommand = Command(
             + " --detector gaussian --width 0.25 --steps 700 --out runs/bottle",
         "occ-gpu train --config runs/sandal/config.json --seed 2 --out runs/sandal-2",
     ],
-    options: [Option("out", "FOLDER", "Where the run is kept.")] + RunOptions.options + [
-        Option(
-            "resume", "HOW",
-            "auto (the default: continue what --out holds), never, or the folder or checkpoint to continue from."
-        ),
-        Option("overwrite", nil, "Discard what --out holds."),
-        RunOptions.checkpointSeconds,
-        Option("log-every", "STEPS", .count(from: 1), standard: 10, "Steps between lines of metrics.jsonl."),
-        Option("quiet", nil, "No progress."),
-        Option("json", nil, "Print the evaluation as JSON."),
-    ]
+    options: [Option("out", "FOLDER", "Where the run is kept.")] + RecipeOptions.options
+        + RunOptions.options + [
+            Option(
+                "resume", "HOW",
+                "auto (the default: continue what --out holds), never, or the folder or checkpoint to continue from."
+            ),
+            Option("overwrite", nil, "Discard what --out holds."),
+            RunOptions.checkpointSeconds,
+            Option(
+                "log-every", "STEPS", .count(from: 1), standard: 10, "Steps between lines of metrics.jsonl."),
+            Option("quiet", nil, "No progress."),
+            Option("json", nil, "Print the evaluation as JSON."),
+        ]
 ) { arguments in
     guard let out = arguments["out"] else {
         throw OCCError(.usage, "where to?", remedy: "Give --out FOLDER.")
     }
-    var configuration = try RunOptions.configuration(arguments)
+    var recipe = try RecipeOptions(arguments)
     let resume: TrainingRun.Resume =
         switch arguments["resume"] {
         case nil, "auto": .auto
@@ -37,9 +39,10 @@ let trainCommand = Command(
         case let path?: .from(path)
         }
     let device = try RunOptions.device(arguments)
-    try TrainingPlan.check(configuration, device: device)
-    let dataset = try configuration.dataset(), split = try configuration.split(dataset)
-    configuration.white = dataset.white
+    try TrainingPlan.check(recipe.configuration, device: device)
+    if let choice = recipe.choice { say(choice) }
+    let dataset = try recipe.configuration.dataset(), split = try recipe.configuration.split(dataset)
+    let locations = recipe.look(at: dataset, split)
     let directory = try RunDirectory(out)
     if arguments.has("overwrite") {
         try directory.clear()
@@ -52,6 +55,11 @@ let trainCommand = Command(
     say(
         "training on \(split.train.count) images of '\(split.normalClass)', \(split.calibration.count) held out; \(device.name)"
     )
+    if let locations { say(locations) }
+    if let steps = try recipe.fixSteps(split, device, continuing: resume.configuration(of: directory)) {
+        say(steps)
+    }
+    let configuration = recipe.configuration
     try announceMemory(configuration, split, device)
     var run = TrainingRun(directory: directory, split: split, configuration: configuration)
     if let seconds = arguments.value("checkpoint-seconds", as: Double.self) {
@@ -68,6 +76,17 @@ let trainCommand = Command(
     try AtomicFile.write(Array(page.utf8), to: directory.report)
     say("wrote \(directory.report)")
     print(arguments.has("json") ? try evaluation.json() : evaluation.summary)
+}
+
+extension TrainingRun.Resume {
+    /// The configuration file of the run that is continued; nil for a new one.
+    fileprivate func configuration(of directory: RunDirectory) -> String? {
+        switch self {
+        case .auto: directory.configuration
+        case .never: nil
+        case .from(let path): "\(FileKind(path)?.isFolder == true ? path : parentFolder(path))/config.json"
+        }
+    }
 }
 
 /// Says what the run will take before it takes it.

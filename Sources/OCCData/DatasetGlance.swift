@@ -1,0 +1,54 @@
+import OCCEngine
+
+/// What can be seen of a data set without reading all of it.
+public struct DatasetGlance: Sendable, Equatable {
+    /// The name of the data set.
+    public let name: String
+    /// Whether an outlier is a flaw in an image, to be looked for in its parts, rather than an image of another
+    /// class.
+    public let hasDefects: Bool
+    /// The shorter side of an image in pixels: the median of the first few.
+    public let side: Int
+    /// Whether images come in one size, which cannot be chosen.
+    public let isFixedSize: Bool
+
+    /// A glance at something known.
+    public init(name: String, hasDefects: Bool, side: Int, isFixedSize: Bool = false) {
+        self.name = name
+        self.hasDefects = hasDefects
+        self.side = side
+        self.isFixedSize = isFixedSize
+    }
+
+    /// The same, as a person wants it seen: at another size, in patches or not.
+    public func asked(side: Int?, patches: Bool?) -> DatasetGlance {
+        DatasetGlance(
+            name: name, hasDefects: patches ?? hasDefects, side: isFixedSize ? self.side : side ?? self.side,
+            isFixedSize: isFixedSize)
+    }
+
+    /// Looks at a data set: finds its files and decodes a few of them.
+    ///
+    /// - Parameter location: as `ImageDataset.load` takes it.
+    /// - Throws: `OCCError` as loading does, but for what only reading all files can show.
+    public init(_ location: String) throws {
+        if let builtin = try BuiltinDataset.glance(location) {
+            self = builtin
+            return
+        }
+        let folder = try DatasetFolder(location)
+        if let known = try folder.arrays() {
+            self.init(name: known.name, hasDefects: false, side: known.side, isFixedSize: true)
+            return
+        }
+        let files = try folder.files()
+        let sides = files.train.prefix(5).compactMap { file in
+            (try? RGBImage(bytes: readFile(file.path), name: file.path)).map(files.prepare).map {
+                min($0.width, $0.height)
+            }
+        }.sorted()
+        self.init(
+            name: files.name, hasDefects: files.kind == .normalAndAnomalous && !files.isOfPhotographs,
+            side: sides.isEmpty ? 64 : sides[sides.count / 2])
+    }
+}

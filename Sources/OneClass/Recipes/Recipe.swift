@@ -1,0 +1,119 @@
+import OCCData
+import OCCDetectors
+import OCCEngine
+import OCCNetworks
+
+/// A choice of everything that decides a result, made from a look at the data: method, encoder, patches, detector,
+/// and the time that training takes.
+///
+/// What a recipe chose is in the run's config.json, value by value; the recipe's name is not needed to repeat it.
+public struct Recipe: Sendable {
+    /// The name it is chosen by.
+    public let name: String
+    /// What it is, in a line.
+    public let summary: String
+    /// The time that training takes by itself; nil for the method's epochs.
+    public let budget: TrainingBudget?
+    private let choose: @Sendable (DatasetGlance, inout RunConfiguration) -> String
+
+    /// A recipe.
+    ///
+    /// - Parameter choose: sets what it decides and says why, in half a sentence.
+    public init(
+        _ name: String, _ summary: String, budget: TrainingBudget?,
+        choose: @escaping @Sendable (DatasetGlance, inout RunConfiguration) -> String
+    ) {
+        self.name = name
+        self.summary = summary
+        self.budget = budget
+        self.choose = choose
+    }
+
+    /// The recipes by name; the first is taken where none is named.
+    public static let all = [
+        Recipe(
+            "standard", "A small network trained for 5 minutes, on patches where there may be defects.",
+            budget: TrainingBudget(seconds: 300), choose: small),
+        Recipe(
+            "quick", "As standard, in 1 minute.", budget: TrainingBudget(seconds: 60), choose: small),
+        Recipe(
+            "thorough", "As standard, in 30 minutes.", budget: TrainingBudget(seconds: 1800), choose: small),
+        Recipe(
+            "paper", "The papers' protocol: ResNet-18 at full width for the method's epochs, hours on a GPU.",
+            budget: nil, choose: paper),
+    ]
+
+    /// Finds a recipe.
+    ///
+    /// - Throws: `SettingError` with the names there are.
+    public static func named(_ name: String) throws(SettingError) -> Recipe {
+        guard let recipe = all.first(where: { $0.name == name }) else {
+            throw SettingError("recipe", "there is no '\(name)'", choices: all.map(\.name), given: name)
+        }
+        return recipe
+    }
+
+    /// The configuration that the recipe makes of a data set.
+    ///
+    /// - Returns: the configuration, and why it is so, in half a sentence.
+    public func configuration(for glance: DatasetGlance) -> (configuration: RunConfiguration, reason: String)
+    {
+        var result = RunConfiguration()
+        let reason = choose(glance, &result)
+        return (result, reason)
+    }
+
+    /// The side of patches on images of a side: an eighth of it.
+    ///
+    /// Chosen on MVTec AD's bottle (256 pixels) and four papers of PIPED (128): an eighth finds small defects and
+    /// outlines them better than a quarter or a half.
+    static func patch(side: Int) -> Int { max(16, side / 64 * 8) }
+
+    private static func small(_ glance: DatasetGlance, _ c: inout RunConfiguration) -> String {
+        c.encoder = ResNet(.resnet10, width: 0.25)
+        guard glance.hasDefects, glance.side >= 64 else {
+            if !glance.isFixedSize { c.imageSize = min(64, max(32, glance.side / 32 * 32)) }
+            c.method = RotationPrediction()
+            c.head = [512, 512]
+            c.learningRate = 0.03
+            return glance.hasDefects
+                ? "images of \(glance.side) pixels are too small for patches"
+                : "outliers are images of other classes"
+        }
+        let side = glance.isFixedSize ? glance.side : min(256, glance.side / 32 * 32)
+        if !glance.isFixedSize { c.imageSize = side }
+        c.method = CutPastePrediction(.threeWay)
+        c.patch = patch(side: side)
+        c.stride = patch(side: side) / 2
+        c.detector = GaussianDensity()
+        return "there is one normal class, so outliers may be defects of any size"
+    }
+
+    private static func paper(_ glance: DatasetGlance, _ c: inout RunConfiguration) -> String {
+        guard glance.hasDefects, glance.side >= 64 else { return "Sohn et al., ICLR 2021" }
+        if !glance.isFixedSize { c.imageSize = 256 }
+        c.method = CutPastePrediction(.threeWay)
+        c.patch = 64
+        c.stride = 4
+        c.detector = GaussianDensity()
+        return "Li et al., CVPR 2021"
+    }
+
+    /// Decides whether each place has a detector of its own, by how alike held-out normal images lie.
+    ///
+    /// - Returns: what was decided and why; nil for whole images.
+    public static func chooseLocations(_ c: inout RunConfiguration, _ split: OneClassSplit) -> String? {
+        guard c.patch != nil, c.detector.forEachLocation as (any Detector)? != nil else { return nil }
+        let count = split.train.count, held = max(1, count / 5)
+        let (train, heldOut) =
+            split.calibration.count > 0
+            ? (split.train, split.calibration)
+            : (split.train.subset(0..<count - held), split.train.subset(count - held..<count))
+        let share = Alignment.share(train: train, heldOut: heldOut)
+        c.locations = share >= Alignment.threshold ? .each : .shared
+        let percent = Int((100 * max(0, share)).rounded())
+        return c.locations == .each
+            ? "images lie alike (the mean image explains \(percent) % of held-out ones): a detector for each place"
+            : "images do not lie alike (the mean image explains \(percent) % of held-out ones): one detector for all places"
+    }
+}

@@ -1,0 +1,99 @@
+import OCCCommandLine
+import OneClass
+
+/// --recipe and --budget: what train chooses by a look at the data where options do not say.
+struct RecipeOptions {
+    static let options = [
+        Option(
+            "recipe", "NAME",
+            "Chooses everything that other options do not: "
+                + Recipe.all.map { "\($0.name) (\($0.summary.dropLast()))" }.joined(separator: "; ")
+                + ". (\(Recipe.all[0].name), unless --config is given)"
+        ) { (text) throws(SettingError) in _ = try Recipe.named(text) },
+        Option(
+            "budget", "TIME",
+            "Time to train, such as 90s, 5m or 1h, in place of --steps; by itself the recipe's, on a GPU too."
+        ) { (text) throws(SettingError) in
+            guard TrainingBudget(text: text) == nil else { return }
+            throw SettingError(
+                "budget", "'\(text)' is no time such as 90s, 5m or 1h, above 0 and at most a year")
+        },
+    ]
+
+    /// What the run is, but for what only its images can tell.
+    private(set) var configuration: RunConfiguration
+    /// What was chosen and why; nil where nothing was.
+    private(set) var choice: String?
+    /// The time that training may take; nil where the steps are known.
+    let budget: TrainingBudget?
+    /// Whether locations are chosen by the images.
+    private let choosesLocations: Bool
+
+    init(_ arguments: Arguments) throws {
+        let wanted = arguments["budget"].flatMap { TrainingBudget(text: $0) }
+        if wanted != nil, let other = ["steps", "epochs"].first(where: { arguments[$0] != nil }) {
+            throw OCCError(
+                .usage, "--budget and --\(other) both say how long to train", remedy: "Give one of them.")
+        }
+        guard arguments["config"] == nil || arguments["recipe"] != nil else {
+            configuration = try RunOptions.configuration(arguments)
+            budget = wanted
+            choosesLocations = false
+            return
+        }
+        let recipe: Recipe
+        do { recipe = try Recipe.named(arguments["recipe"] ?? Recipe.all[0].name) } catch {
+            throw error.error()
+        }
+        // What options say is checked before the data is looked at.
+        configuration = try RunOptions.configuration(arguments)
+        let glance = try DatasetGlance(configuration.data).asked(
+            side: configuration.imageSize, patches: Self.patches(arguments, configuration))
+        var (start, reason) = recipe.configuration(for: glance)
+        if arguments["patch"] != nil { start.stride = nil }
+        configuration = try RunOptions.configuration(arguments, from: start)
+        choosesLocations = arguments["locations"] == nil && arguments["config"] == nil
+        let isSaid = arguments["steps"] != nil || arguments["epochs"] != nil
+        budget = wanted ?? (isSaid ? nil : recipe.budget)
+        let c = configuration
+        let size = glance.isFixedSize ? "" : ", images of \(c.imageSize ?? glance.side) pixels"
+        let patches = c.patch.map { " in patches of \($0), every \(c.stride ?? max(1, $0 / 8))" } ?? ""
+        choice =
+            "recipe \(recipe.name): \(c.method.name), \(c.encoder.name)\(size)\(patches), \(c.detector.name) (\(reason))"
+    }
+
+    /// Whether options ask for patches, or for what is not of patches; nil where they leave it open.
+    private static func patches(_ arguments: Arguments, _ c: RunConfiguration) -> Bool? {
+        if arguments["patch"] != nil { return true }
+        guard arguments["method"] != nil else { return nil }
+        return c.method is CutPastePrediction ? nil : false
+    }
+
+    /// Chooses what the images decide; says what and why.
+    mutating func look(at dataset: ImageDataset, _ split: OneClassSplit) -> String? {
+        configuration.white = dataset.white
+        return choosesLocations ? Recipe.chooseLocations(&configuration, split) : nil
+    }
+
+    /// Fixes the number of steps: that of the run to be continued, if it is this one, or what fits the budget.
+    ///
+    /// - Parameter earlier: the configuration file of the run to be continued.
+    mutating func fixSteps(_ split: OneClassSplit, _ device: Device, continuing earlier: String?) throws
+        -> String?
+    {
+        guard let budget else { return nil }
+        if let earlier, let before = try? RunConfiguration(json: readFile(earlier), name: earlier),
+            let steps = before.steps
+        {
+            var same = configuration
+            same.steps = steps
+            if same.resolved == before {
+                configuration = same
+                return "\(steps) steps, as the run began"
+            }
+        }
+        let steps = try budget.steps(of: configuration, images: split.train, device: device)
+        configuration.steps = steps
+        return "\(steps) steps, which take about \(budget.words) here"
+    }
+}

@@ -1,0 +1,128 @@
+import Foundation
+import OCCData
+import OCCDetectors
+import OCCEngine
+import OCCNetworks
+import OneClass
+import TestSupport
+import Testing
+
+/// What train chooses by itself, and that it is chosen from normal images alone.
+@Suite struct RecipeTests {
+    private static let standard = Recipe.all[0]
+
+    @Test func defectsAreLookedForInPatches() {
+        let glance = DatasetGlance(name: "bottle", hasDefects: true, side: 900)
+        let chosen = Self.standard.configuration(for: glance).configuration
+        #expect(chosen.imageSize == 256 && chosen.patch == 32 && chosen.stride == 16)
+        #expect(chosen.method.name == "cutpaste-3way" && chosen.detector.name == "gaussian")
+    }
+
+    @Test(arguments: [(128, 128, 16), (100, 96, 16), (200, 192, 24), (4000, 256, 32), (64, 64, 16)])
+    func imagesAndPatchesFollowTheSize(_ side: Int, _ images: Int, _ patch: Int) throws {
+        let glance = DatasetGlance(name: "x", hasDefects: true, side: side)
+        let chosen = Self.standard.configuration(for: glance).configuration
+        #expect(chosen.imageSize == images && chosen.patch == patch)
+        try chosen.validate()
+    }
+
+    @Test func classesAndSmallImagesAreSeenWhole() throws {
+        for glance in [
+            DatasetGlance(name: "Fashion-MNIST", hasDefects: false, side: 32, isFixedSize: true),
+            DatasetGlance(name: "x", hasDefects: true, side: 40),
+            DatasetGlance(name: "y", hasDefects: false, side: 300),
+        ] {
+            let chosen = Self.standard.configuration(for: glance).configuration
+            #expect(chosen.patch == nil)
+            #expect((chosen.imageSize ?? 32) <= 64)
+            try chosen.validate()
+        }
+    }
+
+    @Test func everyRecipeIsValidAndFound() throws {
+        for recipe in Recipe.all {
+            #expect(try Recipe.named(recipe.name).name == recipe.name)
+            for hasDefects in [false, true] {
+                for side in [32, 64, 128, 256, 1000] {
+                    let glance = DatasetGlance(name: "x", hasDefects: hasDefects, side: side)
+                    try recipe.configuration(for: glance).configuration.validate()
+                }
+            }
+        }
+        #expect(throws: SettingError.self) { try Recipe.named("quik") }
+    }
+
+    // MARK: Locations
+
+    /// Images of a square on a ground, in one place or anywhere.
+    private func squares(_ count: Int, seed: UInt64, anywhere: Bool) -> ImageBatch {
+        var random = CounterRandom(seed: seed, stream: 1, counter: 0), pixels: [UInt8] = []
+        for _ in 0..<count {
+            let top = anywhere ? Int(random.uniform() * 48) : 24,
+                left = anywhere ? Int(random.uniform() * 48) : 24
+            let light = Int(random.uniform() * 60)
+            for row in 0..<64 {
+                for column in 0..<64 {
+                    let isInside = (top..<top + 16).contains(row) && (left..<left + 16).contains(column)
+                    let value = UInt8((isInside ? 150 : 40) + light + Int(random.uniform() * 20))
+                    pixels += [value, value, value]
+                }
+            }
+        }
+        return ImageBatch(side: 64, pixels: pixels)
+    }
+
+    @Test func alignedObjectsAreToldFromOthers() {
+        let aligned = Alignment.share(
+            train: squares(20, seed: 1, anywhere: false), heldOut: squares(5, seed: 2, anywhere: false))
+        let scattered = Alignment.share(
+            train: squares(20, seed: 1, anywhere: true), heldOut: squares(5, seed: 2, anywhere: true))
+        #expect(aligned > 0.9)
+        #expect(scattered < 0.2)
+        #expect(Alignment.share(train: ImageBatch(side: 64), heldOut: ImageBatch(side: 64)) == 0)
+    }
+
+    @Test func locationsDoNotDependOnTheTestSet() throws {
+        let surface = try ImageDataset.load("builtin:surface", imageSize: 64)
+        let none = ImageDataset(
+            name: surface.name, kind: surface.kind, classNames: surface.classNames, train: surface.train,
+            test: LabeledImages(side: 64))
+        var chosen: [RunConfiguration.Locations] = []
+        for dataset in [surface, none] {
+            var configuration = Self.standard.configuration(
+                for: DatasetGlance(name: "x", hasDefects: true, side: 64)
+            ).configuration
+            let reason = Recipe.chooseLocations(&configuration, try OneClassSplit(dataset, normal: nil))
+            #expect(reason != nil)
+            chosen.append(configuration.locations)
+        }
+        #expect(chosen == [.shared, .shared])
+    }
+
+    // MARK: Budgets
+
+    @Test(arguments: [("90s", 90.0), ("5m", 300), ("1.5h", 5400), ("12", 12), ("0.5m", 30)])
+    func timesAreRead(_ text: String, _ seconds: Double) {
+        #expect(TrainingBudget(text: text)?.seconds == seconds)
+    }
+
+    @Test(arguments: ["", "m", "-5m", "0", "nan", "inf", "1e99h", "5 m", "5min", "0x10", "1d"])
+    func wrongTimesAreRefused(_ text: String) { #expect(TrainingBudget(text: text) == nil) }
+
+    @Test func stepsFollowFromTheBudget() throws {
+        let split = try OneClassSplit(ImageDataset.load("builtin:shapes"), normal: nil)
+        var configuration = RunConfiguration()
+        configuration.encoder = ResNet(.resnet10, width: 0.0625)
+        configuration.head = []
+        configuration.batch = 2
+        let device = try Device.cpu()
+        func steps(_ seconds: Double) throws -> Int {
+            try TrainingBudget(seconds: seconds).steps(of: configuration, images: split.train, device: device)
+        }
+        #expect(try steps(1e-6) == 1)
+        // Ten thousand times the time gives many more steps on any machine, however busy.
+        #expect(try steps(100) > 20 * steps(0.01))
+        configuration.epochs = 1
+        #expect(try steps(1e6) == configuration.totalSteps(images: split.train.count))
+    }
+}
