@@ -127,21 +127,15 @@ static int finish(cim_raster *raster, const cim_options *options, cim_image *ima
     return enough;
 }
 
-typedef int (*decoder)(const uint8_t *bytes, size_t count, const cim_options *options, cim_raster *raster,
-                       char message[CIM_MESSAGE]);
-
-static decoder decoder_of(const uint8_t *bytes, size_t count) {
-    static const uint8_t png[] = {0x89, 'P', 'N', 'G'}, jpeg[] = {0xFF, 0xD8, 0xFF};
-    if (count >= sizeof png && memcmp(bytes, png, sizeof png) == 0) return cim_decode_png;
-    if (count >= sizeof jpeg && memcmp(bytes, jpeg, sizeof jpeg) == 0) return cim_decode_jpeg;
-    return NULL;
-}
-
 int cim_decode(const uint8_t *bytes, size_t count, const cim_options *options, cim_image *image,
                char message[CIM_MESSAGE]) {
     if (count == 0) return cim_fail(message, "the file is empty");
-    decoder decode = decoder_of(bytes, count);
-    if (!decode) return cim_fail(message, "neither a PNG nor a JPEG file");
+    const char *looks_like = NULL;
+    cim_decoder *decode = cim_recognize(bytes, count, &looks_like);
+    if (!decode) {
+        snprintf(message, CIM_MESSAGE, "%s; readable are " CIM_READABLE, looks_like);
+        return 0;
+    }
     cim_raster raster = {0};
     return decode(bytes, count, options, &raster, message) && finish(&raster, options, image, message);
 }

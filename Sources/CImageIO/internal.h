@@ -19,15 +19,20 @@ typedef struct cim_raster {
     void *samples;
 } cim_raster;
 
+static inline uint32_t cim_le16(const uint8_t *at) { return at[0] | (uint32_t)at[1] << 8; }
+static inline uint32_t cim_le32(const uint8_t *at) { return cim_le16(at) | cim_le16(at + 2) << 16; }
+
 // Memory for the samples; fails for more pixels than the options allow. `samples` is freed by who allocates.
 int cim_allocate(cim_raster *raster, uint64_t width, uint64_t height, int32_t channels, int32_t bits,
                  const cim_options *options, char message[CIM_MESSAGE]);
 
-// Decoders give 1 and a raster, or 0, a message and no memory.
-int cim_decode_png(const uint8_t *bytes, size_t count, const cim_options *options, cim_raster *raster,
-                   char message[CIM_MESSAGE]);
-int cim_decode_jpeg(const uint8_t *bytes, size_t count, const cim_options *options, cim_raster *raster,
-                    char message[CIM_MESSAGE]);
+// Gives 1 and a raster, or 0, a message and no memory.
+typedef int cim_decoder(const uint8_t *bytes, size_t count, const cim_options *options, cim_raster *raster,
+                        char message[CIM_MESSAGE]);
+cim_decoder cim_decode_png, cim_decode_jpeg, cim_decode_tiff, cim_decode_bmp, cim_decode_webp, cim_decode_pnm;
+
+// The decoder for these contents, or NULL and what they look like.
+cim_decoder *cim_recognize(const uint8_t *bytes, size_t count, const char **looks_like);
 
 // The orientation in EXIF data (a TIFF header and directory), 1 where there is none.
 int32_t cim_exif_orientation(const uint8_t *bytes, size_t count);

@@ -39,7 +39,7 @@ public struct RGBImage: Sendable, Equatable {
     public static let pixelLimit = 100_000_000
 
     /// The formats that are read, for texts.
-    public static let readableFormats = "PNG, JPEG"
+    public static let readableFormats = CIM_READABLE
 
     /// Decodes an image file of any of the readable formats, which its contents say: as its EXIF orientation turns
     /// it, with gray as equal parts of red, green and blue, inks (CMYK) mixed, and transparency laid on black.

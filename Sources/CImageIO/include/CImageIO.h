@@ -5,7 +5,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { CIM_MESSAGE = 200 };
+enum { CIM_MESSAGE = 240 };
+
+#define CIM_READABLE "PNG, JPEG, TIFF, BMP, WebP and PBM, PGM or PPM"
 
 typedef struct cim_options {
     uint64_t max_pixels;  // more are refused
@@ -24,7 +26,8 @@ typedef struct cim_image {
     uint32_t largest;  // the largest color sample of a file of 16 bits; 0 for 8 bits and fewer
 } cim_image;
 
-// 1 on success, 0 with a text in `message`. The format is recognized by the contents.
+// 1 on success, 0 with a text in `message`. The format is recognized by the contents, whatever the file's
+// name says; of several pages the first is read.
 int cim_decode(const uint8_t *bytes, size_t count, const cim_options *options, cim_image *image,
                char message[CIM_MESSAGE]);
 
