@@ -15,6 +15,7 @@ let package = Package(
         .systemLibrary(name: "CJPEG", pkgConfig: "libjpeg", providers: [.apt(["libjpeg-dev"])]),
         .systemLibrary(name: "CTIFF", pkgConfig: "libtiff-4", providers: [.apt(["libtiff-dev"])]),
         .systemLibrary(name: "CWebP", pkgConfig: "libwebp", providers: [.apt(["libwebp-dev"])]),
+        .systemLibrary(name: "CDeflate", pkgConfig: "libdeflate", providers: [.apt(["libdeflate-dev"])]),
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
 
         // Every numeric operation, in C.
@@ -33,7 +34,7 @@ let package = Package(
 
         .target(name: "OCCEngine", dependencies: ["CKernels"]),
         .target(name: "OCCNetworks", dependencies: ["CKernels", "OCCEngine"]),
-        .target(name: "CImageIO", dependencies: ["CPNG", "CJPEG", "CTIFF", "CWebP", "CZlib"]),
+        .target(name: "CImageIO", dependencies: ["CPNG", "CJPEG", "CTIFF", "CWebP", "CDeflate", "CZlib"]),
         .target(name: "OCCData", dependencies: ["CImageIO", "CKernels", "OCCEngine"]),
         .target(name: "OCCDetectors", dependencies: ["CKernels", "OCCEngine"]),
         .target(name: "OneClass", dependencies: ["OCCData", "OCCDetectors", "OCCEngine", "OCCNetworks"]),

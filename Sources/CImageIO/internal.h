@@ -31,6 +31,9 @@ typedef int cim_decoder(const uint8_t *bytes, size_t count, const cim_options *o
                         char message[CIM_MESSAGE]);
 cim_decoder cim_decode_png, cim_decode_jpeg, cim_decode_tiff, cim_decode_bmp, cim_decode_webp, cim_decode_pnm;
 
+// The same for the common kinds of PNG, if the file is one and sound; 0 without a word otherwise.
+int cim_decode_plain_png(const uint8_t *bytes, size_t count, const cim_options *options, cim_raster *raster);
+
 // The decoder for these contents, or NULL and what they look like.
 cim_decoder *cim_recognize(const uint8_t *bytes, size_t count, const char **looks_like);
 

@@ -40,6 +40,7 @@ static int32_t orientation_of(png_structp png, png_infop info) {
 
 int cim_decode_png(const uint8_t *bytes, size_t count, const cim_options *options, cim_raster *raster,
                    char message[CIM_MESSAGE]) {
+    if (cim_decode_plain_png(bytes, count, options, raster)) return 1;
     struct source source = {bytes, count};
     png_bytep *volatile rows = NULL;
     png_structp png = png_create_read_struct(PNG_LIBPNG_VER_STRING, message, on_error, on_warning);

@@ -63,59 +63,64 @@ typedef struct job {
     uint8_t *to;
     cim_rect source, target;
     taps across, down;
+    float *sums;      // of an output row
     float *wide;      // two input rows: for each column R, G, B, any of the one, then of the other
     float *ring;      // rows resampled across, 4 floats for each pixel
     int32_t in_ring;  // how many fit: an even number
 } job;
 
-INLINED v4 widen(const uint8_t *pixel, size_t bytes) {
-    u4 narrow = {0};
-    memcpy(&narrow, pixel, bytes);
+// R, G, B and the byte after them.
+INLINED v4 widen(const uint8_t *pixel) {
+    u4 narrow;
+    memcpy(&narrow, pixel, sizeof narrow);
     return __builtin_convertvector(narrow, v4);
 }
 
+// The last pixel of a row, after which there may be no byte.
+INLINED v4 widen_last(const uint8_t *pixel) { return (v4){pixel[0], pixel[1], pixel[2], 0}; }
+
 // Resamples rows `row` and `row` + 1 across, into their places in the ring; the last of an odd number twice.
 INLINED void across_two_rows(const job *job, int32_t row) {
-    int32_t width = job->source.width, out = job->target.width;
+    size_t last = (size_t)job->source.width - 1, out = (size_t)job->target.width;
     const uint8_t *a = job->from + (size_t)row * job->source.stride;
     const uint8_t *b = row + 1 < job->source.height ? a + job->source.stride : a;
-    for (int32_t x = 0; x < width; x++) {
-        size_t bytes = x + 1 < width ? 4 : 3;  // the fourth is the next pixel's, where there is one
-        *(v4 *)(job->wide + 8 * (size_t)x) = widen(a + 3 * (size_t)x, bytes);
-        *(v4 *)(job->wide + 8 * (size_t)x + 4) = widen(b + 3 * (size_t)x, bytes);
+    float *restrict wide = job->wide;
+    for (size_t x = 0; x < last; x++) {
+        *(v4 *)(wide + 8 * x) = widen(a + 3 * x);
+        *(v4 *)(wide + 8 * x + 4) = widen(b + 3 * x);
     }
-    float *one = job->ring + (size_t)(row % job->in_ring) * (size_t)out * 4, *two = one + (size_t)out * 4;
-    for (int32_t x = 0; x < out; x++) {
-        const float *weights = job->across.weights + (size_t)x * (size_t)job->across.most;
-        const float *pixels = job->wide + 8 * (size_t)job->across.first[x];
+    *(v4 *)(wide + 8 * last) = widen_last(a + 3 * last);
+    *(v4 *)(wide + 8 * last + 4) = widen_last(b + 3 * last);
+
+    const int32_t *restrict first = job->across.first, *restrict count = job->across.count;
+    const float *restrict weights = job->across.weights;
+    size_t most = (size_t)job->across.most;
+    float *restrict one = job->ring + (size_t)(row % job->in_ring) * out * 4, *restrict two = one + out * 4;
+    for (size_t x = 0; x < out; x++, weights += most) {
+        const float *pixels = wide + 8 * (size_t)first[x];
         v8 sum = {0};
-        for (int32_t k = 0; k < job->across.count[x]; k++) sum += weights[k] * *(const v8 *)(pixels + 8 * k);
-        *(v4 *)(one + 4 * (size_t)x) = __builtin_shufflevector(sum, sum, 0, 1, 2, 3);
-        *(v4 *)(two + 4 * (size_t)x) = __builtin_shufflevector(sum, sum, 4, 5, 6, 7);
+        for (int32_t k = 0; k < count[x]; k++) sum += weights[k] * *(const v8 *)(pixels + 8 * k);
+        *(v4 *)(one + 4 * x) = __builtin_shufflevector(sum, sum, 0, 1, 2, 3);
+        *(v4 *)(two + 4 * x) = __builtin_shufflevector(sum, sum, 4, 5, 6, 7);
     }
 }
 
-INLINED v8 down_two_pixels(const job *job, int32_t row, size_t at) {
-    const float *weights = job->down.weights + (size_t)row * (size_t)job->down.most;
-    int32_t first = job->down.first[row] % job->in_ring;
-    size_t line = (size_t)job->target.width * 4;
-    v8 sum = {0.5f, 0.5f, 0.5f, 0.5f, 0.5f, 0.5f, 0.5f, 0.5f};
-    for (int32_t k = 0, place = first; k < job->down.count[row]; k++) {
-        sum += weights[k] * *(const v8 *)(job->ring + (size_t)place * line + at);
+// One output row: the sums of its rows in the ring, eight floats of each at a time.
+INLINED void down_one_row(const job *job, int32_t row) {
+    const float *restrict weights = job->down.weights + (size_t)row * (size_t)job->down.most;
+    int32_t count = job->down.count[row], first = job->down.first[row] % job->in_ring;
+    size_t width = (size_t)job->target.width, line = width * 4;
+    float *restrict sums = job->sums;
+    for (size_t i = 0; i < line; i++) sums[i] = 0.5f;
+    for (int32_t k = 0, place = first; k < count; k++) {
+        const float *restrict from = job->ring + (size_t)place * line;
+        float weight = weights[k];
+        for (size_t i = 0; i < line; i++) sums[i] += weight * from[i];
         if (++place == job->in_ring) place = 0;
     }
-    return sum;
-}
-
-INLINED void down_one_row(const job *job, int32_t row) {
-    uint8_t *to = job->to + (size_t)row * job->target.stride;
-    int32_t width = job->target.width;
-    for (int32_t x = 0; x < width; x += 2, to += 6) {
-        v8 sum = down_two_pixels(job, row, 4 * (size_t)x);  // the ring has room for one pixel more
-        u8 bytes = __builtin_convertvector(__builtin_convertvector(sum, i8), u8);
-        for (int i = 0; i < 3; i++) to[i] = bytes[i];
-        for (int i = 0; i < 3 && x + 1 < width; i++) to[3 + i] = bytes[4 + i];
-    }
+    uint8_t *restrict to = job->to + (size_t)row * job->target.stride;
+    for (size_t x = 0; x < width; x++)
+        for (size_t c = 0; c < 3; c++) to[3 * x + c] = (uint8_t)(int32_t)sums[4 * x + c];
 }
 
 INLINED void resample(const job *job) {
@@ -140,8 +145,9 @@ int cim_resample(const uint8_t *from, cim_rect source, uint8_t *to, cim_rect tar
     // A pair may begin up to one row before the first row that is needed, and end one after the last.
     job.in_ring = (job.down.most + 3) / 2 * 2;
     job.wide = malloc(sizeof(float) * 8 * (size_t)source.width);
-    job.ring = calloc((size_t)job.in_ring * (size_t)target.width * 4 + 4, sizeof(float));
-    enough = enough && job.wide && job.ring;
+    job.ring = malloc(sizeof(float) * (size_t)job.in_ring * (size_t)target.width * 4);
+    job.sums = malloc(sizeof(float) * (size_t)target.width * 4);
+    enough = enough && job.wide && job.ring && job.sums;
     if (enough) {
 #if defined(__x86_64__)
         if (!portable && __builtin_cpu_supports("avx2"))
@@ -155,5 +161,6 @@ int cim_resample(const uint8_t *from, cim_rect source, uint8_t *to, cim_rect tar
     free_taps(&job.down);
     free(job.wide);
     free(job.ring);
+    free(job.sums);
     return enough;
 }

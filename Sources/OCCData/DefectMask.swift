@@ -19,9 +19,14 @@ public struct DefectMask: Sendable, Equatable {
     ///
     /// - Throws: `OCCError(.badData)` naming the file.
     public init(bytes: [UInt8], name: String) throws {
-        var options = cim_options()
-        options.mask = 1
-        let (image, alpha) = try decode(bytes, name: name, options)
+        let (image, alpha) = try withDecoded(
+            bytes, name: name, cim_options(max_pixels: 0, white: 0, mask: 1)
+        ) { image in
+            let rgb = image.rgb
+            return (
+                rgb, image.alpha.map { Array(UnsafeBufferPointer(start: $0, count: rgb.width * rgb.height)) }
+            )
+        }
         (width, height) = (image.width, image.height)
         values = Self.values(image.pixels, alpha)
     }

@@ -51,10 +51,7 @@ public struct RGBImage: Sendable, Equatable {
     ///     others are scaled likewise and rounded to nearest. Of files of 8 bits nothing is scaled.
     /// - Throws: `OCCError(.badData)` naming the file.
     public init(bytes: [UInt8], name: String, white: Int? = nil) throws {
-        if let white { precondition((1...65535).contains(white), "16-bit white is in 1...65535") }
-        var options = cim_options()
-        options.white = UInt32(white ?? 0)
-        self = try decode(bytes, name: name, options).image
+        self = try withDecoded(bytes, name: name, options(white: white), \.rgb)
     }
 
     /// Encodes the image as the bytes of a PNG file.
@@ -94,24 +91,45 @@ public struct RGBImage: Sendable, Equatable {
         return RGBImage(width: width * zoom, height: height * zoom, pixels: result)
     }
 
+    /// Decodes a file and fits it into side x side pixels: the same as `init(bytes:name:white:)` and `resized`, but
+    /// the pixels in between are never copied.
+    ///
+    /// - Throws: `OCCError(.badData)` naming the file.
+    public init(bytes: [UInt8], name: String, white: Int? = nil, side: Int, fit: Fit = .stretch) throws {
+        self = try withDecoded(bytes, name: name, options(white: white)) { image in
+            RGBImage(
+                width: side, height: side,
+                pixels: resample(
+                    image.pixels, width: Int(image.width), height: Int(image.height), side: side, fit: fit),
+                largestSample: image.largestSample)
+        }
+    }
+
     /// Fits the image into side x side pixels: by a triangle filter whose support grows with the reduction, so
     /// that nothing aliases; enlarging is bilinear.
     public func resized(to side: Int, fit: Fit = .stretch) -> RGBImage {
         guard width != side || height != side else { return self }
-        let place = fit.placement(width: width, height: height, side: side)
-        var result = [UInt8](repeating: 0, count: side * side * 3)
-        let enough = pixels.withUnsafeBufferPointer { from in
-            result.withUnsafeMutableBufferPointer { to in
-                cim_resample(
-                    from.baseAddress! + (place.image.top * width + place.image.left) * 3,
-                    cim_rect(place.image, rowPixels: width),
-                    to.baseAddress! + (place.square.top * side + place.square.left) * 3,
-                    cim_rect(place.square, rowPixels: side), 0)
-            }
-        }
-        precondition(enough == 1, "out of memory")
-        return RGBImage(width: side, height: side, pixels: result)
+        return RGBImage(
+            width: side, height: side,
+            pixels: pixels.withUnsafeBufferPointer {
+                resample($0.baseAddress!, width: width, height: height, side: side, fit: fit)
+            })
     }
+}
+
+private func resample(_ pixels: UnsafePointer<UInt8>, width: Int, height: Int, side: Int, fit: Fit) -> [UInt8]
+{
+    let place = fit.placement(width: width, height: height, side: side)
+    var result = [UInt8](repeating: 0, count: side * side * 3)
+    let enough = result.withUnsafeMutableBufferPointer { to in
+        cim_resample(
+            pixels + (place.image.top * width + place.image.left) * 3,
+            cim_rect(place.image, rowPixels: width),
+            to.baseAddress! + (place.square.top * side + place.square.left) * 3,
+            cim_rect(place.square, rowPixels: side), 0)
+    }
+    precondition(enough == 1, "out of memory")
+    return result
 }
 
 extension cim_rect {
@@ -120,10 +138,27 @@ extension cim_rect {
     }
 }
 
-/// Decodes a file, with its transparency apart where the options ask for that and it has any.
-func decode(_ bytes: [UInt8], name: String, _ options: cim_options) throws -> (
-    image: RGBImage, alpha: [UInt8]?
-) {
+private func options(white: Int?) -> cim_options {
+    if let white { precondition((1...65535).contains(white), "16-bit white is in 1...65535") }
+    return cim_options(max_pixels: 0, white: UInt32(white ?? 0), mask: 0)
+}
+
+extension cim_image {
+    fileprivate var largestSample: Int? { largest > 0 ? Int(largest) : nil }
+
+    /// A copy of its color.
+    var rgb: RGBImage {
+        RGBImage(
+            width: Int(width), height: Int(height),
+            pixels: Array(UnsafeBufferPointer(start: pixels, count: Int(width) * Int(height) * 3)),
+            largestSample: largestSample)
+    }
+}
+
+/// Decodes a file for the time of a call.
+func withDecoded<Value>(
+    _ bytes: [UInt8], name: String, _ options: cim_options, _ body: (cim_image) -> Value
+) throws -> Value {
     var image = cim_image(), options = options
     options.max_pixels = UInt64(RGBImage.pixelLimit)
     var message = [CChar](repeating: 0, count: Int(CIM_MESSAGE))
@@ -136,14 +171,7 @@ func decode(_ bytes: [UInt8], name: String, _ options: cim_options) throws -> (
         cim_free(image.pixels)
         cim_free(image.alpha)
     }
-    let count = Int(image.width) * Int(image.height)
-    return (
-        RGBImage(
-            width: Int(image.width), height: Int(image.height),
-            pixels: Array(UnsafeBufferPointer(start: image.pixels, count: count * 3)),
-            largestSample: image.largest > 0 ? Int(image.largest) : nil),
-        image.alpha.map { Array(UnsafeBufferPointer(start: $0, count: count)) }
-    )
+    return body(image)
 }
 
 /// Encodes gray values of 16 bits as the bytes of a PNG file.
