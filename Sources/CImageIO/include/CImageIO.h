@@ -46,7 +46,9 @@ typedef struct cim_rect {
 // same on every processor; `portable` is 1 for the path of a processor without AVX2. 0 when memory is short.
 int cim_resample(const uint8_t *from, cim_rect source, uint8_t *to, cim_rect target, int portable);
 
-// Inflates a whole gzip file, checks its CRC, and refuses to grow beyond `limit` bytes.
+// Inflates a whole gzip file, checks its CRC, and refuses to grow beyond `limit` bytes. Several one after the
+// other (as gzip, pigz and bgzip make) are one, zeros after the last are padding. Anything else there is an
+// error: it may as well be a damaged part.
 int cim_gunzip(const uint8_t *bytes, size_t count, size_t limit, uint8_t **out, size_t *out_count,
                char message[CIM_MESSAGE]);
 
