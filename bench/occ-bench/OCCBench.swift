@@ -14,6 +14,8 @@ private let options = [
     Option("json", nil, "Print JSON: a record with machine and commit."),
 ]
 
+private let loadOptions = [Option("images", "FOLDER", "The image files to load.")]
+
 private let gpuOptions = [
     Option("device", "NAME", "cuda (the default), cuda:N or cpu."),
     Option("tiny", nil, "Sizes that any machine does in seconds, to try the comparison out."),
@@ -38,7 +40,7 @@ private func measure(_ groups: [String], _ arguments: Arguments, quiet: Bool) th
                 device: try .choose(arguments["device"] ?? "cuda", threads: threads),
                 tiny: arguments.has("tiny")
             ).all
-            : try Workloads.all(group, threads: threads)
+            : try Workloads.all(group, threads: threads, images: arguments["images"])
         for (name, make) in workloads {
             if let only = arguments["only"], !name.contains(only) { continue }
             let result = try make().run(
@@ -72,7 +74,7 @@ private func command(_ group: String, _ summary: String) -> Command {
     Command(
         name: group, summary: summary, usage: "[--python PATH]",
         examples: ["occ-bench \(group)", "occ-bench \(group) --vs none"],
-        options: options + (group == "gpu" ? gpuOptions : [])
+        options: options + (group == "gpu" ? gpuOptions : group == "load" ? loadOptions : [])
     ) { arguments in
         let results = try measure([group], arguments, quiet: arguments.has("json"))
         if arguments.has("json") { try record(results) }
@@ -117,6 +119,7 @@ enum OCCBench {
                 command("patches", "Scores and maps of images, patch by patch."),
                 command("detectors", "KDE scores, OC-SVM fit."),
                 command("augment", "The standard augmentation."),
+                command("load", "Image files: reading, decoding, resizing; see bench/peers/load_images.py."),
                 command("gpu", "Steps, inference, NT-Xent and KDE on a GPU; see bench/gpu."), check,
             ],
             hint: "For the time of every operation of a step: occ-gpu plan --profile."

@@ -6,7 +6,9 @@ enum Workloads {
     static let groups = ["step", "layers", "infer", "patches", "detectors", "augment"]
 
     /// Builds each comparison when its turn comes, so that only one holds memory at a time.
-    static func all(_ group: String, threads: Int) throws -> [(name: String, make: () throws -> Comparison)] {
+    static func all(
+        _ group: String, threads: Int, images: String? = nil
+    ) throws -> [(name: String, make: () throws -> Comparison)] {
         switch group {
         case "step":
             return [
@@ -44,6 +46,13 @@ enum Workloads {
                 ("OC-SVM RBF fit, 5k x 512", { try oneClassSVM(threads: threads) }),
             ]
         case "augment": return [("augmentation, 256 views", { try augmentation(threads: threads) })]
+        case "load":
+            guard let images else {
+                throw OCCError(
+                    .usage, "--images is missing",
+                    remedy: "Name a folder of images, or run bench/peers/load_images.py, which makes one.")
+            }
+            return [("loading images to 256 x 256", { try loading(images, threads: threads) })]
         default:
             throw OCCError(
                 .usage, "there is no benchmark '\(group)'",
@@ -211,6 +220,18 @@ enum Workloads {
                 try plan.run()
                 step += 1
             }, peers: [["work": "augment", "rows": 256, "threads": threads]])
+    }
+
+    /// Reading, decoding and resizing the files of a folder.
+    private static func loading(_ folder: String, threads: Int) throws -> Comparison {
+        _ = try Device.cpu(threads: threads)
+        let side = 256, paths = try expandImagePaths([folder])
+        return Comparison(
+            name: "loading images to 256 x 256", items: Double(paths.count), unit: "images",
+            body: { for image in loadImages(paths, side: side) { _ = try image.get() } },
+            peers: ["threads", "processes"].map {
+                ["work": "load", "form": $0, "images": folder, "side": side, "threads": threads]
+            })
     }
 
     private static func formatted(_ width: Double) -> String { width == 1 ? "1" : "\(width)" }

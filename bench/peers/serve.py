@@ -220,10 +220,28 @@ def augment():
     return lambda: recipe(x), f"PyTorch {torch.__version__}"
 
 
+def load_one(path):
+    from PIL import Image
+
+    return Image.open(path).convert("RGB").resize((job["side"], job["side"]), Image.BILINEAR).tobytes()
+
+
+def load():
+    import glob
+    from concurrent import futures
+
+    import PIL
+
+    paths = sorted(glob.glob(f"{job['images']}/*"))
+    Pool = futures.ThreadPoolExecutor if job["form"] == "threads" else futures.ProcessPoolExecutor
+    pool = Pool(threads)
+    return lambda: list(pool.map(load_one, paths, chunksize=4)), f"Pillow {PIL.__version__}, {threads} {job['form']}"
+
+
 if job["work"] == "ceilings":
     answer(**ceilings())
     sys.exit()
-once, name = {"nt_xent": nt_xent_alone, "kde_products": kde_products, "step": step, "infer": infer, "patches": patches, "conv": conv, "kde": kde, "ocsvm": ocsvm, "augment": augment}[
+once, name = {"nt_xent": nt_xent_alone, "kde_products": kde_products, "step": step, "infer": infer, "patches": patches, "conv": conv, "kde": kde, "ocsvm": ocsvm, "augment": augment, "load": load}[
     job["work"]
 ]()
 answer(name=name)
