@@ -8,8 +8,9 @@ enum BuiltinDataset {
         let (name, seed) = try parse(location)
         switch name {
         case BuiltinShapes.name:
-            return BuiltinShapes(side: imageSize ?? BuiltinShapes.defaultSide, seed: seed).dataset
-        default: return BuiltinSurface(side: imageSize ?? BuiltinSurface.defaultSide, seed: seed).dataset
+            return try BuiltinShapes(side: imageSize ?? BuiltinShapes.defaultSide, seed: seed).dataset()
+        default:
+            return try BuiltinSurface(side: imageSize ?? BuiltinSurface.defaultSide, seed: seed).dataset()
         }
     }
 
@@ -62,7 +63,12 @@ protocol BuiltinPictures: Sendable {
 }
 
 extension BuiltinPictures {
-    var dataset: ImageDataset {
+    /// Draws all of them.
+    ///
+    /// - Throws: `OCCError(.deviceUnavailable)` where there is not the memory for pictures of this side.
+    func dataset() throws -> ImageDataset {
+        try ImageDataset.requireMemory(
+            images: Self.trainCount + Self.testGood + Self.testDefect * (Self.classes.count - 1), side: side)
         func draw(_ set: String, _ counts: [Int], stream: UInt32) -> LabeledImages {
             let plans = counts.enumerated().flatMap { defect, count in
                 (0..<count).map { (defect, "\(set)/\(Self.classes[defect])/\($0)") }

@@ -101,6 +101,19 @@ public struct ImageDataset: Sendable {
     /// Whether images can have this side.
     package static func isSide(_ side: Int) -> Bool { sides.contains(side) && side % 32 == 0 }
 
+    /// Checks that there is memory for images of a side: as they are read, and joined.
+    ///
+    /// - Throws: `OCCError(.deviceUnavailable)` where there is not.
+    static func requireMemory(images: Int, side: Int) throws {
+        let needed = 2 * images * side * side * 3, free = try Device.availableHostMemory()
+        guard needed <= free else {
+            throw OCCError(
+                .deviceUnavailable,
+                "\(images) images of \(side) x \(side) pixels need \(formatBytes(needed)); \(formatBytes(free)) are free",
+                remedy: "Lower \(setting: "image-size"), or take fewer images.")
+        }
+    }
+
     /// The side of its images in pixels.
     public var side: Int { train.images.side }
 

@@ -39,14 +39,17 @@ public func loadImages(_ paths: [String], _ loading: ImageLoading) -> [Result<[U
 private func decodeImages(
     _ paths: [String], _ loading: ImageLoading, _ prepare: @Sendable (RGBImage) -> RGBImage
 ) -> [Result<LoadedImage, OCCError>] {
-    parallelMap(paths.count) { index in
-        Result {
-            let image = try RGBImage(
-                bytes: try readFile(paths[index]), name: paths[index], white: loading.white)
-            let pixels = prepare(image).resized(to: loading.side, fit: loading.fit).pixels
-            return LoadedImage(pixels: pixels, largestSample: image.largestSample)
-        }.mapError { error in
-            error as? OCCError ?? OCCError(.badData, "\(paths[index]): \(error)")
+    Work.track("loading images", "files", total: paths.count) { work in
+        parallelMap(paths.count) { index in
+            defer { work.advance() }
+            return Result {
+                let image = try RGBImage(
+                    bytes: try readFile(paths[index]), name: paths[index], white: loading.white)
+                let pixels = prepare(image).resized(to: loading.side, fit: loading.fit).pixels
+                return LoadedImage(pixels: pixels, largestSample: image.largestSample)
+            }.mapError { error in
+                error as? OCCError ?? OCCError(.badData, "\(paths[index]): \(error)")
+            }
         }
     }
 }
@@ -79,6 +82,7 @@ extension ImageDataset {
     init(_ files: DatasetFiles, _ loading: ImageLoading) throws {
         let train = files.train, test = files.test, path = files.path, prepare = files.prepare
         var loading = loading, account = files.account
+        try Self.requireMemory(images: train.count + test.count, side: loading.side)
         var training = decodeImages(train.map(\.path), loading, prepare)
         if loading.white == nil,
             let largest = training.compactMap({ try? $0.get().largestSample }).max()

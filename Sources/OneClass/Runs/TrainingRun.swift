@@ -63,7 +63,7 @@ public struct TrainingRun {
             record($0)
         } shouldStop: {
             if StopSignals.requested != nil { return true }
-            if ContinuousClock.now - saved >= .seconds(checkpointInterval) {
+            if (ContinuousClock.now - saved) / .seconds(1) >= checkpointInterval {
                 try directory.save(try trainer.checkpoint())
                 saved = ContinuousClock.now
             }
