@@ -51,6 +51,10 @@ struct RecipeOptions {
             side: configuration.imageSize, patches: Self.patches(arguments, configuration))
         var (start, reason) = recipe.configuration(for: glance)
         if arguments["patch"] != nil { start.stride = nil }
+        // What the recipe gives its own method is not another one's.
+        if let method = arguments["method"], method != start.method.name {
+            (start.head, start.learningRate) = (nil, nil)
+        }
         configuration = try RunOptions.configuration(arguments, from: start)
         choosesLocations = arguments["locations"] == nil && arguments["config"] == nil
         let isSaid = arguments["steps"] != nil || arguments["epochs"] != nil

@@ -115,7 +115,7 @@ import occ_gpu
         ("train --patch 32 --locations each --detector svdd", "--locations"),
         ("train --method contrastive --head none", "--head"), ("train --head 8x65", "--head"),
         ("train --head 8x40,8x40", "--head"), ("train --image-size 48", "--image-size"),
-        ("train --method denoising --patch 72", "--patch"), ("train --patch 20", "--patch"),
+        ("train --method denoising --patch 72 --image-size 96", "--patch"), ("train --patch 20", "--patch"),
         ("train --augment blurry", "--augment"), ("train --steps 3 --steps nan", "--steps"),
         ("train --steps nan --steps 3", "--steps"), ("train --stpes 3", "--steps"),
         ("train -steps 3", "--steps"),
