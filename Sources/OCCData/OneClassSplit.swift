@@ -6,8 +6,9 @@ public struct OneClassSplit: Sendable {
     /// How a data set is cut. Outliers among the training images are the setting of Sohn et al.'s noise
     /// experiments.
     public struct Options: Sendable {
-        /// The share of normal training images that is held out for calibration.
-        public var holdOut = 0.1
+        /// The share of normal training images that is held out for calibration; nil for `heldOut(of:)` of
+        /// them.
+        public var holdOut: Double?
         /// The share of outliers among the training images.
         public var contamination = 0.0
         /// The number of clean normal images that the detector is fitted on; nil for all training images.
@@ -19,8 +20,18 @@ public struct OneClassSplit: Sendable {
         /// The seed that images are drawn by.
         public var seed: UInt64 = 1
 
-        /// The usual clean setting: a tenth held out, everything else used.
+        /// The usual clean setting: as many held out as `heldOut(of:)` says, everything else used.
         public init() {}
+    }
+
+    /// How many of so many normal images are held out where no share is stated: a quarter, until these are
+    /// the 99 that a promise of 1 % false alarms takes; a tenth where that is more; 1000 at most.
+    ///
+    /// With h images held out no promise is below 1 / (h + 1), and with confidence 95 % the rate is below
+    /// about 3 / h: below 99, each image held out lowers both in proportion. Beyond, they buy certainty
+    /// alone: 2.1 % in place of 3.0 % by 299 images, for a promise of 1 %.
+    public static func heldOut(of count: Int) -> Int {
+        count < 3 ? 0 : max(1, min(count / 4, 99), min(count / 10, 1000))
     }
 
     /// The normal class, by name.
@@ -65,7 +76,9 @@ public struct OneClassSplit: Sendable {
 
         let labels = dataset.train.labels
         var normals = shuffled(labels.indices.filter { labels[$0] == normalIndex })
-        let held = Int((Double(normals.count) * options.holdOut).rounded())
+        let held =
+            options.holdOut.map { Int((Double(normals.count) * $0).rounded()) }
+            ?? Self.heldOut(of: normals.count)
         let calibrationIndices = normals.suffix(held)
         normals.removeLast(held)
         if let limit = options.maxTrain, limit < normals.count { normals.removeLast(normals.count - limit) }

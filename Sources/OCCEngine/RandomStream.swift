@@ -12,6 +12,8 @@ package enum RandomStream {
     package static let noise: UInt32 = 100
     /// Which images are held out, and which outliers are mixed in.
     package static let split: UInt32 = 0x5911_7000
+    /// Which fold an image is in.
+    package static let folds: UInt32 = 0xF01D_5000
     /// The order of the items of an epoch.
     package static let batches: UInt32 = 0xBA7C_0000
     /// Where a step's patches lie.
@@ -56,8 +58,8 @@ package enum RandomStream {
     /// Every consumer but the parameters.
     package static let claims: [Claim] =
         (0..<recipeSteps).map { Claim(recipe(step: $0)) } + [
-            Claim(cutPaste, blocks: 0..<4), Claim(noise, blocks: 1..<1 << 20), Claim(split), Claim(batches),
-            Claim(corners), Claim(builtinTrain), Claim(builtinTest), Claim(testFifth),
+            Claim(cutPaste, blocks: 0..<4), Claim(noise, blocks: 1..<1 << 20), Claim(split), Claim(folds),
+            Claim(batches), Claim(corners), Claim(builtinTrain), Claim(builtinTest), Claim(testFifth),
         ]
 
     /// The stream of a parameter's initial values: FNV-1a of its name, or the next one that nobody else has.

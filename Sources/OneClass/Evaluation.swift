@@ -10,22 +10,16 @@ public struct ScoredTest: Sendable {
     /// The map of each image, side * side scores; nil for a model of whole images.
     public let maps: [[Float]]?
 
-    /// Scores the test images of a split.
-    ///
-    /// - Throws: `OCCError(.badData)` when there are none.
+    /// Scores the test images of a split, if any.
     public init(_ model: OneClassModel, on split: OneClassSplit) throws {
-        guard split.test.count > 0 else {
-            throw OCCError(
-                .badData, "there are no test images", remedy: "Give the data set a test folder, or use score."
-            )
-        }
         let localized = try model.grid.map { _ in try model.localize(split.test) }
         scores = try localized?.map(\.score) ?? model.score(split.test)
         maps = localized?.map(\.map)
     }
 }
 
-/// How a model does on a test set.
+/// How a model does on a test set, as far as its images say: a ranking takes both kinds, false alarms take
+/// normal images.
 public struct Evaluation: Codable, Sendable {
     /// The name of the normal class.
     public let normalClass: String
@@ -33,24 +27,40 @@ public struct Evaluation: Codable, Sendable {
     public let normals: Int
     /// The number of anomalous test images.
     public let outliers: Int
-    /// The area under the ROC curve of the scores.
-    public let auroc: Double
+    /// The area under the ROC curve of the scores; nil, as all that compares the two kinds, without both.
+    public let auroc: Double?
     /// The average precision of the scores, outliers being the positives.
-    public let averagePrecision: Double
+    public let averagePrecision: Double?
     /// The largest F1 over all thresholds.
-    public let bestF1: Double
+    public let bestF1: Double?
     /// The highest threshold that reaches the largest F1.
-    public let bestF1Threshold: Double
+    public let bestF1Threshold: Double?
     /// The share of normal images that the threshold which catches 95 % of the outliers takes for outliers.
-    public let falsePositiveRateAt95: Double
-    /// The calibrated threshold; nil when there were too few held-out images for the rate.
+    public let falsePositiveRateAt95: Double?
+    /// Where the calibration's scores come from: `split` or `cross`.
+    public let calibration: String
+    /// The number of scores that calibrate the threshold.
+    public let calibrationImages: Int
+    /// The calibrated threshold; nil, as all that follows from it, without calibration images.
     public let threshold: Double?
-    /// The rate of false alarms that the threshold promises.
-    public let falseAlarmRate: Double
+    /// The rate of false alarms that was asked for; nil where none was.
+    public let askedFalseAlarmRate: Double?
+    /// The rate of false alarms that the threshold promises, on average over calibrations.
+    public let falseAlarmRate: Double?
+    /// What this threshold's rate of false alarms does not exceed, with confidence 95 %; nil where only the
+    /// average is promised.
+    public let falseAlarmBound: Double?
     /// The share of normal test images above the threshold.
-    public let testFalseAlarms: Double
+    public let testFalseAlarms: Double?
+    /// Clopper and Pearson's interval of 95 % for the rate behind that share: its ends.
+    public let testFalseAlarmsInterval: [Double]?
+    /// The probability of so many false alarms or more, if the test's normal images are like those of the
+    /// calibration.
+    public let testFalseAlarmsPValue: Double?
     /// The share of outliers above the threshold.
-    public let testDetections: Double
+    public let testDetections: Double?
+    /// Clopper and Pearson's interval of 95 % for the rate behind that share.
+    public let testDetectionsInterval: [Double]?
     /// The AUROC of each class against the normal one.
     public let aurocByClass: [String: Double]
     /// The AUROC of the scores of the method's own classifier, by their names.
@@ -79,34 +89,52 @@ public struct Evaluation: Codable, Sendable {
     ) throws {
         let scored = try scored ?? ScoredTest(model, on: split)
         let labels = split.testLabels, scores = scored.scores
-        let metrics = try RankingMetrics(scores: scores, labels: labels)
         normalClass = model.normalClass
-        normals = metrics.negatives
-        outliers = metrics.positives
-        auroc = metrics.auroc
-        averagePrecision = metrics.averagePrecision
-        (bestF1, bestF1Threshold) = metrics.bestF1
-        falsePositiveRateAt95 = metrics.falsePositiveRate(atTruePositiveRate: 0.95)
-        threshold = model.calibration.isSufficient ? model.calibration.threshold : nil
-        falseAlarmRate = model.calibration.falseAlarmRate
-        func share(of label: Int) -> Double {
+        normals = labels.count { $0 == 0 }
+        outliers = labels.count - normals
+        let isRanked = normals > 0 && outliers > 0
+        let metrics = isRanked ? try RankingMetrics(scores: scores, labels: labels) : nil
+        auroc = metrics?.auroc
+        averagePrecision = metrics?.averagePrecision
+        bestF1 = metrics?.bestF1.value
+        bestF1Threshold = metrics?.bestF1.threshold
+        falsePositiveRateAt95 = metrics?.falsePositiveRate(atTruePositiveRate: 0.95)
+        let promise = model.calibration.promise
+        calibration = promise.kind.rawValue
+        calibrationImages = promise.count
+        threshold = model.calibration.threshold
+        askedFalseAlarmRate = promise.asked
+        falseAlarmRate = promise.rate
+        falseAlarmBound = promise.bound()
+        func alarms(of label: Int) -> ObservedShare? {
             let chosen = scores.indices.filter { labels[$0] == label }
-            return Double(chosen.count { model.calibration.isAlarm(scores[$0]) }) / Double(chosen.count)
+            guard !chosen.isEmpty, model.calibration.threshold != nil else { return nil }
+            let alarms = chosen.count { model.calibration.isAlarm(scores[$0]) == true }
+            return ObservedShare(count: alarms, of: chosen.count)
         }
-        testFalseAlarms = share(of: 0)
-        testDetections = share(of: 1)
+        func ends(_ share: ObservedShare?) -> [Double]? {
+            (share?.interval()).map { [$0.lowerBound, $0.upperBound] }
+        }
+        let falseAlarms = alarms(of: 0), detections = alarms(of: 1)
+        testFalseAlarms = falseAlarms?.value
+        testFalseAlarmsInterval = ends(falseAlarms)
+        testFalseAlarmsPValue = falseAlarms.flatMap { promise.probability(of: $0) }
+        testDetections = detections?.value
+        testDetectionsInterval = ends(detections)
         var byClass: [String: Double] = [:]
-        for name in Set(split.testClasses) where name != split.normalClass {
+        for name in Set(split.testClasses) where isRanked && name != split.normalClass {
             let chosen = scores.indices.filter { labels[$0] == 0 || split.testClasses[$0] == name }
             byClass[name] = try RankingMetrics(
                 scores: chosen.map { scores[$0] }, labels: chosen.map { labels[$0] }
             ).auroc
         }
         aurocByClass = byClass
-        transformationAUROC = try model.transformationScores(of: split.test).mapValues {
-            try RankingMetrics(scores: $0, labels: labels).auroc
-        }
-        rawPixelAUROC = rawPixels ? try RawPixels.auroc(model.configuration, split) : nil
+        transformationAUROC =
+            isRanked
+            ? try model.transformationScores(of: split.test).mapValues {
+                try RankingMetrics(scores: $0, labels: labels).auroc
+            } : [:]
+        rawPixelAUROC = rawPixels && isRanked ? try RawPixels.auroc(model.configuration, split) : nil
         let masked = split.testMasks.indices.filter { split.testMasks[$0] != nil }
         func localization(_ map: (Int) -> [Float]) throws -> LocalizationMetrics {
             try Work.track("comparing \(masked.count) maps with masks") { _ in
@@ -135,43 +163,66 @@ public struct Evaluation: Codable, Sendable {
         return String(decoding: try encoder.encode(self), as: UTF8.self)
     }
 
+    /// What the calibration promises.
+    var promise: FalseAlarmPromise {
+        FalseAlarmPromise(
+            count: calibrationImages, asked: askedFalseAlarmRate,
+            kind: CalibrationKind(rawValue: calibration) ?? .split)
+    }
+
     /// The evaluation for a terminal, in several lines.
     public var summary: String {
-        func percent(_ value: Double) -> String { String(format: "%5.1f %%", 100 * value) }
-        var lines = [
-            "normal class '\(normalClass)': \(normals) normal and \(outliers) anomalous test images",
-            "  AUROC              \(percent(auroc))",
-        ]
-        if let rawPixelAUROC { lines.append("  AUROC, raw pixels  \(percent(rawPixelAUROC))") }
-        if let pixelAUROC, let aupro {
-            lines.append("  pixel AUROC        \(percent(pixelAUROC))")
-            if let rawPixelPixelAUROC {
-                lines.append("  pixel AUROC, raw pixels \(percent(rawPixelPixelAUROC))")
-            }
-            lines.append("  AUPRO (30 % FPR)   \(percent(aupro))")
+        let percent = { FalseAlarmPromise.percent($0) }
+        var lines: [String] = []
+        func line(_ name: String, _ value: String?) {
+            guard let value else { return }
+            lines.append(
+                "  \(name.padding(toLength: max(name.count, 17), withPad: " ", startingAt: 0))  \(value)")
         }
+        func share(_ name: String, _ value: Double?) {
+            line(name, value.map { String(format: "%5.1f %%", 100 * $0) })
+        }
+        lines.append(
+            normals + outliers == 0
+                ? "normal class '\(normalClass)': no test images"
+                : "normal class '\(normalClass)': \(normals) normal and \(outliers) anomalous test images")
+        share("AUROC", auroc)
+        share("AUROC, raw pixels", rawPixelAUROC)
+        share("pixel AUROC", pixelAUROC)
+        share("pixel AUROC, raw pixels", rawPixelPixelAUROC)
+        share("AUPRO (30 % FPR)", aupro)
         if !transformationAUROC.isEmpty {
             let all = transformationAUROC.sorted { $0.key < $1.key }.map { "\($0.key) \(percent($0.value))" }
             lines.append("  AUROC, the method's classifier: \(all.joined(separator: ", "))")
         }
-        lines.append("  average precision  \(percent(averagePrecision))")
-        lines.append("  best F1            \(percent(bestF1))")
-        lines.append("  FPR at 95 % TPR    \(percent(falsePositiveRateAt95))")
-        if threshold != nil {
-            lines.append(
-                "  threshold for \(percent(falseAlarmRate)) false alarms: \(percent(testFalseAlarms)) false alarms, "
-                    + "\(percent(testDetections)) of the anomalies found")
-        } else {
-            lines.append(
-                "  no threshold: too few held-out images for \(percent(falseAlarmRate)) false alarms")
-        }
+        share("average precision", averagePrecision)
+        share("best F1", bestF1)
+        share("FPR at 95 % TPR", falsePositiveRateAt95)
+        line("threshold", [promise.summary, promise.shortfall].compactMap { $0 }.joined(separator: "; "))
+        line("false alarms", falseAlarmText)
+        line("anomalies found", Self.text(testDetections, testDetectionsInterval, of: outliers))
         let width = aurocByClass.keys.map(\.count).max() ?? 0
         for (name, value) in aurocByClass.sorted(by: { $0.key < $1.key }) {
-            lines.append(
-                "  AUROC against \(name.padding(toLength: width, withPad: " ", startingAt: 0))  \(percent(value))"
-            )
+            share("AUROC against \(name.padding(toLength: width, withPad: " ", startingAt: 0))", value)
         }
         return lines.joined(separator: "\n")
+    }
+
+    /// The false alarms in words, and how they go with the promise.
+    var falseAlarmText: String? {
+        guard let text = Self.text(testFalseAlarms, testFalseAlarmsInterval, of: normals) else { return nil }
+        guard let p = testFalseAlarmsPValue, let rate = falseAlarmRate, let share = testFalseAlarms,
+            share > rate
+        else { return text }
+        return text + "; by chance alone so many come in \(FalseAlarmPromise.percent(p)) of cases"
+    }
+
+    /// A share with its count and interval: "10.0 %, 6 of 60 (95 % interval: 3.8 % to 20.5 %)".
+    static func text(_ share: Double?, _ interval: [Double]?, of total: Int) -> String? {
+        guard let share, let interval, interval.count == 2 else { return nil }
+        let count = Int((share * Double(total)).rounded()), percent = { FalseAlarmPromise.percent($0) }
+        return "\(percent(share)), \(count) of \(total) "
+            + "(95 % interval: \(percent(interval[0])) to \(percent(interval[1])))"
     }
 }
 

@@ -19,11 +19,16 @@ public final class OneClassModel {
     public let calibration: ThresholdCalibration
     /// Where the patches lie, for a model of patches.
     public let grid: PatchGrid?
-    /// The score of an ordinary patch: the median over the calibration images. 0 for a model of whole images.
+    /// The score of an ordinary patch: the median over the calibration images, or without such over training
+    /// images. 0 for a model of whole images.
     public let ordinaryScore: Double
+    /// What the middle of a picture's scale stands for: the threshold, or where there is none, the highest
+    /// score of some training images.
+    public let alarmScore: Double
 
     let program: Program
     let scoring: ScoringPlans
+    let fitting: DetectorFitting
     /// What the method's own scores need to know of normal images.
     private let scoreState: DetectorState
 
@@ -47,29 +52,30 @@ public final class OneClassModel {
         side = split.train.side
         program = trainer.program
         scoring = trainer.training.scoring
-        let grid = try configuration.grid(side: side)
-        self.grid = grid
-        let fit = split.detectorFit, extractor = scoring.features, unfitted = configuration.detector
-        if configuration.locations == .each, let grid {
-            let features = try extractor.features(
-                of: fit, places: PatchPlace.all(of: fit, grid: grid), program: program)
-            detector = try Work.track("fitting \(unfitted.name) at \(grid.count) places") { _ in
-                try LocationwiseDetector(
-                    unfitted, fitting: features, locations: grid.count)
-            }
+        grid = try configuration.grid(side: side)
+        fitting = DetectorFitting(
+            configuration: configuration, extractor: scoring.features, program: program, grid: grid)
+        let fit = split.detectorFit, held: [Double]
+        if configuration.calibration == .cross {
+            let (ensemble, scores) = try fitting.crossFitted(on: fit)
+            (detector, held) = (ensemble, scores)
         } else {
-            // A detector takes so many rows: the features of others are not computed.
-            let count = fit.count * (grid?.count ?? 1), rows = min(count, configuration.detectorRows)
-            let places = (0..<rows).map { PatchPlace(number: $0 * count / rows, grid: grid) }
-            let features = try extractor.features(of: fit, places: places, program: program)
-            detector = try Work.track("fitting \(unfitted.name) on \(rows) rows") { _ in
-                try unfitted.fit(features)
-            }
+            detector = try fitting.detector(of: fit)
+            held = try fitting.patchScores(of: split.calibration, detector)
         }
-        let held = try Self.patchScores(of: split.calibration, detector, extractor, program, grid)
         calibration = ThresholdCalibration(
-            scores: Self.maxima(held, grid), falseAlarmRate: configuration.falseAlarmRate)
-        ordinaryScore = grid == nil || held.isEmpty ? 0 : held.sorted()[held.count / 2]
+            scores: Self.maxima(held, grid), falseAlarmRate: configuration.falseAlarmRate,
+            kind: configuration.calibration)
+        if grid == nil {
+            (ordinaryScore, alarmScore) = (0, calibration.threshold ?? 0)
+        } else if let threshold = calibration.threshold {
+            (ordinaryScore, alarmScore) = (held.sorted()[held.count / 2], threshold)
+        } else {
+            // Pictures need a scale without calibration images too: some training images give it.
+            let count = min(16, fit.count), some = (0..<count).map { $0 * fit.count / count }
+            let scores = try fitting.patchScores(of: fit.subset(some), detector).sorted()
+            (ordinaryScore, alarmScore) = (scores[scores.count / 2], scores.last!)
+        }
         if let method = scoring.method, method.scoresAreFitted, let classifier = scoring.classifier {
             scoreState = try method.fitScores(
                 classifier.probabilities(of: fit, method, program: program))
@@ -93,28 +99,7 @@ public final class OneClassModel {
 
     /// The score of each patch, image by image; of whole images one each.
     package func patchScores(of images: ImageBatch) throws -> [Double] {
-        try Self.patchScores(of: images, detector, scoring.features, program, grid)
-    }
-
-    /// The score of each patch, image by image; a few images' features at a time.
-    private static func patchScores(
-        of images: ImageBatch, _ detector: any OneClassClassifier, _ extractor: FeatureExtractor,
-        _ program: Program, _ grid: PatchGrid?
-    ) throws -> [Double] {
-        // Features of 256 MiB at most, where an image does not have more.
-        let patches = grid?.count ?? 1, most = (64 << 20) / (patches * extractor.featureCount)
-        let portion = max(1, min(grid == nil ? 1024 : 16, most))
-        return try Work.track(
-            "scoring", grid == nil ? "images" : "patches", total: images.count * patches
-        ) { work in
-            try stride(from: 0, to: images.count, by: portion).flatMap { first in
-                let some = images.subset(first..<min(first + portion, images.count))
-                let places = PatchPlace.all(of: some, grid: grid)
-                return try detector.scores(
-                    extractor.features(of: some, places: places, program: program, work: work),
-                    on: program.device)
-            }
-        }
+        try fitting.patchScores(of: images, detector)
     }
 
     /// An image's highest score.
@@ -146,8 +131,11 @@ public final class OneClassModel {
     // MARK: Files
 
     private static let format = "occ-gpu model "
-    /// Counts the format: 2 since settings are flat, by one name each.
-    private static let formatNumber = 2
+    /// Counts the format: 2 since settings are flat, by one name each; 3 since a threshold can be calibrated
+    /// across folds.
+    private static let formatNumber = 3
+    /// The oldest format that is read.
+    private static let oldestFormat = 2
 
     /// Checks the format that a file says it has.
     ///
@@ -157,11 +145,13 @@ public final class OneClassModel {
             throw OCCError(
                 .badData, "is not an occ-gpu model", remedy: "Name the model.safetensors of a run.")
         }
-        guard number == formatNumber else {
+        guard (oldestFormat...formatNumber).contains(number) else {
+            let isNewer = number > formatNumber
             throw OCCError(
-                .badData, "is a model of format \(number), and this program reads format \(formatNumber)",
-                remedy: number > formatNumber
-                    ? "A newer occ-gpu wrote it: use that one." : "An older occ-gpu wrote it: train again.")
+                .badData,
+                "is a model of format \(number), which a\(isNewer ? " newer" : "n older") occ-gpu wrote; this "
+                    + "program reads formats \(oldestFormat) to \(formatNumber)",
+                remedy: isNewer ? "Use the newer program." : "Train again.")
         }
     }
 
@@ -180,9 +170,11 @@ public final class OneClassModel {
             "image_size": String(side),
             "preprocessing": "RGB, resized to image_size (triangle filter), divided by 255",
             "detector": configuration.detector.name,
-            "threshold": calibration.isSufficient ? String(calibration.threshold) : "none",
-            "false_alarm_rate": String(calibration.falseAlarmRate),
+            "threshold": calibration.threshold.map { String($0) } ?? "none",
+            "false_alarm_rate": calibration.promise.rate.map { String($0) } ?? "none",
+            "asked_false_alarm_rate": calibration.promise.asked.map { String($0) } ?? "none",
             "ordinary_score": String(ordinaryScore),
+            "alarm_score": String(alarmScore),
         ]
         file.metadata.merge(metadata) { $1 }
         try file.write(to: path)
@@ -234,17 +226,30 @@ public final class OneClassModel {
         }
     }
 
+    /// The configuration in a model file. What only a newer version can have written is called so.
+    private static func configuration(_ text: String, _ name: String) throws -> RunConfiguration {
+        do {
+            return try RunConfiguration(json: Array(text.utf8), name: name)
+        } catch let error as OCCError where error.kind == .badData {
+            throw OCCError(
+                .badData, error.problem,
+                remedy: "If the file is whole, a newer version of occ-gpu wrote it, or a program with parts "
+                    + "of its own: use that one.")
+        }
+    }
+
     private init(_ file: TensorFile, device: Device, name: String) throws {
         try Self.checkFormat(file.metadata["format"])
         guard let text = file.metadata["configuration"], let normal = file.metadata["normal_class"],
             let size = file.metadata["image_size"].flatMap(Int.init), ImageDataset.isSide(size),
             let held = file.tensors["calibration.scores"]?.doubles, held.allSatisfy(\.isFinite),
-            let ordinary = Double(file.metadata["ordinary_score"] ?? "0"), ordinary.isFinite
+            let ordinary = Double(file.metadata["ordinary_score"] ?? "0"), ordinary.isFinite,
+            let alarm = Double(file.metadata["alarm_score"] ?? "0"), alarm.isFinite
         else {
             throw OCCError(
                 .badData, "is a damaged occ-gpu model", remedy: "Name the model.safetensors of a run.")
         }
-        configuration = try RunConfiguration(json: Array(text.utf8), name: name)
+        configuration = try Self.configuration(text, name)
         try configuration.validate()
         normalClass = normal
         side = size
@@ -256,10 +261,11 @@ public final class OneClassModel {
         try program.importWeights { file.weights($0, as: $0) }
         let state = try Self.state("detector", in: file)
         scoreState = try Self.state("scores", in: file)
-        detector =
-            configuration.locations == .each
-            ? try LocationwiseDetector(configuration.detector, state: state, locations: grid?.count ?? 1)
-            : try configuration.detector.restore(state)
-        calibration = ThresholdCalibration(scores: held, falseAlarmRate: configuration.falseAlarmRate)
+        fitting = DetectorFitting(
+            configuration: configuration, extractor: scoring.features, program: program, grid: grid)
+        detector = try fitting.restored(state)
+        calibration = ThresholdCalibration(
+            scores: held, falseAlarmRate: configuration.falseAlarmRate, kind: configuration.calibration)
+        alarmScore = calibration.threshold ?? alarm
     }
 }

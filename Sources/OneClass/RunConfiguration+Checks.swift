@@ -28,6 +28,12 @@ extension RunConfiguration {
             )
         }
         try checkDetector(rows: mostRows, columns: 1)
+        if calibration == .cross, let holdOut, holdOut > 0 {
+            throw OCCError(
+                .usage,
+                "\(setting: "hold-out") \(holdOut): with \(setting: "calibration") cross nothing is held out",
+                remedy: "Leave one of the two out.")
+        }
         if locations == .each {
             guard patch != nil, detector.forEachLocation as (any Detector)? != nil else {
                 let able = Detectors.registry.entries.filter { $0.forEachLocation as (any Detector)? != nil }
@@ -87,10 +93,18 @@ extension RunConfiguration {
     /// - Throws: `OCCError(.usage)` naming a setting, `.deviceUnavailable` where there is too little memory.
     func checkFit(images: Int, grid: PatchGrid?, columns: Int) throws {
         let each = locations == .each, patches = images * (grid?.count ?? 1)
-        try checkDetector(rows: each ? images : patches, columns: columns)
+        let detectors = calibration == .cross ? folds : 1
+        guard detectors == 1 || images >= 2 * folds else {
+            throw OCCError(
+                .usage, "\(setting: "folds") \(folds): there are \(images) images to fit a detector on",
+                remedy: "Give two images to a fold at least: lower \(setting: "folds").")
+        }
+        // The largest fold's images are left out of its detector.
+        let fitted = detectors == 1 ? images : images - (images + folds - 1) / folds
+        try checkDetector(rows: each ? fitted : fitted * (grid?.count ?? 1), columns: columns)
         // Features; for each location a covariance, its factor and what is saved of it; of one detector the
         // features once more, normalized, and in double precision.
-        let covariance = each ? 24 * (grid?.count ?? 1) * columns * columns : 0
+        let covariance = each ? 24 * detectors * (grid?.count ?? 1) * columns * columns : 0
         let needed = columns * (each ? 4 * patches : 16 * min(patches, detectorRows)) + covariance
         let free = try Device.availableHostMemory()
         guard needed <= free else {

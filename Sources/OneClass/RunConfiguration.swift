@@ -29,8 +29,8 @@ public struct RunConfiguration: HasSettings, Sendable {
     /// The sample of 16-bit images that is white; nil for what the training images use.
     public var white: Int?
     /// The share of normal training images held out to calibrate the threshold; the encoder and the detector
-    /// never see them.
-    public var holdOut = 0.1
+    /// never see them. nil for as many as `OneClassSplit.heldOut(of:)` says.
+    public var holdOut: Double?
     /// The share of outliers mixed into the training images.
     public var contamination = 0.0
     /// The number of clean normal images the detector is fitted on; nil for all training images.
@@ -95,8 +95,13 @@ public struct RunConfiguration: HasSettings, Sendable {
     public var detector: any Detector = KernelDensity()
     /// The rows of features that a detector is fitted on at most; more are left out, evenly.
     public var detectorRows = 20_000
-    /// The rate of false alarms that the threshold promises.
-    public var falseAlarmRate = 0.01
+    /// Where the scores come from that calibrate the threshold.
+    public var calibration = CalibrationKind.split
+    /// The number of folds, and of detectors, where the calibration is `cross`.
+    public var folds = 5
+    /// The rate of false alarms that the threshold is to promise; nil for the larger of 1 % and the lowest
+    /// that the calibration can promise.
+    public var falseAlarmRate: Double?
 
     /// The paper's setting: ResNet-18 learns rotations of the built-in shapes.
     public init() {}
@@ -116,7 +121,7 @@ public struct RunConfiguration: HasSettings, Sendable {
             "The sample of 16-bit images that is white; by itself by the training images."),
         Setting(
             "hold-out", \.holdOut, "SHARE", range: .within(0..<0.9),
-            "Normal training images kept for the threshold."),
+            "Normal training images kept for the threshold; by itself by their number, a quarter to a tenth."),
         Setting(
             "contamination", \.contamination, "SHARE", range: .within(0...0.5),
             "Outliers mixed into the training images."),
@@ -186,8 +191,14 @@ public struct RunConfiguration: HasSettings, Sendable {
             "detector-rows", \.detectorRows, "N", range: .count(from: 2),
             "Rows of features that the detector is fitted on at most."),
         Setting(
+            "calibration", \.calibration,
+            "What calibrates the threshold: held-out images, or the training images by detectors fitted without them."
+        ),
+        Setting("folds", \.folds, "K", range: .within(2...100), "Detectors of a cross calibration."),
+        Setting(
             "false-alarm-rate", \.falseAlarmRate, "SHARE", range: .between(0, 1),
-            "That the threshold promises."),
+            "That the threshold promises; by itself 0.01, or the lowest that the held-out images can promise."
+        ),
     ]
 
     // MARK: In force
@@ -297,7 +308,7 @@ public struct RunConfiguration: HasSettings, Sendable {
     /// Cuts the data set as the configuration says.
     public func split(_ dataset: ImageDataset) throws -> OneClassSplit {
         var options = OneClassSplit.Options()
-        options.holdOut = holdOut
+        options.holdOut = calibration == .cross ? 0 : holdOut
         options.contamination = contamination
         options.labeledNormals = labeledNormals
         options.maxTrain = maxTrain

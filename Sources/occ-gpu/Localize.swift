@@ -29,11 +29,15 @@ let localizeCommand = Command(
     }
     let model = try OneClassModel.load(modelPath(name), device: try RunOptions.device(arguments))
     let writer = try PictureFolder(out)
+    warnWithoutThreshold(model)
+    let middle =
+        model.calibration.threshold == nil ? "the highest score of some training images" : "the threshold"
     say(
         String(
-            format: "scale of the pictures: %g (an ordinary patch) to %g; the threshold %g is in the middle",
+            format: "scale of the pictures: %g (an ordinary patch) to %g; \(middle), %g, is in the middle",
             model.scale.lowerBound, model.scale.upperBound, model.alarmScore))
-    print("file,score,p_value,alarm,picture")
+    var others = 0
+    print(CSV.row(ScoreRow.columns + ["picture"]))
     func write(_ found: OneClassModel.Localized, _ image: RGBImage, _ name: String, _ mask: [UInt8]?) throws {
         let picture = Overlay.picture(image, map: found.map, range: model.scale, mask: mask)
         let path = try writer.write(picture.encodedPNG(), "overlay.png", of: name)
@@ -42,7 +46,9 @@ let localizeCommand = Command(
             try writer.write(
                 Overlay.png16(found.map, width: image.width, range: model.scale), "map.png", of: name)
         }
-        print("\(ScoreFormat.csvFields(name, found.score, model.calibration)),\(path)")
+        if !found.isCalibrated { others += 1 }
+        let row = ScoreRow(name, found.score, model.calibration, isCalibrated: found.isCalibrated)
+        print(CSV.row(row.fields + [path]))
     }
     if arguments.has("full-size") {
         guard !arguments.positionals.isEmpty else {
@@ -59,6 +65,12 @@ let localizeCommand = Command(
                 failed += 1
                 say("error: \(path): \(error.message)")
             }
+        }
+        if others > 0, model.calibration.threshold != nil {
+            say(
+                "note: the threshold is for images of \(model.side) x \(model.side) pixels. Of the \(others) of "
+                    + "another size alarm and p_value are empty: among more patches the highest score is higher "
+                    + "in normal images too.")
         }
         guard failed == 0 else {
             throw OCCError(
@@ -81,31 +93,5 @@ let localizeCommand = Command(
         let range = first..<min(first + 16, split.test.count)
         let masks = range.map { split.testLabels[$0] == 1 ? split.testMasks[$0] : nil }
         try write(split.test.subset(range), range.map { split.testNames[$0] }, masks)
-    }
-}
-
-/// A folder of pictures named after the images they are of.
-struct PictureFolder {
-    let path: String
-
-    init(_ path: String) throws {
-        self.path = path
-        do {
-            try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
-        } catch {
-            throw OCCError(.cannotCreate, "\(path): cannot be created", remedy: "Choose another --out.")
-        }
-    }
-
-    /// Writes a file beside the others of the same image: the last three parts of its path make the name.
-    @discardableResult
-    func write(_ bytes: [UInt8], _ suffix: String, of image: String) throws -> String {
-        let parts = image.split(separator: "/").suffix(3).joined(separator: "-")
-        let stem =
-            ["png", "jpg", "jpeg"].contains((parts as NSString).pathExtension.lowercased())
-            ? (parts as NSString).deletingPathExtension : parts
-        let file = "\(path)/\(stem.replacing(" ", with: "_")).\(suffix)"
-        try AtomicFile.write(bytes, to: file)
-        return file
     }
 }

@@ -25,10 +25,11 @@ let scoreCommand = Command(
     }
     let format = arguments.value("format", as: ScoreFormat.self) ?? .csv
     let model = try OneClassModel.load(modelPath(name), device: try RunOptions.device(arguments))
-    if format == .csv { print("file,score,p_value,alarm") }
+    warnWithoutThreshold(model)
+    if format == .csv { print(CSV.row(ScoreRow.columns)) }
     try forEachPortion(of: arguments.positionals, for: model, portion: 512) { images, paths in
         for (path, score) in zip(paths, try model.score(images)) {
-            print(try format.line(path, score, model.calibration))
+            print(try format.line(ScoreRow(path, score, model.calibration)))
         }
     }
 }
@@ -73,23 +74,5 @@ func imagePaths(_ paths: [String]) throws -> [String] {
 enum ScoreFormat: String, CaseIterable {
     case csv, jsonl
 
-    static func quoted(_ path: String) -> String {
-        path.contains { ",\"\n".contains($0) } ? "\"\(path.replacing("\"", with: "\"\""))\"" : path
-    }
-
-    static func csvFields(_ path: String, _ score: Double, _ calibration: ThresholdCalibration) -> String {
-        "\(quoted(path)),\(score),\(calibration.pValue(score)),\(calibration.isAlarm(score))"
-    }
-
-    func line(_ path: String, _ score: Double, _ calibration: ThresholdCalibration) throws -> String {
-        let p = calibration.pValue(score), alarm = calibration.isAlarm(score)
-        switch self {
-        case .csv: return Self.csvFields(path, score, calibration)
-        case .jsonl:
-            let fields: [String: Any] = ["file": path, "score": score, "p_value": p, "alarm": alarm]
-            let options: JSONSerialization.WritingOptions = [.sortedKeys, .withoutEscapingSlashes]
-            return String(
-                decoding: try JSONSerialization.data(withJSONObject: fields, options: options), as: UTF8.self)
-        }
-    }
+    func line(_ row: ScoreRow) throws -> String { try self == .csv ? CSV.row(row.fields) : row.json() }
 }

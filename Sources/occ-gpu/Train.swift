@@ -55,6 +55,7 @@ let trainCommand = Command(
     say(
         "training on \(split.train.count) images of '\(split.normalClass)', \(split.calibration.count) held out; \(device.name)"
     )
+    announceThreshold(recipe.configuration, split)
     if let locations { say(locations) }
     if let steps = try recipe.fixSteps(split, device, continuing: resume.configuration(of: directory)) {
         say(steps)
@@ -68,7 +69,6 @@ let trainCommand = Command(
     if let every = arguments.value("log-every", as: Int.self) { run.recordEvery = every }
     let model = try run.run(device: device, resume: resume, notice: say)
     say("wrote \(directory.model)")
-    guard split.test.count > 0 else { return }
     let scored = try ScoredTest(model, on: split)
     let evaluation = try Evaluation(model, on: split, scored: scored, rawPixels: true)
     let page = try Report(model, split, scored, evaluation).html(
@@ -76,6 +76,18 @@ let trainCommand = Command(
     try AtomicFile.write(Array(page.utf8), to: directory.report)
     say("wrote \(directory.report)")
     print(arguments.has("json") ? try evaluation.json() : evaluation.summary)
+    if split.test.count == 0 {
+        say("without test images, go on by: \(CommandLine.arguments[0]) score --model \(out) IMAGE|FOLDER...")
+    }
+}
+
+/// Says what the threshold will promise, and where that is not what was asked for.
+private func announceThreshold(_ configuration: RunConfiguration, _ split: OneClassSplit) {
+    let images = configuration.calibration == .cross ? split.detectorFit : split.calibration
+    let promise = FalseAlarmPromise(
+        count: images.count, asked: configuration.falseAlarmRate, kind: configuration.calibration)
+    say("threshold: \(promise.summary)")
+    if let shortfall = promise.shortfall { say("warning: \(shortfall); it promises the lowest that it can") }
 }
 
 extension TrainingRun.Resume {

@@ -29,12 +29,29 @@ import Testing
 
     @Test func partsAreDisjointAndNormal() throws {
         let split = try OneClassSplit(dataset(), normal: "1")
-        #expect((split.train.count, split.calibration.count, split.test.count) == (90, 10, 60))
+        #expect((split.train.count, split.calibration.count, split.test.count) == (75, 25, 60))
         let all = numbers(split.train) + numbers(split.calibration)
         #expect(Set(all).count == 100)
         #expect(all.allSatisfy { $0 % 3 == 1 })
         #expect(split.testLabels.count { $0 == 0 } == 20)
         #expect(split.normalClass == "c1")
+    }
+
+    /// What is held out by itself: enough to promise something, and never so much that too little is left.
+    @Test func heldOutFollowsTheNumber() throws {
+        for (count, held) in [
+            (0, 0), (2, 0), (3, 1), (11, 2), (32, 8), (60, 15), (209, 52), (396, 99), (990, 99), (6000, 600),
+            (60_000, 1000),
+        ] {
+            #expect(OneClassSplit.heldOut(of: count) == held, "\(count)")
+        }
+        let all = (0..<20_000).map { OneClassSplit.heldOut(of: $0) }
+        #expect(zip(all, all.dropFirst()).allSatisfy { $0 <= $1 })
+        var options = OneClassSplit.Options()
+        options.holdOut = 0
+        #expect(try OneClassSplit(dataset(), normal: "1", options: options).calibration.count == 0)
+        options.holdOut = 0.1
+        #expect(try OneClassSplit(dataset(), normal: "1", options: options).calibration.count == 10)
     }
 
     @Test func contaminationAddsTheShareOfOutliers() throws {
@@ -43,7 +60,7 @@ import Testing
         options.labeledNormals = 50
         let split = try OneClassSplit(dataset(), normal: "c0", options: options)
         let outliers = numbers(split.train).count { $0 % 3 != 0 }
-        #expect((split.train.count, outliers) == (100, 10))
+        #expect((split.train.count, outliers) == (83, 8))
         #expect(split.detectorFit.count == 50)
         #expect(numbers(split.detectorFit).allSatisfy { $0 % 3 == 0 })
         #expect(numbers(split.calibration).allSatisfy { $0 % 3 == 0 })

@@ -129,6 +129,36 @@ import Testing
         }
     }
 
+    /// Means of the members, and a state that gives them back.
+    @Test(arguments: Detectors.registry.names)
+    func ensemblesAverage(_ name: String) throws {
+        let kind = try Detectors.registry.entry(name), data = Self.data(61, 5, seed: 3),
+            queries = Self.data(20, 5, seed: 4)
+        let folds = DetectorEnsemble.folds(4, of: 61, seed: 1)
+        #expect((0..<4).map { fold in folds.count { $0 == fold } }.sorted() == [15, 15, 15, 16])
+        let ensemble = try DetectorEnsemble(fitting: data, folds: folds, count: 4) { try kind.fit($0) }
+        let parts = try (0..<4).map { fold in
+            try kind.fit(data.subset(folds.indices.filter { folds[$0] != fold })).scores(queries)
+        }
+        let scores = try ensemble.scores(queries)
+        for row in 0..<20 {
+            let mean = parts.reduce(0) { $0 + $1[row] } / 4
+            #expect(abs(scores[row] - mean) <= 1e-12 * abs(mean))
+        }
+        let restored = try DetectorEnsemble(state: ensemble.state, count: 4) { try kind.restore($0) }
+        #expect(try restored.scores(queries) == scores)
+        #expect(restored.state == ensemble.state)
+        #expect(throws: OCCError.self) {
+            try DetectorEnsemble(state: ensemble.state, count: 5) { try kind.restore($0) }
+        }
+        let gradient = try ensemble.scoreGradient(queries).values
+        let gradients = try ensemble.members.map { try $0.scoreGradient(queries).values }
+        for index in gradient.indices {
+            let mean = gradients.reduce(0) { $0 + Double($1[index]) } / 4
+            #expect(abs(Double(gradient[index]) - mean) <= 1e-6 * max(1, abs(mean)))
+        }
+    }
+
     /// SVDD by its definition: with k(x, x) = 1 its sphere is the OC-SVM's half space.
     @Test func svddRanksAsTheOneClassSVM() throws {
         let train = Self.data(80, 5, seed: 9), queries = Self.data(30, 5, seed: 10, shift: 0)

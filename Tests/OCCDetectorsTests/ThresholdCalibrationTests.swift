@@ -1,4 +1,6 @@
+import Foundation
 import OCCDetectors
+import OCCEngine
 import TestSupport
 import Testing
 
@@ -12,7 +14,7 @@ import Testing
         var alarms = 0
         for _ in 0..<trials {
             let scores = (0..<count).map { _ in random.uniform() }
-            if ThresholdCalibration(scores: scores, falseAlarmRate: rate).isAlarm(random.uniform()) {
+            if ThresholdCalibration(scores: scores, falseAlarmRate: rate).isAlarm(random.uniform()) == true {
                 alarms += 1
             }
         }
@@ -22,15 +24,53 @@ import Testing
         #expect(share >= rate - 1 / Double(count + 1) - 4 * deviation)
     }
 
-    @Test func tooFewScoresNeverRaiseAnAlarm() {
+    /// The bound holds for 95 % of the calibrations, and not for clearly more: of uniform scores the rate is
+    /// what lies above the threshold.
+    @Test(arguments: [(1, nil), (20, 0.05), (52, nil), (99, 0.01), (300, 0.1)] as [(Int, Double?)])
+    func boundsHoldWithTheirConfidence(_ count: Int, _ asked: Double?) throws {
+        var random = TestRandom(UInt64(count))
+        let trials = 4000, promise = FalseAlarmPromise(count: count, asked: asked)
+        let bound = try #require(promise.bound())
+        var held = 0
+        for _ in 0..<trials {
+            let scores = (0..<count).map { _ in random.uniform() }
+            let threshold = try #require(
+                ThresholdCalibration(scores: scores, falseAlarmRate: asked).threshold)
+            if 1 - threshold <= bound { held += 1 }
+        }
+        let deviation = (0.95 * 0.05 / Double(trials)).squareRoot()
+        #expect(abs(Double(held) / Double(trials) - 0.95) < 4 * deviation)
+    }
+
+    @Test func aRateThatIsNotAttainableBecomesTheLowestThatIs() {
         let few = ThresholdCalibration(scores: [1, 2, 3], falseAlarmRate: 0.01)
-        #expect(!few.isSufficient)
-        #expect(!few.isAlarm(1e300))
-        #expect(few.neededCount == 99)
-        #expect(
-            ThresholdCalibration(scores: Array(repeating: 0, count: 99), falseAlarmRate: 0.01).isSufficient)
-        #expect(
-            !ThresholdCalibration(scores: Array(repeating: 0, count: 98), falseAlarmRate: 0.01).isSufficient)
+        #expect(few.threshold == 3)
+        #expect(few.promise.rate == 0.25)
+        #expect(few.promise.fallsShort && few.promise.neededCount == 99)
+        #expect(few.promise.shortfall?.contains("99") == true)
+        #expect(few.isAlarm(3) == false && few.isAlarm(3.1) == true)
+        for (count, falls) in [(98, true), (99, false)] {
+            let promise = FalseAlarmPromise(count: count, asked: 0.01)
+            #expect(promise.fallsShort == falls)
+            #expect(promise.rank == count)
+        }
+    }
+
+    /// Without a rate asked for, it is 1 % or what is attainable; nothing falls short.
+    @Test func theDefaultIsWhatCanBePromised() {
+        for (count, rate) in [(1, 0.5), (20, 1.0 / 21), (98, 1.0 / 99), (99, 0.01), (5000, 0.01)] {
+            let promise = FalseAlarmPromise(count: count, asked: nil)
+            #expect(promise.rate == rate)
+            #expect(!promise.fallsShort && promise.shortfall == nil)
+        }
+    }
+
+    /// Without scores nothing is said about alarms, not even that there is none.
+    @Test func noScoresNoAlarms() {
+        let none = ThresholdCalibration(scores: [], falseAlarmRate: 0.05)
+        #expect(none.threshold == nil && none.isAlarm(1e300) == nil && none.pValue(1) == nil)
+        #expect(none.promise.rate == nil && none.promise.rank == nil && none.promise.bound() == nil)
+        #expect(none.promise.summary.contains("no threshold"))
     }
 
     /// p-values by their definition, ties included; and an alarm is a p-value at most the rate.
@@ -41,6 +81,55 @@ import Testing
             let expected = Double(1 + scores.count { $0 >= query }) / Double(1 + scores.count)
             #expect(calibration.pValue(query) == expected)
             #expect(calibration.isAlarm(query) == (expected <= 0.1))
+        }
+    }
+}
+
+/// Against scipy: Tests/Fixtures/make_beta_fixtures.py.
+@Suite struct BetaDistributionTests {
+    private struct Fixture: Decodable {
+        let cumulative, quantiles, intervals, tails: [[Double]]
+    }
+
+    private static let fixture = Result {
+        try JSONDecoder().decode(Fixture.self, from: Data(try readFile(fixturePath("beta.json"))))
+    }
+
+    private func close(_ a: Double, _ b: Double) -> Bool { abs(a - b) <= 1e-10 * abs(b) + 1e-15 }
+
+    @Test func tailsAgree() throws {
+        for row in try Self.fixture.get().cumulative {
+            let got = BetaDistribution(a: row[0], b: row[1]).cumulative(row[2])
+            #expect(close(got, row[3]), "\(row): \(got)")
+        }
+    }
+
+    @Test func quantilesAgree() throws {
+        for row in try Self.fixture.get().quantiles {
+            let got = BetaDistribution(a: row[0], b: row[1]).quantile(row[2])
+            #expect(close(got, row[3]), "\(row): \(got)")
+        }
+        #expect(BetaDistribution(a: 2, b: 3).quantile(0) == 0)
+        #expect(BetaDistribution(a: 2, b: 3).quantile(1) == 1)
+    }
+
+    @Test func intervalsAgree() throws {
+        for row in try Self.fixture.get().intervals {
+            let got = ObservedShare(count: Int(row[0]), of: Int(row[1])).interval()
+            #expect(close(got.lowerBound, row[2]) && close(got.upperBound, row[3]), "\(row): \(got)")
+        }
+    }
+
+    @Test func testsOfThePromiseAgree() throws {
+        for row in try Self.fixture.get().tails {
+            let (n, k) = (Int(row[0]), Int(row[1]))
+            // The rate whose rank is k.
+            let promise = FalseAlarmPromise(count: n, asked: Double(n + 1 - k) / Double(n + 1))
+            #expect(promise.rank == k)
+            let got = try #require(
+                promise.probability(of: ObservedShare(count: Int(row[3]), of: Int(row[2]))))
+            // scipy's far tails are what its sums leave: 1e-13, of 7e-49.
+            #expect(close(got, row[4]) || abs(got - row[4]) < 1e-12, "\(row): \(got)")
         }
     }
 }

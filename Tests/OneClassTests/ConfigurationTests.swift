@@ -76,6 +76,8 @@ import Testing
         check { $0.learningRate = .infinity }
         check { $0.detector = OneClassSVM(kernel: .rbf, nu: 0) }
         check { $0.falseAlarmRate = 1 }
+        check { ($0.calibration, $0.folds) = (.cross, 1) }
+        check { ($0.calibration, $0.holdOut) = (.cross, 0.1) }
         check { ($0.method, $0.head) = (Contrastive(), []) }
         check { c in
             var method = Contrastive.distributionAugmented

@@ -10,6 +10,9 @@ extension OneClassModel {
         public let score: Double
         /// The scores of height x width pixels, on the scale of the score.
         public let map: [Float]
+        /// Whether the image is of the size that the threshold is for. A larger one has more patches, whose
+        /// highest score is higher in normal images too: it says nothing about alarms.
+        public let isCalibrated: Bool
     }
 
     private func requireGrid() throws -> PatchGrid {
@@ -27,7 +30,8 @@ extension OneClassModel {
     public func localize(_ images: ImageBatch) throws -> [Localized] {
         let grid = try requireGrid(), scores = try patchScores(of: images), scale = mapScale
         return parallelMap(images.count) { image in
-            Self.localized(scores[image * grid.count..<(image + 1) * grid.count], grid, scale)
+            Self.localized(
+                scores[image * grid.count..<(image + 1) * grid.count], grid, scale, isCalibrated: true)
         }
     }
 
@@ -72,15 +76,12 @@ extension OneClassModel {
                         }
                     }
                 }
-                let found = try detector.scores(
-                    scoring.features.features(
-                        of: ImageBatch(side: side, pixels: pixels), places: parts, program: program,
-                        work: work),
-                    on: program.device)
+                let found = try fitting.scores(
+                    of: ImageBatch(side: side, pixels: pixels), places: parts, detector, work: work)
                 for (place, score) in zip(places, found) { scores[place] = score }
             }
         }
-        return Self.localized(scores[...], grid, mapScale)
+        return Self.localized(scores[...], grid, mapScale, isCalibrated: grid == own)
     }
 
     /// Cuts side x side pixels out of an image, black beyond its edges, where no patch reaches.
@@ -97,11 +98,13 @@ extension OneClassModel {
     /// Above the threshold, a map's means are of logarithms, as it were: a patch far above it does not drown
     /// the other patches that cover a pixel.
     private static func localized(
-        _ scores: ArraySlice<Double>, _ grid: PatchGrid, _ scale: (ordinary: Double, unit: Double)
+        _ scores: ArraySlice<Double>, _ grid: PatchGrid, _ scale: (ordinary: Double, unit: Double),
+        isCalibrated: Bool
     ) -> Localized {
         let map = grid.map(scores.map { asinh(($0 - scale.ordinary) / scale.unit) }[...])
         return Localized(
-            score: scores.max()!, map: map.map { Float(scale.ordinary + scale.unit * sinh(Double($0))) })
+            score: scores.max()!, map: map.map { Float(scale.ordinary + scale.unit * sinh(Double($0))) },
+            isCalibrated: isCalibrated)
     }
 
     private var mapScale: (ordinary: Double, unit: Double) {
@@ -119,12 +122,6 @@ extension OneClassModel {
             $0 + ($1.0.name == "gather" ? 0 : $1.1)
         }
         return Double(runs) * network / whole
-    }
-
-    /// What the middle of a picture's scale stands for: the threshold, or where there is none, the highest
-    /// calibration score.
-    public var alarmScore: Double {
-        calibration.isSufficient ? calibration.threshold : calibration.scores.last ?? ordinaryScore
     }
 
     /// The scale of its pictures: from an ordinary patch's score, with the threshold in the middle.

@@ -1,9 +1,13 @@
 import Foundation
 
 /// Charts as SVG, in the colors of the page they are in.
+///
+/// Texts have lines of their own, so that none lies on another whatever its length: the vertical axis's name
+/// above it, the horizontal one's below its numbers, a class's name above its dots.
 enum Chart {
-    private static let width = 560.0, height = 300.0
-    private static let left = 52.0, right = 14.0, top = 12.0, bottom = 40.0
+    private static let width = 440.0, right = 22.0, line = 18.0
+    /// Of the font in `reportStyle`; digits are narrower.
+    private static let fontSize = 13.0, characterWidth = 7.2
 
     /// A line of a chart, in the coordinates of its axes.
     struct Line {
@@ -15,36 +19,51 @@ enum Chart {
     private static func number(_ value: Double) -> String { String(format: "%.4g", value) }
     private static func place(_ value: Double) -> String { String(format: "%.1f", value) }
 
-    /// Lines over linear axes from 0.
-    static func lines(
-        _ lines: [Line], x: (name: String, range: ClosedRange<Double>),
-        y: (name: String, range: ClosedRange<Double>), description: String
+    private static func text(
+        _ words: String, x: Double, y: Double, anchor: String = "start", style: String? = nil
     ) -> String {
-        func across(_ value: Double) -> Double {
-            left + (width - left - right) * (value - x.range.lowerBound)
-                / max(x.range.upperBound - x.range.lowerBound, 1e-12)
+        let style = style.map { "class=\"\($0)\" " } ?? ""
+        return
+            "<text \(style)x=\"\(place(x))\" y=\"\(place(y))\" text-anchor=\"\(anchor)\">\(escaped(words))</text>"
+    }
+
+    private static func rule(_ style: String, x: (Double, Double), y: (Double, Double)) -> String {
+        "<line class=\"\(style)\" x1=\"\(place(x.0))\" x2=\"\(place(x.1))\" y1=\"\(place(y.0))\" y2=\"\(place(y.1))\"/>"
+    }
+
+    /// Round numbers from 0 to the first one not below `top`: four to eight of them.
+    static func ticks(to top: Double) -> [Double] {
+        let rough = top / 5, power = pow(10, floor(log10(rough)))
+        let step = power * ([1, 2, 5].first { rough <= $0 * power * 1.0001 } ?? 10)
+        return (0...Int((top / step - 1e-9).rounded(.up))).map { Double($0) * step }
+    }
+
+    /// Lines over linear axes from 0; the axes end at a round number.
+    static func lines(
+        _ lines: [Line], x: (name: String, top: Double), y: (name: String, top: Double), description: String
+    ) -> String {
+        let xs = ticks(to: x.top), ys = ticks(to: y.top), height = 290.0
+        let left = 10 + characterWidth * Double(ys.map { number($0).count }.max()!)
+        let top = line + 10, bottom = height - 2 * line - 6
+        func across(_ value: Double) -> Double { left + (width - left - right) * value / xs.last! }
+        func down(_ value: Double) -> Double { bottom - (bottom - top) * value / ys.last! }
+        var body = text(y.name, x: 4, y: line - 4, style: "strong")
+        for value in ys {
+            body += rule("grid", x: (left, width - right), y: (down(value), down(value)))
+            body += text(number(value), x: left - 6, y: down(value) + 4, anchor: "end")
         }
-        func down(_ value: Double) -> Double {
-            height - bottom - (height - top - bottom) * (value - y.range.lowerBound)
-                / max(y.range.upperBound - y.range.lowerBound, 1e-12)
-        }
-        var body = ""
-        for tick in 0...4 {
-            let share = Double(tick) / 4
-            let vx = x.range.lowerBound + share * (x.range.upperBound - x.range.lowerBound)
-            let vy = y.range.lowerBound + share * (y.range.upperBound - y.range.lowerBound)
-            body += """
-                <line class="grid" x1="\(place(left))" x2="\(place(width - right))" y1="\(place(down(vy)))" \
-                y2="\(place(down(vy)))"/><text x="\(place(left - 6))" y="\(place(down(vy) + 4))" \
-                text-anchor="end">\(number(vy))</text><text x="\(place(across(vx)))" \
-                y="\(place(height - bottom + 18))" text-anchor="middle">\(number(vx))</text>
-                """
+        // Long numbers need room: every second one then.
+        let longest = characterWidth * Double(xs.map { number($0).count }.max()! + 1)
+        let each = longest * Double(xs.count) > width - left - right ? 2 : 1
+        for (index, value) in xs.enumerated() where index % each == 0 {
+            body += rule("grid", x: (across(value), across(value)), y: (bottom, bottom + 4))
+            body += text(number(value), x: across(value), y: bottom + line, anchor: "middle")
         }
         for line in lines where !line.points.isEmpty {
             let points = line.points.map { "\(place(across($0.x))),\(place(down($0.y)))" }
             body += "<polyline class=\"\(line.style)\" points=\"\(points.joined(separator: " "))\"/>"
         }
-        body += axes(x.name, y.name)
+        body += text(x.name, x: (left + width - right) / 2, y: height - 6, anchor: "middle", style: "strong")
         return svg(body, height: height, description)
     }
 
@@ -54,25 +73,23 @@ enum Chart {
         _ classes: [(name: String, isNormal: Bool, scores: [Double])], threshold: Double?, ordinary: Double,
         alarm: Double, description: String
     ) -> String {
-        let unit = max(alarm - ordinary, 1e-12), row = 34.0, label = 130.0
+        let unit = max(alarm - ordinary, 1e-12), left = 14.0, row = 34.0
         func bent(_ score: Double) -> Double { asinh(2 * (score - ordinary) / unit) }
         let all = classes.flatMap { $0.scores.map(bent) } + [bent(alarm)]
         let low = all.min() ?? 0, high = max(all.max() ?? 1, low + 1e-9)
         func across(_ score: Double) -> Double {
-            label + (width - label - right) * (bent(score) - low) / (high - low)
+            left + (width - left - right) * (bent(score) - low) / (high - low)
         }
-        let total = top + row * Double(classes.count) + bottom
+        let top = threshold == nil ? 4 : line + 4
+        let bottom = top + Double(classes.count) * (line + row), total = bottom + 2 * line + 8
         var body = ""
         for (index, group) in classes.enumerated() {
-            let middle = top + row * (Double(index) + 0.5)
-            body += """
-                <text x="\(place(label - 8))" y="\(place(middle + 4))" text-anchor="end">\(escaped(group.name))</text>\
-                <line class="grid" x1="\(place(label))" x2="\(place(width - right))" y1="\(place(middle))" \
-                y2="\(place(middle))"/>
-                """
+            let start = top + Double(index) * (line + row), middle = start + line + row / 2
+            body += text(shortened(group.name), x: 4, y: start + line - 2, style: "strong")
+            body += rule("grid", x: (left, width - right), y: (middle, middle))
             for (place_, score) in group.scores.enumerated() {
                 // Dots are spread over the row so that equal scores show.
-                let jitter = (Double(place_ * 7 % 11) / 10 - 0.5) * row * 0.55
+                let jitter = (Double(place_ * 7 % 11) / 10 - 0.5) * row * 0.6
                 body += """
                     <circle class="\(group.isNormal ? "normal" : "outlier")" cx="\(place(across(score)))" \
                     cy="\(place(middle + jitter))" r="3"/>
@@ -80,33 +97,33 @@ enum Chart {
             }
         }
         if let threshold {
-            let x = place(across(threshold))
-            body += """
-                <line class="threshold" x1="\(x)" x2="\(x)" y1="\(place(top))" y2="\(place(total - bottom))"/>\
-                <text class="strong" x="\(x)" y="\(place(total - bottom + 32))" text-anchor="middle">threshold</text>
-                """
+            let x = across(threshold), words = "threshold \(number(threshold))"
+            let half = characterWidth * Double(words.count) / 2
+            body += rule("threshold", x: (x, x), y: (top, bottom))
+            body += text(
+                words, x: min(max(x, 4 + half), width - 4 - half), y: line - 4, anchor: "middle",
+                style: "strong")
         }
+        body += rule("grid", x: (left, width - right), y: (bottom, bottom))
         for share in [0.0, 0.5, 1] {
-            let score = ordinary + unit / 2 * sinh(low + share * (high - low))
+            let score = ordinary + unit / 2 * sinh(low + share * (high - low)), x = across(score)
             let anchor = share == 0 ? "start" : share == 1 ? "end" : "middle"
-            body += """
-                <text x="\(place(across(score)))" y="\(place(total - bottom + 16))" \
-                text-anchor="\(anchor)">\(number(score))</text>
-                """
+            body += rule("grid", x: (x, x), y: (bottom, bottom + 4))
+            body += text(number(score), x: x, y: bottom + line, anchor: anchor)
         }
+        body += text("score", x: width / 2, y: total - 6, anchor: "middle", style: "strong")
         return svg(body, height: total, description)
     }
 
-    private static func axes(_ x: String, _ y: String) -> String {
-        """
-        <text class="strong" x="\(place((left + width - right) / 2))" y="\(place(height - 4))" \
-        text-anchor="middle">\(escaped(x))</text><text class="strong" text-anchor="middle" \
-        transform="translate(12 \(place((top + height - bottom) / 2))) rotate(-90)">\(escaped(y))</text>
-        """
+    /// A name that fits the chart's width.
+    private static func shortened(_ name: String) -> String {
+        let room = Int((width - 20) / characterWidth)
+        return name.count <= room ? name : name.prefix(room / 2) + "…" + name.suffix(room / 2 - 1)
     }
 
     private static func svg(_ body: String, height: Double, _ description: String) -> String {
-        "<svg role=\"img\" viewBox=\"0 0 \(Int(width)) \(Int(height))\" aria-label=\"\(escaped(description))\">\(body)</svg>"
+        "<svg role=\"img\" viewBox=\"0 0 \(Int(width)) \(Int(height.rounded(.up)))\" "
+            + "aria-label=\"\(escaped(description))\">\(body)</svg>"
     }
 }
 

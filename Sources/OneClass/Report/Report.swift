@@ -32,8 +32,8 @@ public struct Report {
         let data = model.configuration.data.split(separator: "/").last.map(String.init) ?? "images"
         let title = "\(data): \(model.normalClass)"
         let sections = [
-            tiles, try scoreSection(), try curveSection(), try classTable(), try imageSection(),
-            metricsPath.flatMap(learningSection) ?? "", try originSection(modelPath),
+            tiles, thresholdSection, try testSections(), metricsPath.flatMap(learningSection) ?? "",
+            try originSection(modelPath),
         ]
         return """
             <!doctype html><html lang="en"><head><meta charset="utf-8">
@@ -58,28 +58,39 @@ public struct Report {
 
     // MARK: Numbers
 
-    private func percent(_ value: Double) -> String { String(format: "%.1f %%", 100 * value) }
+    private func percent(_ value: Double) -> String { FalseAlarmPromise.percent(value) }
     private func score(_ value: Double) -> String { String(format: "%.4g", value) }
 
     private var tiles: String {
-        var values = [
-            ("AUROC", percent(evaluation.auroc)), ("Average precision", percent(evaluation.averagePrecision)),
-            ("Best F1", percent(evaluation.bestF1)),
+        let values = [
+            ("AUROC", evaluation.auroc), ("Average precision", evaluation.averagePrecision),
+            ("Best F1", evaluation.bestF1), ("Pixel AUROC", evaluation.pixelAUROC),
+            ("AUPRO, 30 % FPR", evaluation.aupro), ("Found at the threshold", evaluation.testDetections),
+            ("False alarms", evaluation.testFalseAlarms),
         ]
-        if let pixel = evaluation.pixelAUROC { values.append(("Pixel AUROC", percent(pixel))) }
-        if let pro = evaluation.aupro { values.append(("AUPRO, 30 % FPR", percent(pro))) }
-        if evaluation.threshold != nil {
-            values.append(("Found at the threshold", percent(evaluation.testDetections)))
-            values.append(("False alarms", percent(evaluation.testFalseAlarms)))
+        let list = values.compactMap { name, value in
+            value.map { "<div><dt>\(name)</dt><dd>\(percent($0))</dd></div>" }
         }
-        let list = values.map { "<div><dt>\($0.0)</dt><dd>\($0.1)</dd></div>" }.joined()
-        let threshold =
-            evaluation.threshold.map {
-                "The threshold \(score($0)) comes from held-out normal images: it promises at most "
-                    + "\(percent(evaluation.falseAlarmRate)) of false alarms."
-            }
-            ?? "There were too few held-out normal images for a threshold at \(percent(evaluation.falseAlarmRate)) of false alarms."
-        return "<dl class=\"tiles\">\(list)</dl><p>\(threshold) A higher score is more anomalous.</p>"
+        return (list.isEmpty ? "" : "<dl class=\"tiles\">\(list.joined())</dl>")
+            + "<p>A higher score is more anomalous.</p>"
+    }
+
+    /// What the threshold promises, beside what the test set shows.
+    private var thresholdSection: String {
+        let promise = evaluation.promise
+        let rows = [
+            ("Threshold", evaluation.threshold.map(score)), ("Promise", promise.summary),
+            ("Asked for", promise.shortfall), ("False alarms in the test", evaluation.falseAlarmText),
+            (
+                "Anomalies found",
+                Evaluation.text(
+                    evaluation.testDetections, evaluation.testDetectionsInterval, of: evaluation.outliers)
+            ),
+        ]
+        let list = rows.compactMap { name, value in
+            value.map { "<tr><th scope=\"row\">\(name)</th><td>\(escaped($0))</td></tr>" }
+        }
+        return "<h2>Threshold</h2><table class=\"words\"><tbody>\(list.joined())</tbody></table>"
     }
 
     private var classes: [String] {
@@ -89,6 +100,12 @@ public struct Report {
 
     private func indices(of name: String) -> [Int] {
         split.testClasses.indices.filter { split.testClasses[$0] == name }
+    }
+
+    /// What test images show; nothing without them.
+    private func testSections() throws -> String {
+        guard split.test.count > 0 else { return "" }
+        return try [scoreSection(), curveSection(), classTable(), imageSection()].joined(separator: "\n")
     }
 
     private func scoreSection() throws -> String {
@@ -111,7 +128,9 @@ public struct Report {
             + "The scale is linear up to the threshold and logarithmic far above.</figcaption></figure>"
     }
 
+    /// The curves; nothing without both kinds of images.
     private func curveSection() throws -> String {
+        guard let auroc = evaluation.auroc, let average = evaluation.averagePrecision else { return "" }
         let metrics = try RankingMetrics(scores: scored.scores, labels: split.testLabels)
         let positives = Double(metrics.positives), negatives = Double(metrics.negatives)
         // At most some hundred points are drawn.
@@ -129,16 +148,16 @@ public struct Report {
             [
                 .init(points: [(0, 0), (1, 1)], style: "guide"),
                 .init(points: roc.map { (x: $0.0, y: $0.1) }, style: "line1"),
-            ], x: ("false alarms, share of normal images", 0...1), y: ("found, share of anomalies", 0...1),
-            description: "ROC curve; its area is \(percent(evaluation.auroc))")
+            ], x: ("false alarms, share of normal images", 1), y: ("found, share of anomalies", 1),
+            description: "ROC curve; its area is \(percent(auroc))")
         let second = Chart.lines(
             [.init(points: precision.map { (x: $0.0, y: $0.1) }, style: "line1")],
-            x: ("recall", 0...1), y: ("precision", 0...1),
-            description: "Precision and recall; average precision is \(percent(evaluation.averagePrecision))")
+            x: ("recall", 1), y: ("precision", 1),
+            description: "Precision and recall; average precision is \(percent(average))")
         return """
-            <h2>Curves</h2><div class="pair"><figure>\(first)<figcaption>ROC: area \(percent(evaluation.auroc))\
+            <h2>Curves</h2><div class="pair"><figure>\(first)<figcaption>ROC: area \(percent(auroc))\
             </figcaption></figure><figure>\(second)<figcaption>Precision and recall: average precision \
-            \(percent(evaluation.averagePrecision))</figcaption></figure></div>
+            \(percent(average))</figcaption></figure></div>
             """
     }
 
@@ -147,19 +166,31 @@ public struct Report {
         return (0..<count).map { all[count == 1 ? 0 : $0 * (all.count - 1) / (count - 1)] }
     }
 
-    private func classTable() throws -> String {
+    /// A row for each class; a column only where there is something to say.
+    private func classTable() -> String {
+        typealias Column = (name: String, value: (String, [Double]) -> String)
+        var columns: [Column] = [("images", { "\($1.count)" })]
+        if evaluation.auroc != nil {
+            columns.append(
+                (
+                    "AUROC against normal",
+                    { name, _ in evaluation.aurocByClass[name].map(percent) ?? "normal" }
+                ))
+        }
+        if let threshold = evaluation.threshold {
+            columns.append(
+                ("alarms", { percent(Double($1.count { $0 > threshold }) / Double($1.count)) }))
+        }
+        columns.append(("median score", { score($1[$1.count / 2]) }))
+        let head = (["class"] + columns.map(\.name)).map { "<th scope=\"col\">\($0)</th>" }.joined()
         let rows = classes.map { name in
             let own = indices(of: name).map { scored.scores[$0] }.sorted()
-            let alarms = Double(own.count { model.calibration.isAlarm($0) }) / Double(own.count)
-            let auroc = evaluation.aurocByClass[name].map(percent) ?? "normal"
-            return "<tr><th scope=\"row\">\(escaped(name))</th><td>\(own.count)</td><td>\(auroc)</td><td>"
-                + (evaluation.threshold == nil ? "no threshold" : percent(alarms))
-                + "</td><td>\(score(own[own.count / 2]))</td></tr>"
+            let cells = columns.map { "<td>\($0.value(name, own))</td>" }.joined()
+            return "<tr><th scope=\"row\">\(escaped(name))</th>\(cells)</tr>"
         }
         return """
-            <h2>Classes</h2><div class="scroll"><table><thead><tr><th scope="col">class</th><th scope="col">images</th>\
-            <th scope="col">AUROC against normal</th><th scope="col">alarms</th><th scope="col">median score</th></tr>\
-            </thead><tbody>\(rows.joined())</tbody></table></div>
+            <h2>Classes</h2><div class="scroll"><table><thead><tr>\(head)</tr></thead>\
+            <tbody>\(rows.joined())</tbody></table></div>
             """
     }
 
@@ -175,7 +206,7 @@ public struct Report {
             ("Normal images with the highest scores", Array(normals.prefix(shown))),
         ]
         var result = ""
-        for (name, chosen) in groups {
+        for (name, chosen) in groups where !chosen.isEmpty {
             result += "<h2>\(name)</h2><div class=\"images\">"
             for index in chosen { result += try figure(index) }
             result += "</div>"
@@ -185,7 +216,7 @@ public struct Report {
             + "<p class=\"soft\">Beside each image its map; a defect's mask is outlined in white. The scale runs from "
             + "\(score(model.scale.lowerBound)), an ordinary patch, to \(score(model.scale.upperBound)); its middle is "
             + (evaluation.threshold == nil
-                ? "the highest score of a held-out normal image." : "the threshold.") + "</p>"
+                ? "the highest score of some training images." : "the threshold.") + "</p>"
     }
 
     private func figure(_ index: Int) throws -> String {
@@ -205,7 +236,7 @@ public struct Report {
         return """
             <figure><img alt="\(what) of \(escaped(name)), class \(escaped(kind)), score \(value)" loading="lazy" \
             src="data:image/png;base64,\(bytes)"><figcaption>\(escaped(kind)): \(value)\
-            \(model.calibration.isAlarm(scored.scores[index]) ? ", alarm" : "")<br>\(escaped(name))</figcaption></figure>
+            \(model.calibration.isAlarm(scored.scores[index]) == true ? ", alarm" : "")<br>\(escaped(name))</figcaption></figure>
             """
     }
 
@@ -226,8 +257,8 @@ public struct Report {
                 })
             guard points.count > 1, let highest = points.map(\.y).max() else { return nil }
             let chart = Chart.lines(
-                [.init(points: points, style: "line1")], x: ("step", 0...points.last!.x),
-                y: (name, 0...max(highest, 1e-9)), description: "\(name) over the steps of training")
+                [.init(points: points, style: "line1")], x: ("step", max(points.last!.x, 1)),
+                y: (name, max(highest, 1e-9)), description: "\(name) over the steps of training")
             return "<figure>\(chart)</figure>"
         }
         let charts = [curve("loss", "loss"), curve("effective_rank", "effective rank of the features")]
@@ -241,7 +272,7 @@ public struct Report {
             ("SHA-256 of the model", sha256(try readFile(modelPath))),
             ("device", model.device.name), ("processor", processorName),
             ("training images for the detector", "\(split.detectorFit.count)"),
-            ("held-out images for the threshold", "\(model.calibration.scores.count)"),
+            ("images that calibrate the threshold", "\(model.calibration.scores.count)"),
         ].map { "<tr><th scope=\"row\">\(escaped($0.0))</th><td>\(escaped($0.1))</td></tr>" }
         return """
             <h2>Origin</h2><div class="scroll"><table><tbody>\(rows.joined())</tbody></table></div>

@@ -19,8 +19,8 @@ let reportStyle = """
     figure img{display:block;width:100%;height:auto;border-radius:4px}figcaption{font-size:.85rem;margin-top:6px;
     overflow-wrap:anywhere}
     .images{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,340px),1fr));gap:12px}
-    figure:has(svg){overflow-x:auto}svg{display:block;width:100%;min-width:460px;max-width:760px;height:auto;margin:0 auto;
-    font:12px system-ui,sans-serif}svg text{fill:var(--soft)}
+    figure:has(svg){overflow-x:auto}svg{display:block;width:100%;min-width:300px;max-width:560px;height:auto;margin:0 auto;
+    font:13px system-ui,sans-serif}svg text{fill:var(--soft)}
     svg .strong{fill:var(--ink)}.grid{stroke:var(--line)}
     polyline{fill:none;stroke-width:2}.line1{stroke:var(--one)}
     .guide{stroke:var(--soft);stroke-dasharray:4 4;stroke-width:1}
@@ -28,7 +28,8 @@ let reportStyle = """
     .normal{fill:var(--good);fill-opacity:.6}.outlier{fill:var(--bad);fill-opacity:.6}
     .scroll{overflow-x:auto}table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}
     th,td{padding:6px 10px;border-bottom:1px solid var(--line);text-align:right;white-space:nowrap}
-    th:first-child,td:first-child{text-align:left}thead th{color:var(--soft);font-weight:600}
+    th:first-child,td:first-child,.words td{text-align:left}.words td{white-space:normal}
+    .words th{font-weight:600;vertical-align:top}thead th{color:var(--soft);font-weight:600}
     pre{overflow-x:auto;background:var(--card);border:1px solid var(--line);border-radius:10px;padding:12px;font-size:.85rem}
     summary{cursor:pointer;padding:6px 0}
     @media print{details{display:block}}

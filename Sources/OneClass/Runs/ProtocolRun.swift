@@ -146,8 +146,14 @@ public struct ProtocolRun {
     private func values(of model: OneClassModel, on split: OneClassSplit) throws -> [String: Double] {
         guard configuration.patch != nil else { return try model.auroc(of: detectors, on: split) }
         let evaluation = try Evaluation(model, on: split)
+        guard let auroc = evaluation.auroc else {
+            throw OCCError(
+                .badData,
+                "\(model.configuration.data): a ranking needs both kinds of test images: there are "
+                    + "\(evaluation.normals) normal and \(evaluation.outliers) anomalous ones")
+        }
         // Without masks there is nothing to compare the maps with.
-        let found = [evaluation.auroc, evaluation.pixelAUROC, evaluation.aupro]
+        let found = [auroc, evaluation.pixelAUROC, evaluation.aupro]
         return Dictionary(
             uniqueKeysWithValues: zip(Self.patchColumns, found).compactMap { name, value in
                 value.map { (name, $0) }

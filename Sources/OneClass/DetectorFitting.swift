@@ -1,0 +1,100 @@
+import OCCData
+import OCCDetectors
+import OCCEngine
+
+/// Fits a model's detector on the features of its encoder, and scores images by one.
+struct DetectorFitting {
+    let configuration: RunConfiguration
+    let extractor: FeatureExtractor
+    let program: Program
+    let grid: PatchGrid?
+
+    private var isEach: Bool { configuration.locations == .each && grid != nil }
+
+    /// The detector fitted on images.
+    func detector(of images: ImageBatch) throws -> any OneClassClassifier {
+        let places = places(of: images, rows: configuration.detectorRows)
+        return try fit(try extractor.features(of: images, places: places, program: program))
+    }
+
+    /// Detectors fitted without a fold each, and the scores of each fold's patches by the one without it, an
+    /// image after the other.
+    func crossFitted(on images: ImageBatch) throws -> (ensemble: DetectorEnsemble, scores: [Double]) {
+        let count = configuration.folds
+        let folds = DetectorEnsemble.folds(count, of: images.count, seed: configuration.seed)
+        // Each member is fitted on the share (count - 1) / count of the rows.
+        let rows = (configuration.detectorRows * count + count - 2) / (count - 1)
+        let places = places(of: images, rows: rows)
+        let ensemble = try DetectorEnsemble(
+            fitting: extractor.features(of: images, places: places, program: program),
+            folds: places.map { folds[$0.image] }, count: count, fit)
+        let scores = try ensemble.members.enumerated().flatMap { fold, member in
+            try patchScores(of: images.subset(folds.indices.filter { folds[$0] == fold }), member)
+        }
+        return (ensemble, scores)
+    }
+
+    /// The detector that a state was taken from.
+    func restored(_ state: DetectorState) throws -> any OneClassClassifier {
+        func one(_ state: DetectorState) throws -> any OneClassClassifier {
+            isEach
+                ? try LocationwiseDetector(configuration.detector, state: state, locations: grid!.count)
+                : try configuration.detector.restore(state)
+        }
+        return configuration.calibration == .cross
+            ? try DetectorEnsemble(state: state, count: configuration.folds, one) : try one(state)
+    }
+
+    /// The score of each patch, image by image; a few images' features at a time.
+    ///
+    /// - Throws: `OCCError(.badData)` for a score that is not finite.
+    func patchScores(of images: ImageBatch, _ detector: any OneClassClassifier) throws -> [Double] {
+        // Features of 256 MiB at most, where an image does not have more.
+        let patches = grid?.count ?? 1, most = (64 << 20) / (patches * extractor.featureCount)
+        let portion = max(1, min(grid == nil ? 1024 : 16, most))
+        return try Work.track(
+            "scoring", grid == nil ? "images" : "patches", total: images.count * patches
+        ) { work in
+            try stride(from: 0, to: images.count, by: portion).flatMap { first in
+                let some = images.subset(first..<min(first + portion, images.count))
+                return try scores(
+                    of: some, places: PatchPlace.all(of: some, grid: grid), detector, work: work)
+            }
+        }
+    }
+
+    /// The score of each part of images.
+    ///
+    /// - Parameter work: what the parts count for.
+    func scores(
+        of images: ImageBatch, places: [PatchPlace], _ detector: any OneClassClassifier, work: Work
+    ) throws -> [Double] {
+        let scores = try detector.scores(
+            extractor.features(of: images, places: places, program: program, work: work), on: program.device)
+        guard let wrong = scores.first(where: { !$0.isFinite }) else { return scores }
+        throw OCCError(
+            .badData, "a score is \(wrong): the model's weights or its detector are damaged",
+            remedy: "Train again; with a lower \(setting: "learning-rate") if the training diverged.")
+    }
+
+    /// The parts whose features a detector is fitted on: all, or evenly so many rows.
+    private func places(of images: ImageBatch, rows: Int) -> [PatchPlace] {
+        guard !isEach else { return PatchPlace.all(of: images, grid: grid) }
+        // The features of rows that are left out are not computed.
+        let count = images.count * (grid?.count ?? 1), chosen = min(count, rows)
+        return (0..<chosen).map { PatchPlace(number: $0 * count / chosen, grid: grid) }
+    }
+
+    private func fit(_ features: FeatureMatrix) throws -> any OneClassClassifier {
+        let unfitted = configuration.detector
+        guard isEach, let grid else {
+            let rows = features.evenly(atMost: configuration.detectorRows)
+            return try Work.track("fitting \(unfitted.name) on \(rows.rows) rows") { _ in
+                try unfitted.fit(rows)
+            }
+        }
+        return try Work.track("fitting \(unfitted.name) at \(grid.count) places") { _ in
+            try LocationwiseDetector(unfitted, fitting: features, locations: grid.count)
+        }
+    }
+}

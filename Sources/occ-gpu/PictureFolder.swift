@@ -1,0 +1,64 @@
+import Foundation
+import OneClass
+
+/// A folder of pictures named after the images they are of.
+struct PictureFolder {
+    let path: String
+
+    init(_ path: String) throws {
+        self.path = path
+        do {
+            try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+        } catch {
+            throw OCCError(.cannotCreate, "\(path): cannot be created", remedy: "Choose another --out.")
+        }
+    }
+
+    /// Writes a file beside the others of the same image.
+    @discardableResult
+    func write(_ bytes: [UInt8], _ suffix: String, of image: String) throws -> String {
+        let file = "\(path)/\(Self.stem(of: image)).\(suffix)"
+        try AtomicFile.write(bytes, to: file)
+        return file
+    }
+
+    /// Bytes of the readable part, so that with digest, suffix and what a temporary file adds, a name fits
+    /// every file system: some allow 143 bytes.
+    private static let readable = 90
+
+    /// What the names of an image's pictures begin with: the end of its path, as far as a name may hold it,
+    /// and twelve digits of the SHA-256 of the whole path, so that no two images share a name.
+    static func stem(of image: String) -> String {
+        let parts = image.utf8.split(separator: UInt8(ascii: "/")).map { String(Substring($0)) }
+            .filter { $0 != "." && $0 != ".." }.suffix(3)
+        var scalars = Array(parts.joined(separator: "-").unicodeScalars)
+        let known = ["png", "jpg", "jpeg", "bmp", "tif", "tiff", "webp", "pgm", "ppm", "pnm"]
+        if let dot = scalars.lastIndex(of: "."), dot > 0 {
+            var ending = String.UnicodeScalarView()
+            ending.append(contentsOf: scalars[(dot + 1)...])
+            if known.contains(String(ending).lowercased()) { scalars.removeSubrange(dot...) }
+        }
+        var result = String.UnicodeScalarView(), bytes = 0
+        for scalar in scalars.reversed() {
+            let kept = isPlain(scalar) ? scalar : "_"
+            bytes += UTF8.width(kept)
+            guard bytes <= readable else { break }
+            result.append(kept)
+        }
+        let readable = String(String.UnicodeScalarView(result.reversed()))
+        let isOption = readable.hasPrefix("-") || readable.hasPrefix(".")
+        return "\(isOption ? "_" : "")\(readable)-\(sha256(image.utf8).prefix(12))"
+    }
+
+    /// Letters and digits of any script, and what file systems and shells leave alone.
+    private static func isPlain(_ scalar: Unicode.Scalar) -> Bool {
+        guard scalar.isASCII else {
+            // Private characters stand for bytes that are no text.
+            return scalar.properties.generalCategory != .privateUse && !scalar.properties.isWhitespace
+                && ![.control, .format, .lineSeparator, .paragraphSeparator, .unassigned].contains(
+                    scalar.properties.generalCategory)
+        }
+        return scalar.properties.isAlphabetic || ("0"..."9").contains(scalar)
+            || "._-+=@".unicodeScalars.contains(scalar)
+    }
+}
