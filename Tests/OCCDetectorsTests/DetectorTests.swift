@@ -117,15 +117,20 @@ import Testing
         #expect(error?.message.contains("collapsed") == true)
     }
 
-    /// Sizes beyond one tile of queries and of training rows: tiles must not show.
-    @Test(arguments: ["kde", "knn", "ocsvm-rbf"])
-    func tilesDoNotShow(_ name: String) throws {
-        let detector = try Detectors.registry.entry(name).fit(Self.data(1500, 9, seed: 7)),
-            queries = Self.data(700, 9, seed: 8)
+    /// A row's score has the same bits alone, among others, and wherever it stands among them; with sizes
+    /// beyond one tile of queries and of training rows.
+    @Test(arguments: Detectors.registry.names, [9, 67])
+    func companyDoesNotShow(_ name: String, _ columns: Int) throws {
+        let detector = try Detectors.registry.entry(name).fit(Self.data(1500, columns, seed: 7)),
+            queries = Self.data(300, columns, seed: 8)
         let together = try detector.scores(queries)
-        for row in [0, 127, 128, 511, 512, 699] {
-            let alone = try detector.scores(queries.subset([row]))[0]
-            #expect(abs(alone - together[row]) <= 1e-6 * max(1, abs(alone)))
+        for row in [0, 1, 63, 64, 127, 128, 255, 256, 299] {
+            #expect(try detector.scores(queries.subset([row])) == [together[row]], "row \(row)")
+        }
+        for first in [1, 5, 64, 131] {
+            #expect(
+                try detector.scores(queries.subset(first..<300)) == Array(together[first...]), "from \(first)"
+            )
         }
     }
 

@@ -31,6 +31,24 @@ import Testing
         return try OneClassModel.load(folder.file("model.safetensors"))
     }
 
+    // MARK: Company
+
+    /// An image's score has the same bits alone, among others, and wherever it stands among them.
+    @Test(arguments: [false, true], [0.0625, 0.25])
+    func companyDoesNotShow(_ patches: Bool, _ width: Double) throws {
+        var c = Self.configuration(patches: patches)
+        c.encoder = ResNet(.resnet10, width: width)
+        let split = try c.split(try Self.dataset(c)), model = try OneClassModel.fit(split, configuration: c)
+        let some = split.test.subset(0..<(patches ? 19 : 40)), together = try model.score(some)
+        for image in [0, 1, 7, 15, 16, some.count - 1] {
+            #expect(try model.score(some.subset([image])) == [together[image]], "image \(image)")
+        }
+        // One image at every place of a batch.
+        let places = try model.score(some.subset((0..<67).map { _ in 3 }))
+        #expect(places == [Double](repeating: together[3], count: 67))
+        #expect(try model.score(some.subset(3..<some.count)) == Array(together[3...]))
+    }
+
     // MARK: Thresholds
 
     /// Every model with a held-out image has a threshold, whatever was asked for.

@@ -1,6 +1,7 @@
 // 2-D convolution, NHWC x KRSC -> NHWC, as matrix products over tiles of gathered patches (im2col of a tile
 // at a time, never of the whole tensor). Every tile has a fixed size and every sum a fixed order, whatever
-// the number of threads.
+// the number of threads; forward, whatever the other images of the batch too (row_products.h).
+#include "row_products.h"
 #include "winograd.h"
 
 typedef ck_conv2d_params conv2d;
@@ -46,7 +47,7 @@ static void gather_patches(float *columns, const float *x, const conv2d *p, int6
 struct convolution {
     conv2d p;
     float *out;
-    const float *in, *w;
+    const float *in, *w;  // w packed
     float *scratch;
     int64_t rows, tile;
 };
@@ -60,13 +61,15 @@ static void convolve_tile(void *context, int64_t index, int worker) {
         gather_patches(columns, f->in, &f->p, first, count);
         a = columns;
     }
-    ck_gemm(0, 1, count, f->p.k, length, a, length, f->w, length, 0, f->out + first * f->p.k, f->p.k);
+    ck_row_products(f->out + first * f->p.k, f->p.k, a, count, f->w, f->p.k, length);
 }
 
 // out[N,P,Q,K] = in[N,H,W,C] * w[K,R,S,C]: y of x, or dx of dy.
 static void convolve(float *out, const float *in, const float *w, const conv2d *p, float *scratch) {
-    int64_t rows = (int64_t)p->n * p->p * p->q;
-    struct convolution f = {*p, out, in, w, scratch, rows, tile_rows(rows, patch_length(p))};
+    int64_t rows = (int64_t)p->n * p->p * p->q, length = patch_length(p);
+    ck_pack_rows(scratch, w, p->k, length);
+    struct convolution f = {
+        *p, out, in, scratch, scratch + ck_packed_floats(p->k, length), rows, tile_rows(rows, length)};
     ck_parallel_for(ck_ceil_div(rows, f.tile), convolve_tile, &f);
 }
 
@@ -276,8 +279,9 @@ ck_status ck_cpu_conv2d_backward_weight(const ck_conv2d_backward_weight_operands
 
 static int64_t forward_scratch(const conv2d *p, int64_t workers) {
     if (ck_winograd_fits(p)) return ck_winograd_convolve_scratch(p, 0, workers);
-    if (is_pointwise(p)) return 0;
-    return workers * patch_length(p) * tile_rows((int64_t)p->n * p->p * p->q, patch_length(p));
+    int64_t length = patch_length(p), packed = ck_packed_floats(p->k, length);
+    if (is_pointwise(p)) return packed;
+    return packed + workers * length * tile_rows((int64_t)p->n * p->p * p->q, length);
 }
 
 uint64_t ck_cpu_workspace_conv2d_forward(const conv2d *p) {

@@ -1,5 +1,6 @@
 // The full-covariance Gaussian: mean, Cholesky factor, Mahalanobis distances; in double, through LAPACK.
 #include "cpu.h"
+#include "simd.h"
 #include <stdlib.h>
 
 extern void dpotrf_(const char *uplo, const int *n, double *a, const int *lda, int *info);
@@ -67,6 +68,66 @@ ck_status ck_gaussian_fit(const float *x, int64_t n, int64_t d, double shrinkage
     return CK_OK;
 }
 
+// ---- Distances --------------------------------------------------------------------------------------------
+
+// Rows are solved in the lanes of vectors, eight to a vector, so that what comes of a row does not depend on
+// the rows around it: a library's triangular solve sums in an order that depends on where a row lies.
+enum { LANES = 8, AHEAD = 4 };
+
+typedef double lanes __attribute__((vector_size(64), aligned(8)));
+
+// z = L^-1 (x - mean) of rows that lie across vectors of `vectors` x LANES, z[d][vectors x LANES], and their
+// squared norms. Four unknowns are summed ahead at a time, each in the order of the columns.
+CK_INLINED void solve_lanes(double *z, double *norms, const double *l, int64_t d, const int vectors) {
+    int64_t room = vectors * LANES;
+    lanes total[4];
+#pragma clang loop unroll(full)
+    for (int v = 0; v < vectors; v++) total[v] = (lanes){0};
+    for (int64_t c = 0; c < d; c += AHEAD) {
+        int64_t ahead = ck_min64(AHEAD, d - c);
+        const double *row[AHEAD];  // past the end, the last row again
+        lanes sum[AHEAD][4];
+#pragma clang loop unroll(full)
+        for (int i = 0; i < AHEAD; i++) {
+            int64_t at = ck_min64(c + i, d - 1);
+            row[i] = l + at * d;
+#pragma clang loop unroll(full)
+            for (int v = 0; v < vectors; v++) sum[i][v] = *(const lanes *)(z + at * room + v * LANES);
+        }
+        for (int64_t k = 0; k < c; k++) {
+            lanes known[4];
+#pragma clang loop unroll(full)
+            for (int v = 0; v < vectors; v++) known[v] = *(const lanes *)(z + k * room + v * LANES);
+#pragma clang loop unroll(full)
+            for (int i = 0; i < AHEAD; i++)
+#pragma clang loop unroll(full)
+                for (int v = 0; v < vectors; v++) sum[i][v] -= row[i][k] * known[v];
+        }
+        for (int64_t i = 0; i < ahead; i++) {
+            for (int v = 0; v < vectors; v++) {
+                lanes own = sum[i][v];
+                for (int64_t k = c; k < c + i; k++)
+                    own -= row[i][k] * *(const lanes *)(z + k * room + v * LANES);
+                own /= row[i][c + i];
+                *(lanes *)(z + (c + i) * room + v * LANES) = own;
+                total[v] += own * own;
+            }
+        }
+    }
+#pragma clang loop unroll(full)
+    for (int v = 0; v < vectors; v++) *(lanes *)(norms + v * LANES) = total[v];
+}
+
+CK_INLINED void solve_body(double *z, double *norms, const double *l, int64_t d, int wide, const int rows,
+                           const int vectors) {
+    (void)rows, (void)vectors;
+    if (wide)
+        solve_lanes(z, norms, l, d, 4);
+    else
+        solve_lanes(z, norms, l, d, 1);
+}
+CK_VERSIONS(solve, (double *z, double *norms, const double *l, int64_t d, int wide), z, norms, l, d, wide)
+
 struct distance {
     const float *x;
     const double *mean, *cholesky;
@@ -74,29 +135,40 @@ struct distance {
     int64_t n, d;
 };
 
+// Of `count` rows, at most 4 x LANES.
+static void distance_group(const struct distance *j, int64_t first, int64_t count, double *z) {
+    int64_t d = j->d;
+    int wide = count > LANES;
+    int64_t room = wide ? 4 * LANES : LANES;
+    double norms[4 * LANES];
+    for (int64_t c = 0; c < d; c++)
+        for (int64_t i = 0; i < room; i++)
+            z[c * room + i] = i < count ? (double)j->x[(first + i) * d + c] - j->mean[c] : 0;
+    solve(z, norms, j->cholesky, d, wide);
+    memcpy(j->result + first, norms, sizeof(double) * (size_t)count);
+    if (!j->gradient) return;
+    double *gradient = j->gradient + first * d;
+    for (int64_t i = 0; i < count; i++)
+        for (int64_t c = 0; c < d; c++) gradient[i * d + c] = z[c * room + i];
+    cblas_dtrsm(CblasRowMajor, CblasRight, CblasLower, CblasNoTrans, CblasNonUnit, (int)count, (int)d, 1.0,
+                j->cholesky, (int)d, gradient, (int)d);
+}
+
 static void distance_rows(void *context, int64_t index, int worker) {
     struct distance *j = context;
-    int64_t first = index * BLOCK, rows = ck_min64(BLOCK, j->n - first), d = j->d;
-    double *z = j->gradient ? j->gradient + first * d : j->scratch + (int64_t)worker * BLOCK * d;
-    for (int64_t i = 0; i < rows; i++)
-        for (int64_t c = 0; c < d; c++) z[i * d + c] = (double)j->x[(first + i) * d + c] - j->mean[c];
-    // z L^-T, one row an image
-    cblas_dtrsm(CblasRowMajor, CblasRight, CblasLower, CblasTrans, CblasNonUnit, (int)rows, (int)d, 1.0,
-                j->cholesky, (int)d, z, (int)d);
-    for (int64_t i = 0; i < rows; i++) {
-        double sum = 0;
-        for (int64_t c = 0; c < d; c++) sum += z[i * d + c] * z[i * d + c];
-        j->result[first + i] = sum;
+    int64_t until = ck_min64(j->n, (index + 1) * BLOCK);
+    double *z = j->scratch + (int64_t)worker * 4 * LANES * j->d;
+    for (int64_t first = index * BLOCK; first < until;) {
+        int64_t left = until - first, count = ck_min64(left > LANES ? 4 * LANES : LANES, left);
+        distance_group(j, first, count, z);
+        first += count;
     }
-    if (j->gradient)
-        cblas_dtrsm(CblasRowMajor, CblasRight, CblasLower, CblasNoTrans, CblasNonUnit, (int)rows, (int)d, 1.0,
-                    j->cholesky, (int)d, z, (int)d);
 }
 
 ck_status ck_gaussian_distance(const float *x, int64_t n, int64_t d, const double *mean,
                                const double *cholesky, double *distance, double *gradient) {
     struct distance j = {x, mean, cholesky, distance, gradient, NULL, n, d};
-    j.scratch = malloc(sizeof(double) * BLOCK * (size_t)d * (size_t)ck_thread_count());
+    j.scratch = malloc(sizeof(double) * 4 * LANES * (size_t)d * (size_t)ck_thread_count());
     if (!j.scratch) return ck_fail(CK_OUT_OF_MEMORY, "out of memory");
     ck_parallel_for(ck_ceil_div(n, BLOCK), distance_rows, &j);
     free(j.scratch);

@@ -1,12 +1,13 @@
 // Weighted sums of kernels between query and support rows, in double precision: what the support-vector
-// detectors score by.
+// detectors score by. A query's sum does not depend on the queries around it (row_products.h).
 #include "cpu.h"
+#include "row_products.h"
 #include <stdlib.h>
 
 enum { KERNEL_ROWS = 64, KERNEL_COLUMNS = 256 };
 
 struct kernel_job {
-    const double *x, *s, *weights, *x_norms, *s_norms;
+    const double *x, *s, *packed, *weights, *x_norms, *s_norms;
     int64_t n, m, d;
     double gamma;
     double *sum, *gradient, *tiles;
@@ -21,8 +22,7 @@ static void kernel_rows(void *context, int64_t index, int worker) {
     for (int64_t i = 0; i < rows; i++) j->sum[row + i] = 0;
     for (int64_t column = 0; column < j->m; column += KERNEL_COLUMNS) {
         int64_t columns = ck_min64(KERNEL_COLUMNS, j->m - column);
-        cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)rows, (int)columns, (int)d, 1.0,
-                    j->x + row * d, (int)d, j->s + column * d, (int)d, 0.0, tile, KERNEL_COLUMNS);
+        ck_row_products_wide(tile, KERNEL_COLUMNS, j->x + row * d, rows, j->packed + column * d, columns, d);
         for (int64_t i = 0; i < rows; i++) {
             double *k = tile + i * KERNEL_COLUMNS;
             for (int64_t c = 0; c < columns; c++) {
@@ -64,14 +64,17 @@ static void widen(const float *x, int64_t n, int64_t d, double *wide, double *no
 ck_status ck_kernel_sum(const float *x, int64_t n, const float *s, const double *weights, int64_t m,
                         int64_t d, double gamma, double *sum, double *gradient) {
     size_t tiles = KERNEL_ROWS * KERNEL_COLUMNS * (size_t)ck_thread_count();
-    double *memory = malloc(sizeof(double) * ((size_t)(n + m) * (size_t)(d + 1) + tiles));
+    size_t packed = (size_t)ck_packed_doubles(m, d);
+    double *memory = malloc(sizeof(double) * ((size_t)(n + m) * (size_t)(d + 1) + packed + tiles));
     if (!memory)
         return ck_fail(CK_OUT_OF_MEMORY, "no memory for %lld x %lld kernel rows", (long long)n, (long long)m);
     double *wide_x = memory, *wide_s = wide_x + n * d, *x_norms = wide_s + m * d, *s_norms = x_norms + n;
     widen(x, n, d, wide_x, x_norms);
     widen(s, m, d, wide_s, s_norms);
-    struct kernel_job j = {wide_x, wide_s, weights, x_norms, s_norms,  n,
-                           m,      d,      gamma,   sum,     gradient, s_norms + m};
+    double *panels = s_norms + m;
+    ck_pack_rows_wide(panels, wide_s, m, d);
+    struct kernel_job j = {wide_x, wide_s, panels, weights, x_norms,  s_norms,        n,
+                           m,      d,      gamma,  sum,     gradient, panels + packed};
     ck_parallel_for(ck_ceil_div(n, KERNEL_ROWS), kernel_rows, &j);
     free(memory);
     return CK_OK;
