@@ -44,7 +44,8 @@ let package = Package(
         .executableTarget(
             name: "occ-gpu", dependencies: ["CKernels", "OCCCommandLine", "OCCSelfTest", "OneClass"]),
         .executableTarget(
-            name: "occ-bench", dependencies: ["OneClass", "OCCCommandLine"], path: "bench/occ-bench"),
+            name: "occ-bench", dependencies: ["OneClass", "OCCCommandLine", "OCCDetectors"],
+            path: "bench/occ-bench"),
 
         .target(name: "TestSupport", dependencies: ["OCCEngine", "OCCSelfTest"], path: "Tests/TestSupport"),
         // The CUDA kernels, compiled for the host, on an emulated device.

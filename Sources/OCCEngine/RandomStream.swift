@@ -21,6 +21,8 @@ package enum RandomStream {
     /// The built-in data sets' training and test images.
     package static let builtinTrain: UInt32 = 0x5AFE_0001
     package static let builtinTest: UInt32 = 0x5AFE_0002
+    /// The features of simulations.
+    package static let simulation: UInt32 = 0x51A7_0001
     /// Which of the cats and dogs are test images.
     package static let testFifth: UInt32 = 0xCA7D_0600
 
@@ -60,6 +62,7 @@ package enum RandomStream {
         (0..<recipeSteps).map { Claim(recipe(step: $0)) } + [
             Claim(cutPaste, blocks: 0..<4), Claim(noise, blocks: 1..<1 << 20), Claim(split), Claim(folds),
             Claim(batches), Claim(corners), Claim(builtinTrain), Claim(builtinTest), Claim(testFifth),
+            Claim(simulation),
         ]
 
     /// The stream of a parameter's initial values: FNV-1a of its name, or the next one that nobody else has.

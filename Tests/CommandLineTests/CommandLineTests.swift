@@ -15,7 +15,7 @@ import Testing
     private static let binary = URL(fileURLWithPath: CommandLine.arguments[0]).deletingLastPathComponent()
         .appendingPathComponent("occ-gpu")
 
-    private static let tiny = [
+    static let tiny = [
         "--encoder", "resnet10", "--width", "0.0625", "--head", "16", "--batch", "8", "--steps", "30",
         "--max-train", "64",
         "--max-test", "60", "--quiet",
@@ -33,7 +33,7 @@ import Testing
         return (process, urls[0], urls[1])
     }
 
-    private func run(_ arguments: [String], in folder: TemporaryFolder) throws -> Outcome {
+    func run(_ arguments: [String], in folder: TemporaryFolder) throws -> Outcome {
         let (process, output, errors) = try start(arguments, in: folder)
         process.waitUntilExit()
         return Outcome(

@@ -85,6 +85,46 @@ import Testing
     }
 }
 
+/// The promise of whole models, over drawn features: the small form of `occ-bench calibration`.
+@Suite struct CalibrationSimulationTests {
+    private func simulation(_ name: String) throws -> CalibrationSimulation {
+        var result = CalibrationSimulation(try Detectors.registry.entry(name))
+        (result.columns, result.queries) = (4, 200)
+        return result
+    }
+
+    @Test(arguments: Detectors.registry.names)
+    func promisesAreKept(_ name: String) throws {
+        for way in [CalibrationSimulation.Way.split(heldOut: 12), .cross(folds: 5)] {
+            for outcome in try simulation(name).run(images: 40, way, rates: [0.05, 0.1, 0.2]) {
+                let promise = try #require(outcome.promise.rate)
+                #expect(
+                    outcome.falseAlarms.value <= promise + 2 * outcome.falseAlarms.error,
+                    "\(name), \(way), \(promise): \(outcome.falseAlarms)")
+                // Of 200 seeds within a bound of 95 %: 91 % are three deviations fewer.
+                if let within = outcome.withinBound { #expect(within > 0.9) }
+            }
+        }
+    }
+
+    /// What the folds are for: the images that a detector was fitted on score too low.
+    @Test func ownScoresBreakThePromise() throws {
+        for name in ["gaussian", "knn", "kde"] {
+            let outcome = try simulation(name).run(images: 40, .own, rates: [0.05])[0]
+            #expect(outcome.falseAlarms.value > 0.05 + 4 * outcome.falseAlarms.error, "\(name)")
+        }
+    }
+
+    /// Where a split cannot promise the rate, folds can, and find as much.
+    @Test func foldsPromiseMore() throws {
+        let simulation = try simulation("gaussian")
+        let split = try simulation.run(images: 40, .split(heldOut: 10), rates: [0.05])[0]
+        let cross = try simulation.run(images: 40, .cross(folds: 5), rates: [0.05])[0]
+        #expect(split.promise.fallsShort && !cross.promise.fallsShort)
+        #expect(cross.falseAlarms.deviation < split.falseAlarms.deviation)
+    }
+}
+
 /// Against scipy: Tests/Fixtures/make_beta_fixtures.py.
 @Suite struct BetaDistributionTests {
     private struct Fixture: Decodable {

@@ -174,3 +174,57 @@ import Testing
         #expect(!page.contains(">nan") && page.contains("<h2>Threshold"))
     }
 }
+
+/// The texts of the report's charts: none lies on another, and none leaves its chart.
+@Suite struct ChartTests {
+    private struct Box {
+        let left, right, top, bottom: Double
+        let words: String
+    }
+
+    /// Where the texts of a chart are, by a font of 13 pixels whose characters are 7.2 wide on average.
+    private static func boxes(_ chart: Substring) throws -> [Box] {
+        try chart.matches(
+            of: /<text (?:class="\w+" )?x="([-.\d]+)" y="([-.\d]+)" text-anchor="(\w+)">([^<]*)<\/text>/
+        ).map { match in
+            let words = match.4.replacing("&lt;", with: "<").replacing("&amp;", with: "&")
+            let x = try #require(Double(match.1)), y = try #require(Double(match.2))
+            let width = 7.2 * Double(words.count)
+            let left = match.3 == "start" ? x : match.3 == "end" ? x - width : x - width / 2
+            return Box(left: left, right: left + width, top: y - 11, bottom: y + 3, words: String(words))
+        }
+    }
+
+    @Test(arguments: [1e-6, 0.3, 123_456.0]) func textsKeepApart(_ unit: Double) throws {
+        var c = RunConfiguration()
+        (c.encoder, c.head, c.batch, c.steps) = (ResNet(.resnet10, width: 0.0625), [8], 8, 0)
+        (c.maxTrain, c.maxTest) = (40, 120)
+        let split = try c.split(try ImageDataset.load("builtin:shapes"))
+        let model = try OneClassModel.fit(split, configuration: c), folder = try TemporaryFolder()
+        try model.save(folder.file("model.safetensors"))
+        let lines = (1...40).map { "{\"step\": \(1234 * $0), \"loss\": \(unit * Double($0) * 0.0217)}\n" }
+        try folder.write(Array(lines.joined().utf8), to: "metrics.jsonl")
+        let scored = try ScoredTest(model, on: split)
+        let page = try Report(model, split, scored, Evaluation(model, on: split, scored: scored)).html(
+            modelPath: folder.file("model.safetensors"), metricsPath: folder.file("metrics.jsonl"))
+        let charts = page.matches(
+            of: /<svg role="img" viewBox="0 0 (\d+) (\d+)".*?<\/svg>/.dotMatchesNewlines())
+        #expect(charts.count == 4)
+        for chart in charts {
+            let width = try #require(Double(chart.1)), height = try #require(Double(chart.2))
+            let boxes = try Self.boxes(chart.0)
+            #expect(boxes.count > 5 && boxes.count == chart.0.components(separatedBy: "<text").count - 1)
+            for (index, box) in boxes.enumerated() {
+                #expect(
+                    box.left >= 0 && box.right <= width && box.top >= 0 && box.bottom <= height,
+                    "\(box)")
+                for other in boxes[..<index] {
+                    let apart =
+                        box.left >= other.right || other.left >= box.right || box.top >= other.bottom
+                        || other.top >= box.bottom
+                    #expect(apart, "\(box) \(other)")
+                }
+            }
+        }
+    }
+}

@@ -120,7 +120,8 @@ enum OCCBench {
                 command("detectors", "KDE scores, OC-SVM fit."),
                 command("augment", "The standard augmentation."),
                 command("load", "Image files: reading, decoding, resizing; see bench/peers/load_images.py."),
-                command("gpu", "Steps, inference, NT-Xent and KDE on a GPU; see bench/gpu."), check,
+                command("gpu", "Steps, inference, NT-Xent and KDE on a GPU; see bench/gpu."),
+                calibrationCommand, check,
             ],
             hint: "For the time of every operation of a step: occ-gpu plan --profile."
         ).main()

@@ -120,8 +120,9 @@ CK_INLINED void solve_lanes(double *z, double *norms, const double *l, int64_t d
 
 CK_INLINED void solve_body(double *z, double *norms, const double *l, int64_t d, int wide, const int rows,
                            const int vectors) {
-    (void)rows, (void)vectors;
-    if (wide)
+    (void)rows;
+    // Where registers hold sixteen vectors of sums and more.
+    if (vectors == 2 && wide)
         solve_lanes(z, norms, l, d, 4);
     else
         solve_lanes(z, norms, l, d, 1);
@@ -135,11 +136,9 @@ struct distance {
     int64_t n, d;
 };
 
-// Of `count` rows, at most 4 x LANES.
-static void distance_group(const struct distance *j, int64_t first, int64_t count, double *z) {
-    int64_t d = j->d;
-    int wide = count > LANES;
-    int64_t room = wide ? 4 * LANES : LANES;
+// Of `count` rows, at most LANES, or 4 x LANES where these are wide.
+static void distance_group(const struct distance *j, int64_t first, int64_t count, int wide, double *z) {
+    int64_t d = j->d, room = wide ? 4 * LANES : LANES;
     double norms[4 * LANES];
     for (int64_t c = 0; c < d; c++)
         for (int64_t i = 0; i < room; i++)
@@ -159,8 +158,10 @@ static void distance_rows(void *context, int64_t index, int worker) {
     int64_t until = ck_min64(j->n, (index + 1) * BLOCK);
     double *z = j->scratch + (int64_t)worker * 4 * LANES * j->d;
     for (int64_t first = index * BLOCK; first < until;) {
-        int64_t left = until - first, count = ck_min64(left > LANES ? 4 * LANES : LANES, left);
-        distance_group(j, first, count, z);
+        int64_t left = until - first;
+        int wide = ck_simd_level() == 2 && left > LANES;
+        int64_t count = ck_min64(wide ? 4 * LANES : LANES, left);
+        distance_group(j, first, count, wide, z);
         first += count;
     }
 }
