@@ -67,7 +67,8 @@ let package = Package(
         .testTarget(
             name: "OneClassTests",
             dependencies: [
-                "CKernels", "CUDAEmulation", "OCCData", "OCCDetectors", "OCCEngine", "OneClass",
+                "CKernels", "CUDAEmulation", "OCCData", "OCCDetectors", "OCCEngine", "OCCNetworks",
+                "OneClass",
                 "TestSupport",
             ]),
         .testTarget(
