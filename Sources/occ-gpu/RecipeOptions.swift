@@ -53,7 +53,7 @@ struct RecipeOptions {
         if arguments["patch"] != nil { start.stride = nil }
         // What the recipe gives its own method is not another one's.
         if let method = arguments["method"], method != start.method.name {
-            (start.head, start.learningRate) = (nil, nil)
+            (start.head, start.learningRate, start.augment) = (nil, nil, nil)
         }
         configuration = try RunOptions.configuration(arguments, from: start)
         choosesLocations = arguments["locations"] == nil && arguments["config"] == nil

@@ -225,10 +225,12 @@ enum Workloads {
     /// Reading, decoding and resizing the files of a folder.
     private static func loading(_ folder: String, threads: Int) throws -> Comparison {
         _ = try Device.cpu(threads: threads)
-        let side = 256, paths = try expandImagePaths([folder])
+        let side = 256, paths = try expandImagePaths([folder]).images
+        var loading = ImageLoading()
+        loading.side = side
         return Comparison(
             name: "loading images to 256 x 256", items: Double(paths.count), unit: "images",
-            body: { for image in loadImages(paths, side: side) { _ = try image.get() } },
+            body: { [loading] in for image in loadImages(paths, loading) { _ = try image.get() } },
             peers: ["threads", "processes"].map {
                 ["work": "load", "form": $0, "images": folder, "side": side, "threads": threads]
             })

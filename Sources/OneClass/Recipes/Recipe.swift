@@ -73,8 +73,8 @@ public struct Recipe: Sendable {
         c.encoder = ResNet(.resnet10, width: 0.25)
         guard glance.hasDefects, glance.side >= 64 else {
             if !glance.isFixedSize { c.imageSize = min(64, max(32, glance.side / 32 * 32)) }
-            c.method = RotationPrediction()
-            c.head = [512, 512]
+            c.method = Contrastive.distributionAugmented
+            c.head = [512, 512, 128]
             c.learningRate = 0.03
             return glance.hasDefects
                 ? "images of \(glance.side) pixels are too small for patches"
@@ -83,6 +83,9 @@ public struct Recipe: Sendable {
         let side = glance.isFixedSize ? glance.side : min(256, glance.side / 32 * 32)
         if !glance.isFixedSize { c.imageSize = side }
         c.method = CutPastePrediction(.threeWay)
+        // With the papers' head and augmentation the loss stays at chance for as long as a short run lasts.
+        c.head = []
+        c.augment = "none"
         c.patch = patch(side: side)
         c.stride = patch(side: side) / 2
         c.detector = GaussianDensity()
