@@ -42,10 +42,10 @@ public struct DatasetGlance: Sendable, Equatable {
             return
         }
         let files = try folder.files()
-        let sides = files.train.prefix(5).compactMap { file in
-            (try? RGBImage(bytes: readFile(file.path), name: file.path)).map(files.prepare).map {
-                min($0.width, $0.height)
-            }
+        let sides = files.train.prefix(5).compactMap { file -> Int? in
+            guard let image = try? RGBImage(bytes: readFile(file.path), name: file.path) else { return nil }
+            let prepared = files.prepare?(image) ?? image
+            return min(prepared.width, prepared.height)
         }.sorted()
         self.init(
             name: files.name, hasDefects: files.kind == .normalAndAnomalous && !files.isOfPhotographs,

@@ -134,7 +134,7 @@ public struct FileAccount: Sendable, Equatable {
 /// The formats of image files, by the extensions of their names.
 enum ImageFormats {
     /// The formats that are read, for people.
-    static let list = "PNG, JPEG, BMP, TIFF, WebP and PNM"
+    static let list = RGBImage.readableFormats
     private static let readable: Set<String> = [
         "png", "jpg", "jpeg", "jpe", "jfif", "bmp", "dib", "tif", "tiff", "webp", "pnm", "ppm", "pgm", "pbm",
     ]

@@ -32,19 +32,24 @@ struct LabeledFile: Sendable {
 
 /// Decodes and resizes files on all threads: the pixels of each, or why not, in the order of `paths`.
 public func loadImages(_ paths: [String], _ loading: ImageLoading) -> [Result<[UInt8], OCCError>] {
-    decodeImages(paths, loading) { $0 }.map { $0.map(\.pixels) }
+    decodeImages(paths, loading, nil).map { $0.map(\.pixels) }
 }
 
 /// - Parameter prepare: what is done to each image before it is resized.
 private func decodeImages(
-    _ paths: [String], _ loading: ImageLoading, _ prepare: @Sendable (RGBImage) -> RGBImage
+    _ paths: [String], _ loading: ImageLoading, _ prepare: (@Sendable (RGBImage) -> RGBImage)?
 ) -> [Result<LoadedImage, OCCError>] {
     Work.track("loading images", "files", total: paths.count) { work in
         parallelMap(paths.count) { index in
             defer { work.advance() }
             return Result {
-                let image = try RGBImage(
-                    bytes: try readFile(paths[index]), name: paths[index], white: loading.white)
+                let bytes = try readFile(paths[index]), name = paths[index]
+                guard let prepare else {
+                    let image = try RGBImage(
+                        bytes: bytes, name: name, white: loading.white, side: loading.side, fit: loading.fit)
+                    return LoadedImage(pixels: image.pixels, largestSample: image.largestSample)
+                }
+                let image = try RGBImage(bytes: bytes, name: name, white: loading.white)
                 let pixels = prepare(image).resized(to: loading.side, fit: loading.fit).pixels
                 return LoadedImage(pixels: pixels, largestSample: image.largestSample)
             }.mapError { error in
@@ -68,8 +73,8 @@ struct DatasetFiles: Sendable {
     let test: [LabeledFile]
     /// What was left out.
     let account: FileAccount
-    /// What is done to each image before it is resized.
-    var prepare: @Sendable (RGBImage) -> RGBImage = { $0 }
+    /// What is done to each image before it is resized; nil for nothing.
+    var prepare: (@Sendable (RGBImage) -> RGBImage)?
     /// Whether it is a known collection of photographs: an outlier is another thing, not a defect.
     var isOfPhotographs = false
 }

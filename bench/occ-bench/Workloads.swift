@@ -225,9 +225,9 @@ enum Workloads {
     /// Reading, decoding and resizing the files of a folder.
     private static func loading(_ folder: String, threads: Int) throws -> Comparison {
         _ = try Device.cpu(threads: threads)
-        let side = 256, paths = try expandImagePaths([folder]).images
         var loading = ImageLoading()
-        loading.side = side
+        loading.side = 256
+        let paths = try expandImagePaths([folder]).images, side = loading.side
         return Comparison(
             name: "loading images to 256 x 256", items: Double(paths.count), unit: "images",
             body: { [loading] in for image in loadImages(paths, loading) { _ = try image.get() } },

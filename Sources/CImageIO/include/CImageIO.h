@@ -7,7 +7,7 @@
 
 enum { CIM_MESSAGE = 240 };
 
-#define CIM_READABLE "PNG, JPEG, TIFF, BMP, WebP and PBM, PGM or PPM"
+#define CIM_READABLE "PNG, JPEG, BMP, TIFF, WebP and PNM"
 
 typedef struct cim_options {
     uint64_t max_pixels;  // more are refused
