@@ -31,13 +31,7 @@ struct PictureFolder {
     static func stem(of image: String) -> String {
         let parts = image.utf8.split(separator: UInt8(ascii: "/")).map { String(Substring($0)) }
             .filter { $0 != "." && $0 != ".." }.suffix(3)
-        var scalars = Array(parts.joined(separator: "-").unicodeScalars)
-        let known = ["png", "jpg", "jpeg", "bmp", "tif", "tiff", "webp", "pgm", "ppm", "pnm"]
-        if let dot = scalars.lastIndex(of: "."), dot > 0 {
-            var ending = String.UnicodeScalarView()
-            ending.append(contentsOf: scalars[(dot + 1)...])
-            if known.contains(String(ending).lowercased()) { scalars.removeSubrange(dot...) }
-        }
+        let scalars = withoutExtension(parts.joined(separator: "-")).unicodeScalars
         var result = String.UnicodeScalarView(), bytes = 0
         for scalar in scalars.reversed() {
             let kept = isPlain(scalar) ? scalar : "_"

@@ -193,7 +193,12 @@ import Testing
         let c = Self.configuration(), folder = try TemporaryFolder(), path = folder.file("model.safetensors")
         try OneClassModel.fit(try Self.split(c), configuration: c).save(path)
         var file = try TensorFile(contentsOf: path)
-        for (format, word) in [("occ-gpu model 3", "newer"), ("occ-gpu model 1", "older")] {
+        // The format before, as far as a model of defaults can tell.
+        file.metadata["format"] = "occ-gpu model 2"
+        file.metadata["alarm_score"] = nil
+        try file.write(to: path)
+        #expect(try OneClassModel.load(path).calibration.threshold != nil)
+        for (format, word) in [("occ-gpu model 4", "newer"), ("occ-gpu model 1", "older")] {
             file.metadata["format"] = format
             try file.write(to: path)
             let error = #expect(throws: OCCError.self) { try OneClassModel.load(path) }
