@@ -29,7 +29,7 @@ let reportStyle = """
     .scroll{overflow-x:auto}table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}
     th,td{padding:6px 10px;border-bottom:1px solid var(--line);text-align:right;white-space:nowrap}
     th:first-child,td:first-child,.words td{text-align:left}.words td{white-space:normal}
-    .words th{font-weight:600;vertical-align:top}thead th{color:var(--soft);font-weight:600}
+    .words th{font-weight:600;vertical-align:top;white-space:normal;width:30%}thead th{color:var(--soft);font-weight:600}
     pre{overflow-x:auto;background:var(--card);border:1px solid var(--line);border-radius:10px;padding:12px;font-size:.85rem}
     summary{cursor:pointer;padding:6px 0}
     @media print{details{display:block}}
