@@ -42,9 +42,12 @@ public struct DatasetGlance: Sendable, Equatable {
             return
         }
         let files = try folder.files()
-        let sides = files.train.prefix(5).compactMap { file in
-            (try? RGBImage(bytes: readFile(file.path), name: file.path)).map(files.prepare).map {
-                min($0.width, $0.height)
+        let sides = try files.train.prefix(5).compactMap { file in
+            do {
+                let image = files.prepare(try RGBImage(bytes: readFile(file.path), name: file.path))
+                return min(image.width, image.height)
+            } catch let error as OCCError where error.kind != .inputOutput {
+                return nil
             }
         }.sorted()
         self.init(

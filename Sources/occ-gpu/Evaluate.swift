@@ -31,10 +31,11 @@ let evaluateCommand = Command(
         let file = modelPath(arguments.positionals[0])
         let page = try Report(model, split, scored, evaluation).html(
             modelPath: file, metricsPath: (file as NSString).deletingLastPathComponent + "/metrics.jsonl")
+        AtomicFile.removeStrays(beside: path)
         try AtomicFile.write(Array(page.utf8), to: path)
         say("wrote \(path)")
     }
-    print(arguments.has("json") ? try evaluation.json() : evaluation.summary)
+    try emit(arguments.has("json") ? try evaluation.json() : evaluation.summary)
 }
 
 /// A model file, or the one of a run folder.

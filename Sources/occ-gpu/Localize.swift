@@ -33,7 +33,7 @@ let localizeCommand = Command(
         String(
             format: "scale of the pictures: %g (an ordinary patch) to %g; the threshold %g is in the middle",
             model.scale.lowerBound, model.scale.upperBound, model.alarmScore))
-    print("file,score,p_value,alarm,picture")
+    try emit("file,score,p_value,alarm,picture")
     func write(_ found: OneClassModel.Localized, _ image: RGBImage, _ name: String, _ mask: [UInt8]?) throws {
         let picture = Overlay.picture(image, map: found.map, range: model.scale, mask: mask)
         let path = try writer.write(picture.encodedPNG(), "overlay.png", of: name)
@@ -42,7 +42,7 @@ let localizeCommand = Command(
             try writer.write(
                 Overlay.png16(found.map, width: image.width, range: model.scale), "map.png", of: name)
         }
-        print("\(ScoreFormat.csvFields(name, found.score, model.calibration)),\(path)")
+        try emit("\(ScoreFormat.csvFields(name, found.score, model.calibration)),\(path)")
     }
     if arguments.has("full-size") {
         guard !arguments.positionals.isEmpty else {
@@ -90,11 +90,8 @@ struct PictureFolder {
 
     init(_ path: String) throws {
         self.path = path
-        do {
-            try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
-        } catch {
-            throw OCCError(.cannotCreate, "\(path): cannot be created", remedy: "Choose another --out.")
-        }
+        try createFolder(path, remedy: "Choose another --out.")
+        AtomicFile.removeStrays(in: path)
     }
 
     /// Writes a file beside the others of the same image: the last three parts of its path make the name.

@@ -25,10 +25,10 @@ let scoreCommand = Command(
     }
     let format = arguments.value("format", as: ScoreFormat.self) ?? .csv
     let model = try OneClassModel.load(modelPath(name), device: try RunOptions.device(arguments))
-    if format == .csv { print("file,score,p_value,alarm") }
+    if format == .csv { try emit("file,score,p_value,alarm") }
     try forEachPortion(of: arguments.positionals, for: model, portion: 512) { images, paths in
         for (path, score) in zip(paths, try model.score(images)) {
-            print(try format.line(path, score, model.calibration))
+            try emit(try format.line(path, score, model.calibration))
         }
     }
 }
@@ -45,7 +45,7 @@ func forEachPortion(
     for first in stride(from: 0, to: paths.count, by: portion) {
         let some = Array(paths[first..<min(first + portion, paths.count)])
         var pixels: [UInt8] = [], readable: [String] = []
-        for (path, image) in zip(some, loadImages(some, model.imageLoading)) {
+        for (path, image) in zip(some, try loadImages(some, model.imageLoading)) {
             switch image {
             case .success(let bytes):
                 pixels += bytes
