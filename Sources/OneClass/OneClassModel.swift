@@ -21,7 +21,12 @@ public final class OneClassModel {
     public let grid: PatchGrid?
     /// The score of an ordinary patch: the median over the calibration images. 0 for a model of whole images.
     public let ordinaryScore: Double
+    /// The digest of the images that it was made from: `OneClassSplit.trainingDigest`; nil of a file that
+    /// does not say.
+    public let dataDigest: String?
 
+    /// What errors call it: the file.
+    let name: String
     let program: Program
     let scoring: ScoringPlans
     /// What the method's own scores need to know of normal images.
@@ -42,6 +47,8 @@ public final class OneClassModel {
 
     /// Fits detector and threshold on the encoder of a trainer.
     public init(_ trainer: Trainer, split: OneClassSplit) throws {
+        name = "the model"
+        dataDigest = split.trainingDigest
         configuration = trainer.configuration
         normalClass = split.normalClass
         side = split.train.side
@@ -66,7 +73,7 @@ public final class OneClassModel {
                 try unfitted.fit(features)
             }
         }
-        let held = try Self.patchScores(of: split.calibration, detector, extractor, program, grid)
+        let held = try Self.patchScores(of: split.calibration, detector, extractor, program, grid, name)
         calibration = ThresholdCalibration(
             scores: Self.maxima(held, grid), falseAlarmRate: configuration.falseAlarmRate)
         ordinaryScore = grid == nil || held.isEmpty ? 0 : held.sorted()[held.count / 2]
@@ -93,13 +100,13 @@ public final class OneClassModel {
 
     /// The score of each patch, image by image; of whole images one each.
     package func patchScores(of images: ImageBatch) throws -> [Double] {
-        try Self.patchScores(of: images, detector, scoring.features, program, grid)
+        try Self.patchScores(of: images, detector, scoring.features, program, grid, name)
     }
 
     /// The score of each patch, image by image; a few images' features at a time.
     private static func patchScores(
         of images: ImageBatch, _ detector: any OneClassClassifier, _ extractor: FeatureExtractor,
-        _ program: Program, _ grid: PatchGrid?
+        _ program: Program, _ grid: PatchGrid?, _ name: String
     ) throws -> [Double] {
         // Features of 256 MiB at most, where an image does not have more.
         let patches = grid?.count ?? 1, most = (64 << 20) / (patches * extractor.featureCount)
@@ -110,11 +117,34 @@ public final class OneClassModel {
             try stride(from: 0, to: images.count, by: portion).flatMap { first in
                 let some = images.subset(first..<min(first + portion, images.count))
                 let places = PatchPlace.all(of: some, grid: grid)
-                return try detector.scores(
-                    extractor.features(of: some, places: places, program: program, work: work),
-                    on: program.device)
+                return try Self.scores(of: some, places: places, detector, extractor, program, work, name)
             }
         }
+    }
+
+    /// The score of each part.
+    static func scores(
+        of images: ImageBatch, places: [PatchPlace], _ detector: any OneClassClassifier,
+        _ extractor: FeatureExtractor, _ program: Program, _ work: Work, _ name: String
+    ) throws -> [Double] {
+        let features = try extractor.features(of: images, places: places, program: program, work: work)
+        do {
+            return try requireFinite(try detector.scores(features, on: program.device), name)
+        } catch let error as OCCError where error.kind == .badData && !error.message.hasPrefix(name) {
+            throw OCCError(.badData, "\(name): \(error.problem)", remedy: error.advice)
+        }
+    }
+
+    /// Checks scores, or the values of a map: one that is not finite ranks nothing.
+    ///
+    /// - Throws: `OCCError(.badData)` naming the model.
+    @discardableResult
+    static func requireFinite<Score: BinaryFloatingPoint>(_ scores: [Score], _ name: String) throws -> [Score]
+    {
+        guard let wrong = scores.first(where: { !$0.isFinite }) else { return scores }
+        throw OCCError(
+            .badData, "\(name): gives an image a score of \(wrong)",
+            remedy: "The model is damaged, or its training diverged: train again.")
     }
 
     /// An image's highest score.
@@ -127,8 +157,10 @@ public final class OneClassModel {
     /// without such, and for models of patches.
     public func transformationScores(of images: ImageBatch) throws -> [String: [Double]] {
         guard let method = scoring.method, let classifier = scoring.classifier else { return [:] }
-        return try method.transformationScores(
+        let scores = try method.transformationScores(
             classifier.probabilities(of: images, method, program: program), state: scoreState)
+        for own in scores.values { try Self.requireFinite(own, name) }
+        return scores
     }
 
     /// How image files become images that it takes.
@@ -166,6 +198,8 @@ public final class OneClassModel {
     }
 
     /// Writes the model whole or not at all.
+    ///
+    /// - Throws: `OCCError(.failure)` when it has values that are not finite: the training has diverged.
     public func save(_ path: String) throws {
         var file = TensorFile()
         for weights in try program.exportWeights() {
@@ -185,6 +219,13 @@ public final class OneClassModel {
             "ordinary_score": String(ordinaryScore),
         ]
         file.metadata.merge(metadata) { $1 }
+        file.metadata["data_digest"] = dataDigest
+        if let tensor = file.firstNotFinite {
+            throw OCCError(
+                .failure,
+                "\(path): is not written, as \(tensor) has values that are not finite; training has diverged",
+                remedy: "Lower the \(setting: "learning-rate").")
+        }
         try file.write(to: path)
     }
 
@@ -209,9 +250,8 @@ public final class OneClassModel {
         }
         state.numbers = numbers
         for (key, entry) in file.tensors where key.hasPrefix("\(name).") {
-            guard let values = entry.doubles ?? entry.floats?.map(Double.init), values.allSatisfy(\.isFinite)
-            else {
-                throw OCCError(.badData, "tensor \(key) has values that are not finite numbers")
+            guard let values = entry.doubles ?? entry.floats?.map(Double.init) else {
+                throw OCCError(.badData, "tensor \(key) is not of real numbers")
             }
             state.set(
                 String(key.dropFirst(name.count + 1)), values, shape: entry.shape,
@@ -244,6 +284,16 @@ public final class OneClassModel {
             throw OCCError(
                 .badData, "is a damaged occ-gpu model", remedy: "Name the model.safetensors of a run.")
         }
+        if let tensor = file.firstNotFinite {
+            throw OCCError(.badData, "tensor \(tensor) has values that are not finite")
+        }
+        for (key, entry) in file.tensors where key.hasSuffix(".running_var") {
+            guard entry.floats?.allSatisfy({ $0 >= 0 }) ?? true else {
+                throw OCCError(.badData, "tensor \(key) has negative variances")
+            }
+        }
+        self.name = name
+        dataDigest = file.metadata["data_digest"]
         configuration = try RunConfiguration(json: Array(text.utf8), name: name)
         try configuration.validate()
         normalClass = normal

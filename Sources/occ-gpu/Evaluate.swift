@@ -48,5 +48,19 @@ func testSplit(of model: OneClassModel, _ arguments: Arguments) throws -> OneCla
     var configuration = model.configuration
     if let data = arguments["data"] { configuration.data = data }
     configuration.imageSize = model.side
-    return try configuration.split(try configuration.dataset())
+    let dataset: ImageDataset
+    do {
+        dataset = try configuration.dataset()
+    } catch let error as OCCError where error.kind == .noInput && arguments["data"] == nil {
+        throw OCCError(
+            .noInput, "\(error.problem)",
+            remedy:
+                "The model was trained on \(configuration.data), as seen from where train ran: give --data PATH."
+        )
+    }
+    let split = try configuration.split(dataset)
+    if arguments["data"] == nil, let digest = model.dataDigest, digest != split.trainingDigest {
+        say("warning: the training images in \(configuration.data) have changed since the model was trained")
+    }
+    return split
 }

@@ -175,4 +175,25 @@ import Testing
         gethostname(&name, 255)
         return String(sha256(name.prefix { $0 != 0 }.map(UInt8.init(bitPattern:))).prefix(8))
     }
+
+    /// The images count, not how their folder is spelled.
+    @Test func resumingChecksTheImages() throws {
+        let folder = try Self.trained(), train = "$OCC train --out run \(Self.small)"
+        let again = try shell("\(train) --data ./data/", in: folder)
+        #expect(again.status == 0 && again.errors.contains("resuming"), "\(again.errors)")
+        try FileManager.default.copyItem(
+            atPath: folder.file("data/test/bad/0.png"), toPath: folder.file("data/train/good/9.png"))
+        let before = try readFile(folder.file("run/model.safetensors"))
+        let changed = try shell("\(train) --data data", in: folder)
+        #expect(changed.status == 65)
+        #expect(
+            changed.errors.contains("changed") && changed.errors.contains("--overwrite"), "\(changed.errors)")
+        #expect(try readFile(folder.file("run/model.safetensors")) == before)
+        let evaluated = try shell("$OCC evaluate run", in: folder)
+        #expect(evaluated.status == 0 && evaluated.errors.contains("changed"), "\(evaluated.errors)")
+        // From elsewhere the path leads nowhere.
+        let moved = try shell("mkdir else; cd else; $OCC evaluate ../run", in: folder)
+        #expect(moved.status == 66 && moved.errors.contains("--data"), "\(moved.errors)")
+        #expect(try shell("cd else; $OCC evaluate ../run --data ../data", in: folder).status == 0)
+    }
 }

@@ -26,9 +26,11 @@ extension OneClassModel {
     /// - Throws: `OCCError(.usage)` for a model of whole images.
     public func localize(_ images: ImageBatch) throws -> [Localized] {
         let grid = try requireGrid(), scores = try patchScores(of: images), scale = mapScale
-        return parallelMap(images.count) { image in
+        let found = parallelMap(images.count) { image in
             Self.localized(scores[image * grid.count..<(image + 1) * grid.count], grid, scale)
         }
+        for one in found { try Self.requireFinite(one.map, name) }
+        return found
     }
 
     /// The score and the map of an image of any size at its own resolution, by tiles of the size the model
@@ -72,15 +74,15 @@ extension OneClassModel {
                         }
                     }
                 }
-                let found = try detector.scores(
-                    scoring.features.features(
-                        of: ImageBatch(side: side, pixels: pixels), places: parts, program: program,
-                        work: work),
-                    on: program.device)
+                let found = try Self.scores(
+                    of: ImageBatch(side: side, pixels: pixels), places: parts, detector, scoring.features,
+                    program, work, name)
                 for (place, score) in zip(places, found) { scores[place] = score }
             }
         }
-        return Self.localized(scores[...], grid, mapScale)
+        let found = Self.localized(scores[...], grid, mapScale)
+        try Self.requireFinite(found.map, name)
+        return found
     }
 
     /// Cuts side x side pixels out of an image, black beyond its edges, where no patch reaches.

@@ -43,7 +43,9 @@ public struct TrainingRun {
         record: (StepRecord) -> Void = { _ in }
     ) throws -> OneClassModel {
         if let warning = directory.warning { notice("warning: \(warning)") }
-        let trainer = try Trainer(configuration: configuration, images: split.train, device: device)
+        let trainer = try Trainer(
+            configuration: configuration, images: split.train, device: device,
+            dataDigest: split.trainingDigest)
         let checkpoint: RunDirectory.Checkpoint? =
             switch resume {
             case .auto: try directory.newestCheckpoint()
@@ -52,7 +54,8 @@ public struct TrainingRun {
             }
         if let found = checkpoint {
             if let warning = found.warning { notice("warning: \(warning); using \(found.path)") }
-            try trainer.restore(found.file, name: found.path)
+            let isChecked = try trainer.restore(found.file, name: found.path)
+            if !isChecked { notice("\(found.path): does not say what images it was trained on") }
             notice("resuming at step \(trainer.step) of \(trainer.totalSteps)")
         }
         try AtomicFile.write(
