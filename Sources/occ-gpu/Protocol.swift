@@ -77,4 +77,10 @@ let protocolCommand = Command(
             ? try table.json()
             : "AUROC in %, method \(configuration.method.name), \(seeds) seed\(seeds == 1 ? "" : "s")\n\n\(table.text)"
     )
+    if let first = table.failures.first {
+        throw OCCError(
+            OCCError.Kind(rawValue: first.code) ?? .failure,
+            "\(table.failures.count) of \(run.tasks.count * seeds) runs failed; the first was '\(first.name)', seed \(first.seed): \(first.reason)",
+            remedy: "The others are done: run the same command again when the cause is mended.")
+    }
 }

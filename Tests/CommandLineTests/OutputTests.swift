@@ -196,4 +196,38 @@ import Testing
         #expect(moved.status == 66 && moved.errors.contains("--data"), "\(moved.errors)")
         #expect(try shell("cd else; $OCC evaluate ../run --data ../data", in: folder).status == 0)
     }
+
+    /// One category that cannot be evaluated is named, and the others have their rows.
+    @Test func oneBadCategoryIsNamed() throws {
+        let folder = try TemporaryFolder()
+        for (index, name) in ["alpha", "beta", "delta", "gamma"].enumerated() {
+            try smallDataset(in: folder, name: "root/\(name)", seed: UInt64(index))
+        }
+        try FileManager.default.removeItem(atPath: folder.file("root/beta/test/bad"))
+        for name in ["1", "2", "3"] { try folder.write([1], to: "root/delta/train/good/\(name).png") }
+        let command = "$OCC protocol --data root --out runs --detectors kde \(Self.small)"
+            .replacing(" --log-every 1", with: "")
+        let outcome = try shell(command, in: folder)
+        #expect(outcome.status == 65, "\(outcome.errors)")
+        for name in ["beta", "delta"] {
+            #expect(outcome.errors.contains("'\(name)', seed 1"), "\(outcome.errors)")
+            #expect(outcome.output.contains("'\(name)', seed 1, failed"), "\(outcome.output)")
+        }
+        for name in ["alpha", "gamma"] {
+            #expect(outcome.output.contains("| \(name) |  "), "\(outcome.output)")
+            #expect(!outcome.output.contains("| \(name) |    failed"), "\(outcome.output)")
+            #expect(FileManager.default.fileExists(atPath: folder.file("runs/\(name)-seed-1/result.json")))
+        }
+        let json = try shell("\(command) --json", in: folder)
+        #expect(json.status == 65)
+        let table = try JSONDecoder().decode(ProtocolTable.self, from: Data(json.output.utf8))
+        #expect(table.failures.map(\.name) == ["beta", "delta"])
+        #expect(table.failures.allSatisfy { $0.code == 65 })
+        // Mended, the same command does what is left; a path spelled otherwise is the same data.
+        try FileManager.default.removeItem(atPath: folder.file("root/delta"))
+        try FileManager.default.removeItem(atPath: folder.file("root/beta"))
+        let mended = try shell(command.replacing("--data root", with: "--data ./root/"), in: folder)
+        #expect(mended.status == 0, "\(mended.errors)")
+        #expect(!mended.errors.contains("run 1 of"), "\(mended.errors)")
+    }
 }
