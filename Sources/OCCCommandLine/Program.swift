@@ -1,19 +1,6 @@
 import Foundation
 import OneClass
 
-/// Writes to standard error, which is for people; standard output is for results.
-package func say(_ text: String) {
-    WorkReporter.clearLine()
-    FileHandle.standardError.write(Data((text + "\n").utf8))
-}
-
-/// Writes a JSON object to standard output.
-package func printJSON(_ object: [String: Any]) throws {
-    let options: JSONSerialization.WritingOptions = [.sortedKeys, .withoutEscapingSlashes, .prettyPrinted]
-    print(
-        String(decoding: try JSONSerialization.data(withJSONObject: object, options: options), as: UTF8.self))
-}
-
 /// A program of several commands.
 package struct CommandLineProgram: Sendable {
     let name: String
@@ -42,15 +29,15 @@ package struct CommandLineProgram: Sendable {
 
     /// Runs the command that the words say.
     package func run(_ words: [String]) throws {
-        guard let first = words.first, first != "--help", first != "-h" else { return print(overview) }
-        if first == "help", words.count == 1 { return print(overview) }
+        guard let first = words.first, first != "--help", first != "-h" else { return try emit(overview) }
+        if first == "help", words.count == 1 { return try emit(overview) }
         if first == "--version" {
             #if DEBUG
                 let build = "debug"
             #else
                 let build = "release"
             #endif
-            return print("\(name) \(version), commit \(buildCommit), \(build) build")
+            return try emit("\(name) \(version), commit \(buildCommit), \(build) build")
         }
         let wanted = first == "help" ? words[1] : first
         guard let command = commands.first(where: { $0.name == wanted }) else {
@@ -60,20 +47,32 @@ package struct CommandLineProgram: Sendable {
                 .usage, "\(name) has no command '\(wanted)'", remedy: "\(nearest)See \(name) --help.")
         }
         if first == "help" || words.dropFirst().contains(where: { $0 == "--help" || $0 == "-h" }) {
-            return print(command.help(of: name))
+            return try emit(command.help(of: name))
         }
         let arguments = try Arguments(Array(words.dropFirst()), of: command)
         try WorkReporter.following(quiet: arguments.has("quiet")) { try command.run(arguments) }
     }
 
+    /// Says what ends the command, and returns its exit code.
+    private static func report(_ error: OCCError) -> Int32 {
+        // On the command line a setting is an option.
+        say("\(error.kind == .preempted ? "stopped" : "error"): \(error.text { "--\($0)" })")
+        return error.kind.rawValue
+    }
+
     /// Runs the command that the process was started with; exits with its error's code.
     package func main() {
+        StandardStreams.prepare()
+        StopSignals.install { number, note in
+            _exit(
+                Self.report(
+                    OCCError(.preempted, "stopped by signal \(number)", remedy: note.map { Wording($0) })))
+        }
         do {
             try run(Array(PathText.arguments.dropFirst()))
+            try StandardStreams.closeOutput()
         } catch let error as OCCError {
-            // On the command line a setting is an option.
-            say("\(error.kind == .preempted ? "stopped" : "error"): \(error.text { "--\($0)" })")
-            exit(error.kind.rawValue)
+            exit(Self.report(error))
         } catch {
             say("error: \(error)")
             exit(1)

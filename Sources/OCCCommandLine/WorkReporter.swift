@@ -28,10 +28,7 @@ package final class WorkReporter: WorkObserver, @unchecked Sendable {
     /// Runs a command, and reports its work unless that is not wanted.
     static func following(quiet: Bool, _ body: () throws -> Void) rethrows {
         guard !quiet else { return try body() }
-        let reporter = WorkReporter(isTerminal: isatty(2) == 1) { text in
-            // What nobody reads any more is no reason to stop.
-            try? FileHandle.standardError.write(contentsOf: Data(text.utf8))
-        }
+        let reporter = WorkReporter(isTerminal: isatty(2) == 1, write: StandardStreams.writeError)
         current = reporter
         defer { current = nil }
         try Work.$observer.withValue(reporter, operation: body)

@@ -42,10 +42,14 @@ public struct DatasetGlance: Sendable, Equatable {
             return
         }
         let files = try folder.files()
-        let sides = files.train.prefix(5).compactMap { file -> Int? in
-            guard let image = try? RGBImage(bytes: readFile(file.path), name: file.path) else { return nil }
-            let prepared = files.prepare?(image) ?? image
-            return min(prepared.width, prepared.height)
+        let sides = try files.train.prefix(5).compactMap { file -> Int? in
+            do {
+                let image = try RGBImage(bytes: readFile(file.path), name: file.path)
+                let prepared = files.prepare?(image) ?? image
+                return min(prepared.width, prepared.height)
+            } catch let error as OCCError where error.kind != .inputOutput {
+                return nil
+            }
         }.sorted()
         self.init(
             name: files.name, hasDefects: files.kind == .normalAndAnomalous && !files.isOfPhotographs,

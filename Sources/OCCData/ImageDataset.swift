@@ -20,6 +20,9 @@ public struct ImageBatch: Sendable, Equatable {
     /// The bytes of one image.
     public var imageBytes: Int { side * side * 3 }
 
+    /// The SHA-256 of the images, in their order, as 64 hexadecimal digits.
+    public var digest: String { sha256("\(side) \(sha256(pixels))".utf8) }
+
     /// The pixels of one image, [side, side, 3].
     public subscript(index: Int) -> ArraySlice<UInt8> {
         pixels[index * imageBytes..<(index + 1) * imageBytes]

@@ -31,8 +31,13 @@ struct LabeledFile: Sendable {
 }
 
 /// Decodes and resizes files on all threads: the pixels of each, or why not, in the order of `paths`.
-public func loadImages(_ paths: [String], _ loading: ImageLoading) -> [Result<[UInt8], OCCError>] {
-    decodeImages(paths, loading, nil).map { $0.map(\.pixels) }
+///
+/// - Throws: `OCCError(.inputOutput)` for a file that the system fails to read: that says nothing about the
+///   file.
+public func loadImages(_ paths: [String], _ loading: ImageLoading) throws -> [Result<[UInt8], OCCError>] {
+    let images = decodeImages(paths, loading, nil)
+    for case .failure(let error) in images where error.kind == .inputOutput { throw error }
+    return images.map { $0.map(\.pixels) }
 }
 
 /// - Parameter prepare: what is done to each image before it is resized.

@@ -54,6 +54,9 @@ public struct OneClassSplit: Sendable {
     /// a mask.
     public let testMasks: [[UInt8]?]
 
+    /// The SHA-256 of all that a model is made from: the training and the held-out images, in their order.
+    public var trainingDigest: String { sha256((train.digest + calibration.digest).utf8) }
+
     /// Cuts a data set, at random by the seed.
     ///
     /// - Parameter normal: the normal class by index or name; nil where the data set says itself.

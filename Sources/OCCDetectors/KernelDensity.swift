@@ -30,7 +30,7 @@ public struct KernelDensity: Detector {
     ///
     /// - Throws: `OCCError(.badData)` when one is missing or malformed.
     public func restore(_ state: DetectorState) throws -> any OneClassClassifier {
-        FittedKernelDensity(support: try state.matrix("support"), gamma: try state.number("gamma"))
+        FittedKernelDensity(support: try state.matrix("support"), gamma: try state.positive("gamma"))
     }
 
     /// The same density at each location.

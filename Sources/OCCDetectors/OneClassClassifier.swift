@@ -134,6 +134,17 @@ public struct DetectorState: Sendable, Equatable {
     }
 }
 
+extension DetectorState {
+    /// The number of a name, which is above 0.
+    ///
+    /// - Throws: `OCCError(.badData)` when it is missing or not above 0.
+    func positive(_ name: String) throws -> Double {
+        let value = try number(name)
+        guard value > 0 else { throw OCCError(.badData, "the detector's number '\(name)' is \(value)") }
+        return value
+    }
+}
+
 /// The RBF width exp(-gamma |a - b|^2) for L2-normalized training features: 10 / (columns * variance), ten
 /// times scikit-learn's `scale` (Sohn et al. 2021).
 func defaultGamma(_ normalized: FeatureMatrix) throws -> Double {

@@ -56,7 +56,9 @@ public struct OneClassSVM: Detector {
     ///
     /// - Throws: `OCCError(.badData)` when an array or number is missing or malformed.
     public func restore(_ state: DetectorState) throws -> any OneClassClassifier {
-        FittedOneClassSVM(vectors: try SupportVectors(state: state))
+        FittedOneClassSVM(
+            vectors: try SupportVectors(state: state, gamma: kernel == .rbf ? try state.positive("gamma") : 0)
+        )
     }
 }
 

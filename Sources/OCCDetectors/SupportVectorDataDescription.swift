@@ -38,7 +38,7 @@ public struct SupportVectorDataDescription: Detector {
     ///
     /// - Throws: `OCCError(.badData)` when an array or number is missing or malformed.
     public func restore(_ state: DetectorState) throws -> any OneClassClassifier {
-        try FittedDataDescription(SupportVectors(state: state))
+        try FittedDataDescription(SupportVectors(state: state, gamma: try state.positive("gamma")))
     }
 }
 

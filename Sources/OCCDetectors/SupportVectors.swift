@@ -54,16 +54,17 @@ struct SupportVectors: Sendable {
         self.report = report
     }
 
-    init(state: DetectorState) throws {
+    /// - Parameter gamma: as the state has it; 0 for the linear kernel.
+    init(state: DetectorState, gamma: Double) throws {
         let rows = try state.matrix("support"), multipliers = try state.array("multipliers").values
-        guard multipliers.count == rows.rows else {
-            throw OCCError(.badData, "the detector's multipliers do not fit")
+        guard multipliers.count == rows.rows, multipliers.allSatisfy({ $0 > 0 }) else {
+            throw OCCError(.badData, "the detector's multipliers do not fit, or are not above 0")
         }
+        let iterations = try state.number("iterations")
         self.init(
-            rows: rows, multipliers: multipliers, gamma: try state.number("gamma"),
-            rho: try state.number("rho"),
+            rows: rows, multipliers: multipliers, gamma: gamma, rho: try state.number("rho"),
             report: SolverReport(
-                iterations: Int(try state.number("iterations")), objective: try state.number("objective"),
+                iterations: Int(exactly: iterations) ?? 0, objective: try state.number("objective"),
                 gap: try state.number("gap"), supportVectors: rows.rows))
     }
 

@@ -8,6 +8,8 @@ struct DetectorFitting {
     let extractor: FeatureExtractor
     let program: Program
     let grid: PatchGrid?
+    /// What errors call the model.
+    let name: String
 
     private var isEach: Bool { configuration.locations == .each && grid != nil }
 
@@ -69,12 +71,25 @@ struct DetectorFitting {
     func scores(
         of images: ImageBatch, places: [PatchPlace], _ detector: any OneClassClassifier, work: Work
     ) throws -> [Double] {
-        let scores = try detector.scores(
-            extractor.features(of: images, places: places, program: program, work: work), on: program.device)
+        let features = try extractor.features(of: images, places: places, program: program, work: work)
+        do {
+            return try Self.requireFinite(try detector.scores(features, on: program.device), name)
+        } catch let error as OCCError where error.kind == .badData && !error.message.hasPrefix(name) {
+            throw OCCError(.badData, "\(name): \(error.problem)", remedy: error.advice)
+        }
+    }
+
+    /// Checks scores, or the values of a map: one that is not finite ranks nothing.
+    ///
+    /// - Parameter name: what errors call the model.
+    /// - Throws: `OCCError(.badData)` naming the model.
+    @discardableResult
+    static func requireFinite<Score: BinaryFloatingPoint>(_ scores: [Score], _ name: String) throws -> [Score]
+    {
         guard let wrong = scores.first(where: { !$0.isFinite }) else { return scores }
         throw OCCError(
-            .badData, "a score is \(wrong): the model's weights or its detector are damaged",
-            remedy: "Train again; with a lower \(setting: "learning-rate") if the training diverged.")
+            .badData, "\(name): gives an image a score of \(wrong)",
+            remedy: "The model is damaged, or its training diverged: train again.")
     }
 
     /// The parts whose features a detector is fitted on: all, or evenly so many rows.

@@ -25,7 +25,12 @@ public final class OneClassModel {
     /// What the middle of a picture's scale stands for: the threshold, or where there is none, the highest
     /// score of some training images.
     public let alarmScore: Double
+    /// The digest of the images that it was made from: `OneClassSplit.trainingDigest`; nil of a file that
+    /// does not say.
+    public let dataDigest: String?
 
+    /// What errors call it: the file.
+    let name: String
     let program: Program
     let scoring: ScoringPlans
     let fitting: DetectorFitting
@@ -47,6 +52,8 @@ public final class OneClassModel {
 
     /// Fits detector and threshold on the encoder of a trainer.
     public init(_ trainer: Trainer, split: OneClassSplit) throws {
+        name = "the model"
+        dataDigest = split.trainingDigest
         configuration = trainer.configuration
         normalClass = split.normalClass
         side = split.train.side
@@ -54,7 +61,8 @@ public final class OneClassModel {
         scoring = trainer.training.scoring
         grid = try configuration.grid(side: side)
         fitting = DetectorFitting(
-            configuration: configuration, extractor: scoring.features, program: program, grid: grid)
+            configuration: configuration, extractor: scoring.features, program: program, grid: grid,
+            name: name)
         let fit = split.detectorFit, held: [Double]
         if configuration.calibration == .cross {
             let (ensemble, scores) = try fitting.crossFitted(on: fit)
@@ -112,8 +120,10 @@ public final class OneClassModel {
     /// without such, and for models of patches.
     public func transformationScores(of images: ImageBatch) throws -> [String: [Double]] {
         guard let method = scoring.method, let classifier = scoring.classifier else { return [:] }
-        return try method.transformationScores(
+        let scores = try method.transformationScores(
             classifier.probabilities(of: images, method, program: program), state: scoreState)
+        for own in scores.values { try DetectorFitting.requireFinite(own, name) }
+        return scores
     }
 
     /// How image files become images that it takes.
@@ -156,6 +166,8 @@ public final class OneClassModel {
     }
 
     /// Writes the model whole or not at all.
+    ///
+    /// - Throws: `OCCError(.failure)` when it has values that are not finite: the training has diverged.
     public func save(_ path: String) throws {
         var file = TensorFile()
         for weights in try program.exportWeights() {
@@ -177,6 +189,13 @@ public final class OneClassModel {
             "alarm_score": String(alarmScore),
         ]
         file.metadata.merge(metadata) { $1 }
+        file.metadata["data_digest"] = dataDigest
+        if let tensor = file.firstNotFinite {
+            throw OCCError(
+                .failure,
+                "\(path): is not written, as \(tensor) has values that are not finite; training has diverged",
+                remedy: "Lower the \(setting: "learning-rate").")
+        }
         try file.write(to: path)
     }
 
@@ -201,9 +220,8 @@ public final class OneClassModel {
         }
         state.numbers = numbers
         for (key, entry) in file.tensors where key.hasPrefix("\(name).") {
-            guard let values = entry.doubles ?? entry.floats?.map(Double.init), values.allSatisfy(\.isFinite)
-            else {
-                throw OCCError(.badData, "tensor \(key) has values that are not finite numbers")
+            guard let values = entry.doubles ?? entry.floats?.map(Double.init) else {
+                throw OCCError(.badData, "tensor \(key) is not of real numbers")
             }
             state.set(
                 String(key.dropFirst(name.count + 1)), values, shape: entry.shape,
@@ -249,6 +267,16 @@ public final class OneClassModel {
             throw OCCError(
                 .badData, "is a damaged occ-gpu model", remedy: "Name the model.safetensors of a run.")
         }
+        if let tensor = file.firstNotFinite {
+            throw OCCError(.badData, "tensor \(tensor) has values that are not finite")
+        }
+        for (key, entry) in file.tensors where key.hasSuffix(".running_var") {
+            guard entry.floats?.allSatisfy({ $0 >= 0 }) ?? true else {
+                throw OCCError(.badData, "tensor \(key) has negative variances")
+            }
+        }
+        self.name = name
+        dataDigest = file.metadata["data_digest"]
         configuration = try Self.configuration(text, name)
         try configuration.validate()
         normalClass = normal
@@ -262,7 +290,8 @@ public final class OneClassModel {
         let state = try Self.state("detector", in: file)
         scoreState = try Self.state("scores", in: file)
         fitting = DetectorFitting(
-            configuration: configuration, extractor: scoring.features, program: program, grid: grid)
+            configuration: configuration, extractor: scoring.features, program: program, grid: grid,
+            name: name)
         detector = try fitting.restored(state)
         calibration = ThresholdCalibration(
             scores: held, falseAlarmRate: configuration.falseAlarmRate, kind: configuration.calibration)

@@ -58,11 +58,21 @@ public final class Trainer {
     private let cornerRange: Int
     private var sampler: BatchSampler
     private var monitor = CollapseMonitor()
+    /// Tells the images of the run from others.
+    private let dataDigest: String
+    /// Whether the loss on the device is of the last step.
+    private var hasLoss = false
 
     /// Allocates a run's memory and draws its first weights.
     ///
-    /// - Parameter images: what the encoder learns from; they stay on the device.
-    public init(configuration: RunConfiguration, images: ImageBatch, device: Device) throws {
+    /// - Parameters:
+    ///   - images: what the encoder learns from; they stay on the device.
+    ///   - dataDigest: what a checkpoint must say of its data to be continued:
+    ///     `OneClassSplit.trainingDigest`; nil for the digest of the images alone.
+    public init(
+        configuration: RunConfiguration, images: ImageBatch, device: Device, dataDigest: String? = nil
+    ) throws {
+        self.dataDigest = dataDigest ?? images.digest
         let configuration = configuration.resolved
         training = try TrainingPlan(configuration, images: images.count, side: images.side, device: device)
         try configuration.checkFit(
@@ -129,6 +139,7 @@ public final class Trainer {
         let rate = try stage()
         try plan.run()
         step += 1
+        hasLoss = true
         return rate
     }
 
@@ -197,13 +208,20 @@ public final class Trainer {
     /// The loss of the last step.
     func loss() throws -> Double { Double(try program.read(tensors.outputs.loss, of: plan)[0]) }
 
-    private func inspect(rate: Double, imagesPerSecond: Double) throws -> StepRecord {
+    private func finiteLoss() throws -> Double {
         let loss = try loss()
-        guard loss.isFinite else {
-            throw OCCError(
-                .failure, "step \(step): the loss is \(loss); training has diverged",
-                remedy: "Lower the learning rate.")
-        }
+        guard loss.isFinite else { throw divergence("the loss is \(loss)") }
+        return loss
+    }
+
+    private func divergence(_ what: String) -> OCCError {
+        OCCError(
+            .failure, "step \(step): \(what); training has diverged",
+            remedy: "Lower the \(setting: "learning-rate").")
+    }
+
+    private func inspect(rate: Double, imagesPerSecond: Double) throws -> StepRecord {
+        let loss = try finiteLoss()
         let reading = CollapseMonitor.reading(
             features: try program.read(tensors.outputs.features, of: plan), rows: imagesPerStep,
             gradientNorm: Double(try program.read(tensors.squaredGradientNorm, of: plan)[0]).squareRoot())
@@ -220,7 +238,10 @@ public final class Trainer {
     // MARK: Checkpoints
 
     /// Copies weights, velocities and step; `restore` continues from them bit for bit.
+    ///
+    /// - Throws: `OCCError(.failure)` when the run has diverged: there is nothing to continue from.
     public func checkpoint() throws -> TensorFile {
+        if hasLoss { _ = try finiteLoss() }
         var file = TensorFile()
         for weights in try program.exportWeights() {
             file.tensors[weights.name] = .init(weights.values, shape: weights.shape)
@@ -228,23 +249,32 @@ public final class Trainer {
         for weights in try program.exportVelocities() {
             file.tensors["velocity/\(weights.name)"] = .init(weights.values, shape: weights.shape)
         }
+        if let name = file.firstNotFinite { throw divergence("\(name) has values that are not finite") }
         file.metadata["step"] = String(step)
+        file.metadata["data_digest"] = dataDigest
         file.metadata["configuration"] = try configuration.json()
         return file
     }
 
     /// Continues from a checkpoint.
     ///
+    /// The images count, not the path that they are read from.
+    ///
     /// - Parameter name: what errors call the file.
-    /// - Throws: `OCCError(.badData)` when the checkpoint is of another configuration or does not fit.
-    public func restore(_ file: TensorFile, name: String) throws {
+    /// - Returns: whether the checkpoint says what images it is of; older ones do not.
+    /// - Throws: `OCCError(.usage)` when the checkpoint is of another configuration, `.badData` when it is of
+    ///   other images or does not fit.
+    @discardableResult
+    public func restore(_ file: TensorFile, name: String) throws -> Bool {
         guard let written = file.metadata["configuration"] else {
             throw OCCError(
                 .badData, "\(name): is not a checkpoint",
                 remedy: "Name a run's folder or checkpoint.safetensors.")
         }
-        let differences = configuration.differences(
+        let digest = file.metadata["data_digest"]
+        var differences = configuration.differences(
             from: try RunConfiguration(json: Array(written.utf8), name: name))
+        if digest != nil { differences.removeAll { $0 == "data" } }
         guard differences.isEmpty else {
             throw OCCError(
                 .usage,
@@ -253,12 +283,22 @@ public final class Trainer {
                     "Resume with the run's own config.json, choose another \(setting: "out"), or start over with \(setting: "resume") never \(setting: "overwrite")."
             )
         }
+        guard digest == nil || digest == dataDigest else {
+            throw OCCError(
+                .badData,
+                "\(name): was trained on other images; the training images in \(configuration.data) have changed since",
+                remedy:
+                    "Put the old images back, choose another \(setting: "out"), or start over with \(setting: "resume") never \(setting: "overwrite")."
+            )
+        }
         guard let text = file.metadata["step"], let saved = Int(text), (0...totalSteps).contains(saved) else {
             throw OCCError(.badData, "\(name): its step is missing or out of range")
         }
         try program.importWeights { file.weights($0, as: $0) }
         try program.importVelocities { file.weights("velocity/\($0)", as: $0) }
         step = saved
+        hasLoss = false
+        return digest != nil
     }
 
     /// Pools features of images, or of all their patches, in inference mode; [count, D].
@@ -270,6 +310,14 @@ public final class Trainer {
 }
 
 extension TensorFile {
+    /// The first array with a value that is not finite, by name; nil where there is none.
+    var firstNotFinite: String? {
+        tensors.sorted { $0.key < $1.key }.first { _, entry in
+            !(entry.floats?.allSatisfy(\.isFinite) ?? true)
+                || !(entry.doubles?.allSatisfy(\.isFinite) ?? true)
+        }?.key
+    }
+
     /// A stored float tensor.
     func weights(_ key: String, as name: String) -> NamedWeights? {
         guard let entry = tensors[key], let values = entry.floats else { return nil }

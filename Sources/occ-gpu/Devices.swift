@@ -34,16 +34,16 @@ let devicesCommand = Command(
     guard !arguments.has("json") else {
         var report: [String: Any] = ["devices": devices, "libraries": libraries]
         if let reason { report["no_gpu"] = reason }
-        return try printJSON(report)
+        return try emitJSON(report)
     }
     for device in devices {
         let free = (device["free_bytes"] as? Int).map { "\(formatBytes($0)) of memory free" }
-        print("\(device["name"]!): \(free ?? device["reason"]!)")
+        try emit("\(device["name"]!): \(free ?? device["reason"]!)")
     }
-    if let reason { print("no GPU: \(reason)") }
+    if let reason { try emit("no GPU: \(reason)") }
     for library in libraries {
         let missing = library["reason"] as! String
-        print(
+        try emit(
             "\(library["name"]!): \(missing.isEmpty ? "\(library["version"]!), \(library["path"]!)" : missing)"
         )
     }

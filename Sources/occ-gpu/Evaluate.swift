@@ -31,10 +31,11 @@ let evaluateCommand = Command(
         let file = modelPath(arguments.positionals[0])
         let page = try Report(model, split, scored, evaluation).html(
             modelPath: file, metricsPath: (file as NSString).deletingLastPathComponent + "/metrics.jsonl")
+        AtomicFile.removeStrays(beside: path)
         try AtomicFile.write(Array(page.utf8), to: path)
         say("wrote \(path)")
     }
-    print(arguments.has("json") ? try evaluation.json() : evaluation.summary)
+    try emit(arguments.has("json") ? try evaluation.json() : evaluation.summary)
 }
 
 /// A model file, or the one of a run folder.
@@ -47,5 +48,19 @@ func testSplit(of model: OneClassModel, _ arguments: Arguments) throws -> OneCla
     var configuration = model.configuration
     if let data = arguments["data"] { configuration.data = data }
     configuration.imageSize = model.side
-    return try configuration.split(try configuration.dataset())
+    let dataset: ImageDataset
+    do {
+        dataset = try configuration.dataset()
+    } catch let error as OCCError where error.kind == .noInput && arguments["data"] == nil {
+        throw OCCError(
+            .noInput, "\(error.problem)",
+            remedy:
+                "The model was trained on \(configuration.data), as seen from where train ran: give --data PATH."
+        )
+    }
+    let split = try configuration.split(dataset)
+    if arguments["data"] == nil, let digest = model.dataDigest, digest != split.trainingDigest {
+        say("warning: the training images in \(configuration.data) have changed since the model was trained")
+    }
+    return split
 }

@@ -39,7 +39,7 @@ let explainCommand = Command(
     let explainer = try Explainer(
         model, score: arguments.value("score", as: Explainer.Score.self) ?? .detector)
     let writer = try PictureFolder(out)
-    print(
+    try emit(
         CSV.row(["file", "score", "baseline_score", "steps", "completeness_error", "scale_top", "picture"]))
     try forEachPortion(of: arguments.positionals, for: model, portion: 16) { images, paths in
         for (index, path) in paths.enumerated() {
@@ -64,7 +64,7 @@ let explainCommand = Command(
                 text(why.score), text(why.baselineScore), text(why.steps), text(why.completenessError),
                 text(top),
             ]
-            print(CSV.row([path] + numbers + [file]))
+            try emit(CSV.row([path] + numbers + [file]))
         }
     }
 }

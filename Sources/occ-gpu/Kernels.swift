@@ -39,7 +39,7 @@ let kernelsCommand = Command(
     }
     let spilling = collected.rows.filter { $0.spilled > 0 }
     if arguments.has("json") {
-        try printJSON([
+        try emitJSON([
             "kernels": collected.rows.map {
                 [
                     "architecture": $0.architecture, "source": $0.source, "kernel": $0.kernel,
@@ -48,13 +48,13 @@ let kernelsCommand = Command(
             }
         ])
     } else {
-        print("arch    registers  spilled  shared  kernel")
+        try emit("arch    registers  spilled  shared  kernel")
         for row in collected.rows {
             func column(_ value: Int, _ width: Int) -> String {
                 let text = value < 0 ? "?" : String(value)
                 return String(repeating: " ", count: max(0, width - text.count)) + text
             }
-            print(
+            try emit(
                 "\(row.architecture)  \(column(row.registers, 10))\(column(row.spilled, 9))\(column(row.shared, 8))  \(row.kernel)"
             )
         }

@@ -37,7 +37,7 @@ let localizeCommand = Command(
             format: "scale of the pictures: %g (an ordinary patch) to %g; \(middle), %g, is in the middle",
             model.scale.lowerBound, model.scale.upperBound, model.alarmScore))
     var others = 0
-    print(CSV.row(ScoreRow.columns + ["picture"]))
+    try emit(CSV.row(ScoreRow.columns + ["picture"]))
     func write(_ found: OneClassModel.Localized, _ image: RGBImage, _ name: String, _ mask: [UInt8]?) throws {
         let picture = Overlay.picture(image, map: found.map, range: model.scale, mask: mask)
         let path = try writer.write(picture.encodedPNG(), "overlay.png", of: name)
@@ -48,7 +48,7 @@ let localizeCommand = Command(
         }
         if !found.isCalibrated { others += 1 }
         let row = ScoreRow(name, found.score, model.calibration, isCalibrated: found.isCalibrated)
-        print(CSV.row(row.fields + [path]))
+        try emit(CSV.row(row.fields + [path]))
     }
     if arguments.has("full-size") {
         guard !arguments.positionals.isEmpty else {

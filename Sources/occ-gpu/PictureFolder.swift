@@ -1,4 +1,3 @@
-import Foundation
 import OneClass
 
 /// A folder of pictures named after the images they are of.
@@ -7,11 +6,8 @@ struct PictureFolder {
 
     init(_ path: String) throws {
         self.path = path
-        do {
-            try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
-        } catch {
-            throw OCCError(.cannotCreate, "\(path): cannot be created", remedy: "Choose another --out.")
-        }
+        try createFolder(path, remedy: "Choose another --out.")
+        AtomicFile.removeStrays(in: path)
     }
 
     /// Writes a file beside the others of the same image.

@@ -38,7 +38,7 @@ let planCommand = Command(
             if let seconds { fields["seconds"] = seconds[index] }
             return fields
         }
-        return try printJSON([
+        return try emitJSON([
             "operations": operations, "flop": training.plan.flop, "images_per_step": training.imagesPerStep,
             "memory": [
                 "parameters": memory.parameters, "gradients": memory.gradients,
@@ -62,14 +62,14 @@ let planCommand = Command(
                 format: "%8.3f ms %7.1f GFLOP/s", 1e3 * seconds[index],
                 Double(operation.flop) / seconds[index] / 1e9)
         }
-        print(line)
+        try emit(line)
     }
-    print(
+    try emit(
         String(
             format: "%d operations, %.2f GFLOP", training.plan.operations.count,
             Double(training.plan.flop) / 1e9))
-    if let seconds { print(String(format: "%.2f ms a step", 1e3 * seconds.reduce(0, +))) }
-    print(
+    if let seconds { try emit(String(format: "%.2f ms a step", 1e3 * seconds.reduce(0, +))) }
+    try emit(
         "memory: parameters \(formatBytes(memory.parameters)), gradients \(formatBytes(memory.gradients)), "
             + "velocities \(formatBytes(memory.velocities)), data and inputs \(formatBytes(memory.inputs)), "
             + "activations \(formatBytes(memory.transient)), workspace \(formatBytes(memory.workspace)); "

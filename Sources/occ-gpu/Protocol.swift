@@ -43,7 +43,6 @@ let protocolCommand = Command(
     let seeds = arguments.value("seeds", as: Int.self) ?? 1
     let device = try RunOptions.device(arguments)
     try TrainingPlan.check(configuration, device: device)
-    StopSignals.install()
     let list = (1...UInt64(seeds)).map { $0 }, categories = try ImageDataset.categories(configuration.data)
     var run: ProtocolRun
     if categories.isEmpty {
@@ -73,8 +72,15 @@ let protocolCommand = Command(
         started: { index, count, name, seed in
             say("run \(index + 1) of \(count): '\(name)', seed \(seed)")
         }, notice: say)
-    if arguments.has("json") { return print(try table.json()) }
-    print(
-        "AUROC in %, method \(configuration.method.name), \(seeds) seed\(seeds == 1 ? "" : "s")\n\n\(table.text)"
+    try emit(
+        arguments.has("json")
+            ? try table.json()
+            : "AUROC in %, method \(configuration.method.name), \(seeds) seed\(seeds == 1 ? "" : "s")\n\n\(table.text)"
     )
+    if let first = table.failures.first {
+        throw OCCError(
+            OCCError.Kind(rawValue: first.code) ?? .failure,
+            "\(table.failures.count) of \(run.tasks.count * seeds) runs failed; the first was '\(first.name)', seed \(first.seed): \(first.reason)",
+            remedy: "The others are done: run the same command again when the cause is mended.")
+    }
 }

@@ -26,10 +26,10 @@ let scoreCommand = Command(
     let format = arguments.value("format", as: ScoreFormat.self) ?? .csv
     let model = try OneClassModel.load(modelPath(name), device: try RunOptions.device(arguments))
     warnWithoutThreshold(model)
-    if format == .csv { print(CSV.row(ScoreRow.columns)) }
+    if format == .csv { try emit(CSV.row(ScoreRow.columns)) }
     try forEachPortion(of: arguments.positionals, for: model, portion: 512) { images, paths in
         for (path, score) in zip(paths, try model.score(images)) {
-            print(try format.line(ScoreRow(path, score, model.calibration)))
+            try emit(try format.line(ScoreRow(path, score, model.calibration)))
         }
     }
 }
@@ -46,7 +46,7 @@ func forEachPortion(
     for first in stride(from: 0, to: paths.count, by: portion) {
         let some = Array(paths[first..<min(first + portion, paths.count)])
         var pixels: [UInt8] = [], readable: [String] = []
-        for (path, image) in zip(some, loadImages(some, model.imageLoading)) {
+        for (path, image) in zip(some, try loadImages(some, model.imageLoading)) {
             switch image {
             case .success(let bytes):
                 pixels += bytes

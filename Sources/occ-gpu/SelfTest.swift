@@ -17,27 +17,20 @@ let selftestCommand = Command(
     let json = arguments.has("json")
     say("\(device.name) against the CPU in strict mode")
     if !json {
-        print("operation                        mode    cases     NMSE     worst      time   CPU/time")
+        try emit("operation                        mode    cases     NMSE     worst      time   CPU/time")
     }
+    var lost: (any Error)?
     let rows = SelfTest.run(
         device, against: cpu, cases: OperationCases.all,
         timed: device.isGPU || arguments.has("large") ? OperationCases.large : []
     ) { row in
-        guard !json else { return }
-        let name = row.operation.padding(toLength: 32, withPad: " ", startingAt: 0)
-        let mode = row.math.rawValue.padding(toLength: 7, withPad: " ", startingAt: 0)
-        print(
-            name,
-            mode
-                + String(
-                    format: "%6d %8.1e  %8.1e %7.1f us %8.1fx", row.cases, row.error, row.worst,
-                    1e6 * row.seconds, row.referenceSeconds / row.seconds)
-                + (row.failures.isEmpty ? "" : "  FAILED"))
-        for failure in row.failures.prefix(5) { print("    \(failure)") }
+        guard !json, lost == nil else { return }
+        do { try emit(row) } catch { lost = error }
     }
+    if let lost { throw lost }
     let failed = rows.filter { !$0.failures.isEmpty }, cases = rows.reduce(0) { $0 + $1.cases }
     if json {
-        try printJSON([
+        try emitJSON([
             "device": device.name,
             "rows": rows.map {
                 [
@@ -52,4 +45,16 @@ let selftestCommand = Command(
         throw OCCError(.failure, "\(failed.count) of \(rows.count) rows failed; the device computes wrongly")
     }
     say("\(cases) cases, all well")
+}
+
+private func emit(_ row: SelfTest.Row) throws {
+    let name = row.operation.padding(toLength: 32, withPad: " ", startingAt: 0)
+    let mode = row.math.rawValue.padding(toLength: 7, withPad: " ", startingAt: 0)
+    try emit(
+        "\(name) \(mode)"
+            + String(
+                format: "%6d %8.1e  %8.1e %7.1f us %8.1fx", row.cases, row.error, row.worst,
+                1e6 * row.seconds, row.referenceSeconds / row.seconds)
+            + (row.failures.isEmpty ? "" : "  FAILED"))
+    for failure in row.failures.prefix(5) { try emit("    \(failure)") }
 }

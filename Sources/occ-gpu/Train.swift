@@ -50,7 +50,6 @@ let trainCommand = Command(
         throw OCCError(
             .cannotCreate, "\(out): holds a run already", remedy: "Add --overwrite, or choose another --out.")
     }
-    StopSignals.install()
     say(dataset.summary)
     say(
         "training on \(split.train.count) images of '\(split.normalClass)', \(split.calibration.count) held out; \(device.name)"
@@ -75,7 +74,7 @@ let trainCommand = Command(
         modelPath: directory.model, metricsPath: directory.metrics)
     try AtomicFile.write(Array(page.utf8), to: directory.report)
     say("wrote \(directory.report)")
-    print(arguments.has("json") ? try evaluation.json() : evaluation.summary)
+    try emit(arguments.has("json") ? try evaluation.json() : evaluation.summary)
     if split.test.count == 0 {
         say("without test images, go on by: \(CommandLine.arguments[0]) score --model \(out) IMAGE|FOLDER...")
     }

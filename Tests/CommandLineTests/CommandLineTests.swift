@@ -6,40 +6,11 @@ import Testing
 
 /// The program itself, run as its users run it.
 @Suite(.serialized) struct CommandLineTests {
-    struct Outcome {
-        let status: Int32
-        let output: String, errors: String
-    }
-
-    /// Beside the test bundle.
-    private static let binary = URL(fileURLWithPath: CommandLine.arguments[0]).deletingLastPathComponent()
-        .appendingPathComponent("occ-gpu")
-
     static let tiny = [
         "--encoder", "resnet10", "--width", "0.0625", "--head", "16", "--batch", "8", "--steps", "30",
         "--max-train", "64",
         "--max-test", "60", "--quiet",
     ]
-
-    private func start(_ arguments: [String], in folder: TemporaryFolder) throws -> (Process, URL, URL) {
-        let process = Process(), id = UUID().uuidString
-        let urls = ["out", "err"].map { URL(fileURLWithPath: folder.file("\(id).\($0)")) }
-        for url in urls { #expect(FileManager.default.createFile(atPath: url.path, contents: nil)) }
-        process.executableURL = Self.binary
-        process.arguments = arguments
-        process.standardOutput = try FileHandle(forWritingTo: urls[0])
-        process.standardError = try FileHandle(forWritingTo: urls[1])
-        try process.run()
-        return (process, urls[0], urls[1])
-    }
-
-    func run(_ arguments: [String], in folder: TemporaryFolder) throws -> Outcome {
-        let (process, output, errors) = try start(arguments, in: folder)
-        process.waitUntilExit()
-        return Outcome(
-            status: process.terminationStatus, output: try String(contentsOf: output, encoding: .utf8),
-            errors: try String(contentsOf: errors, encoding: .utf8))
-    }
 
     @Test func helpNamesEveryCommand() throws {
         let folder = try TemporaryFolder(), overview = try run([], in: folder)
@@ -143,7 +114,8 @@ import Testing
         #expect((written.detector as? KernelDensity)?.gamma == 3)
     }
 
-    /// The options of a detector that is only compared count for it, and a result with others is not taken for it.
+    /// The options of a detector that is only compared count for it, and a result with others is not taken
+    /// for it.
     @Test func comparedDetectorsTakeTheirOptions() throws {
         let folder = try TemporaryFolder()
         func protocolRun(_ more: [String]) throws -> Outcome {
@@ -216,12 +188,12 @@ import Testing
     @Test func killedRunsContinueBitForBit() throws {
         let folder = try TemporaryFolder(), out = folder.file("run")
         let arguments = Self.tiny + ["--steps", "150", "--checkpoint-seconds", "0.02"]
-        let start = Date()
+        let begin = Date()
         #expect(try run(["train", "--out", folder.file("whole")] + arguments, in: folder).status == 0)
-        let duration = Date().timeIntervalSince(start)
+        let duration = Date().timeIntervalSince(begin)
         var random = TestRandom(UInt64(Date().timeIntervalSince1970)), kills = 0
         while kills < 20 {
-            let (process, _, errors) = try self.start(["train", "--out", out] + arguments, in: folder)
+            let (process, _, errors) = try start(["train", "--out", out] + arguments, in: folder)
             usleep(UInt32(1e6 * duration * (0.02 + 0.5 * random.uniform())))
             guard process.isRunning else {
                 process.waitUntilExit()

@@ -45,7 +45,7 @@ private func measure(_ groups: [String], _ arguments: Arguments, quiet: Bool) th
             if let only = arguments["only"], !name.contains(only) { continue }
             let result = try make().run(
                 repetitions: repetitions, python: python, scripts: arguments["scripts"])
-            if !quiet { print(result.lines.joined(separator: "\n")) }
+            if !quiet { try emit(result.lines.joined(separator: "\n")) }
             results.append(result)
         }
     }
@@ -63,7 +63,7 @@ private func record(_ results: [Comparison.Result]) throws {
         process.waitUntilExit()
         return text.trimmingCharacters(in: .whitespacesAndNewlines)
     }
-    try printJSON([
+    try emitJSON([
         "commit": output("git", "describe", "--always", "--dirty", "--exclude", "*"),
         "processor": processorName,
         "cores": ProcessInfo.processInfo.activeProcessorCount, "results": results.map(\.json),

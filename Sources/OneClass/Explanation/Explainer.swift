@@ -104,7 +104,8 @@ public final class Explainer {
             let all = try program.read(features, of: forward), columns = features.shape[1]
             let rows = FeatureMatrix(
                 rows: count, columns: columns, values: Array(all.prefix(count * columns)))
-            return (try detector.scores(rows), wanted ? try detector.scoreGradient(rows).values : [])
+            let scores = try DetectorFitting.requireFinite(try detector.scores(rows), model.name)
+            return (scores, wanted ? try detector.scoreGradient(rows).values : [])
         }
         let z = try program.read(logits, of: forward).map(Double.init), classes = logits.shape[1]
         var scores: [Double] = [], seeds: [Float] = []
@@ -115,7 +116,7 @@ public final class Explainer {
             // d(1 - p0)/dz_k = p0 (p_k - [k = 0])
             seeds += e.enumerated().map { Float(p * ($1 / sum - ($0 == 0 ? 1 : 0))) }
         }
-        return (scores, seeds)
+        return (try DetectorFitting.requireFinite(scores, model.name), seeds)
     }
 
     /// Scores of points in pixel space (count x side x side x 3, in 0...1), and their gradients.
@@ -219,7 +220,7 @@ public final class Explainer {
             total += share
         }
         return Explanation(
-            side: image.width, map: placed(own, top, left, in: image.width), score: ends[0],
+            side: image.width, map: try placed(own, top, left, in: image.width), score: ends[0],
             baselineScore: ends[1], steps: segments.count,
             completenessError: abs(total - difference) / max(abs(difference), 1e-12))
     }
@@ -256,7 +257,7 @@ public final class Explainer {
             }
         }
         return Explanation(
-            side: image.width, map: placed(own, top, left, in: image.width), score: scores[0],
+            side: image.width, map: try placed(own, top, left, in: image.width), score: scores[0],
             baselineScore: nil, steps: nil, completenessError: nil)
     }
 
@@ -283,7 +284,8 @@ public final class Explainer {
         return (pixels, top, left, detector)
     }
 
-    private func placed(_ own: [Float], _ top: Int, _ left: Int, in width: Int) -> [Float] {
+    private func placed(_ own: [Float], _ top: Int, _ left: Int, in width: Int) throws -> [Float] {
+        try DetectorFitting.requireFinite(own, model.name)
         guard side != width else { return own }
         var result = [Float](repeating: 0, count: width * width)
         for row in 0..<side {

@@ -29,10 +29,12 @@ extension OneClassModel {
     /// - Throws: `OCCError(.usage)` for a model of whole images.
     public func localize(_ images: ImageBatch) throws -> [Localized] {
         let grid = try requireGrid(), scores = try patchScores(of: images), scale = mapScale
-        return parallelMap(images.count) { image in
+        let found = parallelMap(images.count) { image in
             Self.localized(
                 scores[image * grid.count..<(image + 1) * grid.count], grid, scale, isCalibrated: true)
         }
+        for one in found { try DetectorFitting.requireFinite(one.map, name) }
+        return found
     }
 
     /// The score and the map of an image of any size at its own resolution, by tiles of the size the model
@@ -81,7 +83,9 @@ extension OneClassModel {
                 for (place, score) in zip(places, found) { scores[place] = score }
             }
         }
-        return Self.localized(scores[...], grid, mapScale, isCalibrated: grid == own)
+        let found = Self.localized(scores[...], grid, mapScale, isCalibrated: grid == own)
+        try DetectorFitting.requireFinite(found.map, name)
+        return found
     }
 
     /// Cuts side x side pixels out of an image, black beyond its edges, where no patch reaches.

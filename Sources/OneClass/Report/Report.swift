@@ -32,7 +32,7 @@ public struct Report {
         let data = model.configuration.data.split(separator: "/").last.map(String.init) ?? "images"
         let title = "\(data): \(model.normalClass)"
         let sections = [
-            tiles, thresholdSection, try testSections(), metricsPath.flatMap(learningSection) ?? "",
+            tiles, thresholdSection, try testSections(), try metricsPath.flatMap(learningSection) ?? "",
             try originSection(modelPath),
         ]
         return """
@@ -242,10 +242,10 @@ public struct Report {
 
     // MARK: Training and origin
 
-    private func learningSection(_ path: String) -> String? {
-        guard let text = try? String(contentsOfFile: path, encoding: .utf8) else { return nil }
-        let records = text.split(separator: "\n").compactMap {
-            (try? JSONSerialization.jsonObject(with: Data($0.utf8))) as? [String: Any]
+    private func learningSection(_ path: String) throws -> String? {
+        guard let text = try readFileIfPresent(path) else { return nil }
+        let records = text.split(separator: UInt8(ascii: "\n")).compactMap {
+            (try? JSONSerialization.jsonObject(with: Data($0))) as? [String: Any]
         }
         func curve(_ key: String, _ name: String) -> String? {
             let points = thinned(

@@ -3,29 +3,42 @@ import OCCEngine
 
 /// The log metrics.jsonl: one JSON object a line, flushed line by line.
 public final class MetricsLog {
-    private let handle: FileHandle
+    private let path: String
+    private let descriptor: Int32
+    /// The bytes of the whole lines.
+    private var size: Int
 
     /// Opens the log, without what lies beyond `step`: a resumed run writes those lines again. A torn last
     /// line goes too.
+    ///
+    /// - Throws: `OCCError(.inputOutput)` or `.cannotCreate` naming the file; what was in it is there still.
     public init(_ path: String, resumingAt step: Int) throws {
-        var kept: [Substring] = []
-        if step > 0, let text = try? String(contentsOfFile: path, encoding: .utf8) {
-            kept = text.split(separator: "\n").filter { line in
-                let record = try? JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any]
-                return (record?["step"] as? Int).map { $0 <= step } ?? false
-            }
+        let old = try readFileIfPresent(path) ?? []
+        var kept: [UInt8] = []
+        for line in step > 0 ? old.split(separator: UInt8(ascii: "\n")) : [] {
+            let record = try? JSONSerialization.jsonObject(with: Data(line)) as? [String: Any]
+            if let own = record?["step"] as? Int, own <= step { kept += line + [UInt8(ascii: "\n")] }
         }
-        try AtomicFile.write(Array(kept.map { $0 + "\n" }.joined().utf8), to: path)
-        guard let handle = FileHandle(forWritingAtPath: path) else {
-            throw OCCError(.cannotCreate, "\(path): cannot be opened for writing")
+        if kept != old || old.isEmpty { try AtomicFile.write(kept, to: path) }
+        self.path = path
+        size = kept.count
+        descriptor = uninterrupted {
+            PathText.with(path) { open($0, O_WRONLY | O_APPEND | O_CLOEXEC) }
         }
-        self.handle = handle
-        try handle.seekToEnd()
+        guard descriptor >= 0 else {
+            let code = errno
+            throw OCCError(
+                .init(errno: code, otherwise: .cannotCreate),
+                "\(path): cannot be opened for writing (\(errnoText(code)))",
+                remedy: "Check the path and its permissions.")
+        }
     }
 
-    deinit { try? handle.close() }
+    deinit { close(descriptor) }
 
     /// Appends a record as one line, in the file when this returns.
+    ///
+    /// - Throws: `OCCError(.inputOutput)` naming the file; no part of the line stays.
     public func append(_ record: StepRecord) throws {
         let fields: [String: Any] = [
             "step": record.step, "loss": number(record.loss), "learning_rate": number(record.learningRate),
@@ -35,7 +48,14 @@ public final class MetricsLog {
         ]
         var line = try JSONSerialization.data(withJSONObject: fields, options: [.sortedKeys])
         line.append(0x0A)
-        try handle.write(contentsOf: line)
+        let code = line.withUnsafeBytes { writeAll($0, to: descriptor) }
+        guard code == 0 else {
+            ftruncate(descriptor, off_t(size))
+            throw OCCError(
+                .inputOutput, "\(path): writing failed (\(errnoText(code)))",
+                remedy: "Check the disk's free space, and run the same command again.")
+        }
+        size += line.count
     }
 
     /// Writes a number as text where JSON has none: infinities and NaN.

@@ -20,6 +20,18 @@ public struct ProtocolRun {
         public let configuration: RunConfiguration
         /// The settings of the detectors compared, by detector; without any for models of patches.
         public let detectors: [String: [String: JSONValue]]
+        /// The digest of the images that it trained on; nil of a result that does not say.
+        public let dataDigest: String?
+    }
+
+    /// A run that gave nothing.
+    public struct Failure: Sendable {
+        /// The normal class, or the category.
+        public let name: String
+        /// The seed of the run.
+        public let seed: UInt64
+        /// Why.
+        public let error: OCCError
     }
 
     /// What is normal in a row of the table.
@@ -90,18 +102,21 @@ public struct ProtocolRun {
         self.init(tasks, configuration, detectors, seeds, folder) { try $0.dataset() }
     }
 
-    /// Runs what has no result yet.
+    /// Runs what has no result yet. A run that fails is in the table's `failures`, and the others go on.
     ///
     /// - Parameters:
     ///   - started: told of each run before it begins: its number, the count, its name and seed.
     ///   - record: told how the training goes.
-    /// - Throws: `OCCError(.preempted)` after a save, when `StopSignals` asked to stop.
+    /// - Throws: `OCCError(.preempted)` after a save, when `StopSignals` asked to stop; what stands in the
+    ///   way of every run, such as a folder that cannot be made or a result of another configuration.
     public func run(
         device: Device, started: (Int, Int, String, UInt64) -> Void = { _, _, _, _ in },
         notice: (String) -> Void = { _ in }, record: (StepRecord) -> Void = { _ in }
     ) throws -> ProtocolTable {
-        try Work.track("protocol", "runs", total: tasks.count * seeds.count, hasParts: true) { work in
-            try run(device: device, started: started, notice: notice, record: record, work)
+        try StopSignals.noting("What is done is kept: run the same command again to continue.") {
+            try Work.track("protocol", "runs", total: tasks.count * seeds.count, hasParts: true) { work in
+                try run(device: device, started: started, notice: notice, record: record, work)
+            }
         }
     }
 
@@ -109,38 +124,51 @@ public struct ProtocolRun {
         device: Device, started: (Int, Int, String, UInt64) -> Void, notice: (String) -> Void,
         record: (StepRecord) -> Void, _ work: Work
     ) throws -> ProtocolTable {
-        var results: [Result] = []
+        var results: [Result] = [], failures: [Failure] = []
         for (place, task) in tasks.enumerated() {
             var dataset: ImageDataset?
             for (index, seed) in seeds.enumerated() {
                 defer { work.advance() }
                 var configuration = task.configuration.resolved
                 configuration.seed = seed
-                let path = "\(folder)/\(task.folder)-seed-\(seed)"
-                let directory = try RunDirectory(path)
-                if let known = try result(at: "\(path)/result.json", of: configuration) {
+                let directory = try RunDirectory("\(folder)/\(task.folder)-seed-\(seed)")
+                func split() throws -> OneClassSplit {
+                    let loaded = try dataset ?? load(configuration)
+                    dataset = loaded
+                    return try configuration.split(loaded)
+                }
+                if let known = try result(at: directory.result, of: configuration, split) {
                     results.append(known)
                     continue
                 }
+                try StopSignals.check()
                 started(place * seeds.count + index, tasks.count * seeds.count, task.name, seed)
-                dataset = try dataset ?? load(configuration)
-                let split = try configuration.split(dataset!)
-                var trained = configuration
-                trained.white = dataset!.white
-                var run = TrainingRun(directory: directory, split: split, configuration: trained)
-                run.checkpointInterval = checkpointInterval
-                let model = try run.run(device: device, notice: notice, record: record)
-                let result = Result(
-                    name: task.name, seed: seed, values: try values(of: model, on: split),
-                    configuration: configuration, detectors: comparedSettings)
-                let encoder = JSONEncoder.sorted
-                encoder.outputFormatting.insert(.prettyPrinted)
-                try AtomicFile.write([UInt8](try encoder.encode(result)), to: "\(path)/result.json")
-                results.append(result)
+                do {
+                    let split = try split()
+                    var trained = configuration
+                    trained.white = dataset!.white
+                    var run = TrainingRun(directory: directory, split: split, configuration: trained)
+                    run.checkpointInterval = checkpointInterval
+                    let model = try run.run(device: device, notice: notice, record: record)
+                    let result = Result(
+                        name: task.name, seed: seed, values: try values(of: model, on: split),
+                        configuration: configuration, detectors: comparedSettings,
+                        dataDigest: model.dataDigest)
+                    let encoder = JSONEncoder.sorted
+                    encoder.outputFormatting.insert(.prettyPrinted)
+                    try AtomicFile.write([UInt8](try encoder.encode(result)), to: directory.result)
+                    results.append(result)
+                } catch let error as OCCError
+                    where ![.preempted, .deviceUnavailable, .cannotCreate].contains(error.kind)
+                {
+                    notice("'\(task.name)', seed \(seed), failed: \(error)")
+                    failures.append(Failure(name: task.name, seed: seed, error: error))
+                }
             }
         }
         return ProtocolTable(
-            method: configuration.method.name, columns: columns, names: tasks.map(\.name), results: results)
+            method: configuration.method.name, columns: columns, names: tasks.map(\.name), results: results,
+            failures: failures)
     }
 
     private func values(of model: OneClassModel, on split: OneClassSplit) throws -> [String: Double] {
@@ -168,13 +196,19 @@ public struct ProtocolRun {
 
     /// The result of an earlier protocol; nil when there is none, or not of all these
     /// detectors.
-    private func result(at path: String, of configuration: RunConfiguration) throws -> Result? {
-        guard FileManager.default.fileExists(atPath: path) else { return nil }
-        guard let result = try? JSONDecoder().decode(Result.self, from: Data(try readFile(path))) else {
+    private func result(
+        at path: String, of configuration: RunConfiguration, _ split: () throws -> OneClassSplit
+    ) throws -> Result? {
+        guard let bytes = try readFileIfPresent(path) else { return nil }
+        guard let result = try? JSONDecoder().decode(Result.self, from: Data(bytes)) else {
             throw OCCError(
                 .badData, "\(path): is no result of a protocol", remedy: "Remove it to run that class again.")
         }
-        let differences = configuration.differences(from: result.configuration)
+        var differences = configuration.differences(from: result.configuration)
+        // The same images by another path are the same data.
+        if differences == ["data"], let digest = result.dataDigest, try split().trainingDigest == digest {
+            differences = []
+        }
         guard differences.isEmpty else {
             throw OCCError(
                 .usage,
@@ -235,11 +269,28 @@ public struct ProtocolTable: Codable, Sendable {
     public let rows: [Row]
     /// The mean over classes; its deviation is the mean of the classes' deviations, as in the paper.
     public let mean: Row
+    /// A run that gave nothing, and why.
+    public struct Failure: Codable, Sendable, Equatable {
+        /// The normal class, or the category.
+        public let name: String
+        /// The seed of the run.
+        public let seed: UInt64
+        /// Why, in words.
+        public let reason: String
+        /// The exit code of its kind.
+        public let code: Int32
+    }
+    /// The runs that gave nothing, in order; the means are over the others.
+    public let failures: [Failure]
 
     init(
-        method: String, columns: [String], names: [String], results: [ProtocolRun.Result]
+        method: String, columns: [String], names: [String], results: [ProtocolRun.Result],
+        failures: [ProtocolRun.Failure] = []
     ) {
         self.method = method
+        self.failures = failures.map {
+            Failure(name: $0.name, seed: $0.seed, reason: $0.error.message, code: $0.error.kind.rawValue)
+        }
         self.columns = columns
         func row(_ name: String, _ cell: (String) -> Cell?) -> Row {
             let cells = columns.compactMap { column in cell(column).map { (column, $0) } }
@@ -276,11 +327,13 @@ public struct ProtocolTable: Codable, Sendable {
             "|"
             + ([width] + columns.map { max($0.count, 9) }).map { String(repeating: "-", count: $0 + 2) }
             .joined(separator: "|") + "|"
+        let list = failures.map { "'\($0.name)', seed \($0.seed), failed: \($0.reason)" }
         return
             ([line("class", columns), rule]
             + (rows + [mean]).map { row in
-                line(row.name, columns.map { row.cells[$0]?.text ?? "" })
-            }).joined(separator: "\n")
+                let isFailed = row.cells.isEmpty && failures.contains { $0.name == row.name }
+                return line(row.name, columns.map { row.cells[$0]?.text ?? (isFailed ? "failed" : "") })
+            } + (list.isEmpty ? [] : [""] + list)).joined(separator: "\n")
     }
 
     /// Encodes the table as JSON with sorted keys.

@@ -8,6 +8,8 @@ import OCCEngine
 public final class RunDirectory {
     /// The folder.
     public let path: String
+    /// Why two processes in the folder would not notice each other; nil where they do.
+    public private(set) var warning: String?
     private let lock: Int32
 
     /// The file of the resolved configuration, config.json.
@@ -18,65 +20,108 @@ public final class RunDirectory {
     public var report: String { "\(path)/report.html" }
     /// The file of the training's records, a JSON object a line.
     public var metrics: String { "\(path)/metrics.jsonl" }
+    /// The file of what the run gave in a protocol.
+    var result: String { "\(path)/result.json" }
     /// The file of the newest checkpoint.
     public var checkpoint: String { "\(path)/checkpoint.safetensors" }
     /// The file of the checkpoint before it.
     public var previousCheckpoint: String { "\(path)/checkpoint.previous.safetensors" }
 
-    /// Creates the folder where it is missing.
+    /// Creates the folder where it is missing, and removes the temporary files of a run that was killed
+    /// there.
     ///
-    /// - Throws: `OCCError(.cannotCreate)` when it cannot be made or another process has it.
+    /// - Throws: `OCCError(.cannotCreate)` when it cannot be made or another process has it, `.inputOutput`
+    ///   for a failing disk.
     public init(_ path: String) throws {
         self.path = path
-        do {
-            try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
-        } catch {
-            throw OCCError(
-                .cannotCreate, "\(path): cannot be created", remedy: "Choose another \(setting: "out").")
+        try createFolder(path, remedy: "Choose another \(setting: "out").")
+        let file = "\(path)/.lock"
+        let lock = uninterrupted {
+            PathText.with(file) { open($0, O_RDWR | O_CREAT | O_CLOEXEC, 0o644) }
         }
-        lock = open("\(path)/.lock", O_RDWR | O_CREAT | O_CLOEXEC, 0o644)
         guard lock >= 0 else {
+            let code = errno
             throw OCCError(
-                .cannotCreate, "\(path): cannot be written (\(errnoText(errno)))",
+                .init(errno: code, otherwise: .cannotCreate),
+                "\(file): cannot be opened (\(errnoText(code)))",
                 remedy: "Choose another \(setting: "out").")
         }
-        guard flock(lock, LOCK_EX | LOCK_NB) == 0 else {
-            close(lock)
-            throw OCCError(
-                .cannotCreate, "\(path): another process is running there",
-                remedy: "Wait for it, or choose another \(setting: "out").")
+        self.lock = lock
+        if uninterrupted({ flock(lock, LOCK_EX | LOCK_NB) }) != 0 {
+            let code = errno
+            guard [ENOSYS, EOPNOTSUPP, ENOLCK, EINVAL].contains(code) else {
+                close(lock)
+                throw code == EWOULDBLOCK
+                    ? OCCError(
+                        .cannotCreate, "\(path): another process is running there",
+                        remedy: "Wait for it, or choose another \(setting: "out").")
+                    : OCCError(.inputOutput, "\(file): cannot be locked (\(errnoText(code)))")
+            }
+            warning =
+                "\(path): its file system has no locks (\(errnoText(code))); see to it that no other process runs there"
         }
+        AtomicFile.removeStrays(in: path, of: warning == nil ? Self.names : [])
     }
+
+    /// What a run leaves.
+    private static let names = [
+        "config.json", "checkpoint.safetensors", "checkpoint.previous.safetensors", "metrics.jsonl",
+        "model.safetensors", "report.html", "result.json",
+    ]
 
     deinit { close(lock) }
 
     /// Whether an earlier run left anything.
     public var isUsed: Bool {
-        [configuration, checkpoint, previousCheckpoint, model].contains(
-            where: FileManager.default.fileExists(atPath:))
+        [configuration, checkpoint, previousCheckpoint, model].contains(where: pathExists)
     }
 
     /// Removes what an earlier run left.
     public func clear() throws {
-        for file in [configuration, checkpoint, previousCheckpoint, model, metrics, report]
-        where unlink(file) != 0 && errno != ENOENT {
-            throw OCCError(.inputOutput, "\(file): cannot be removed (\(errnoText(errno)))")
+        for name in Self.names {
+            let code = removeFile("\(path)/\(name)")
+            guard code == 0 || code == ENOENT else {
+                throw OCCError(
+                    .inputOutput, "\(path)/\(name): cannot be removed (\(errnoText(code)))")
+            }
         }
     }
 
     // MARK: Checkpoints
 
-    /// Writes a checkpoint; the one before stays until the new one has been read back and found sound.
+    /// Writes a checkpoint; both that are there stay until the new one has been read back and found sound.
+    /// Then the newer of them is the one before.
     public func save(_ file: TensorFile) throws {
         var sealed = file
         sealed.metadata["checksum"] = checksum(of: file)
-        if FileManager.default.fileExists(atPath: checkpoint) {
-            guard rename(checkpoint, previousCheckpoint) == 0 else {
-                throw OCCError(.inputOutput, "\(checkpoint): cannot be renamed (\(errnoText(errno)))")
-            }
+        try AtomicFile.write(try sealed.encoded(), to: checkpoint) { temporary in
+            _ = try Self.read(temporary)
+            try keepAsPrevious()
         }
-        try sealed.write(to: checkpoint)
-        _ = try Self.read(checkpoint)
+    }
+
+    /// Gives the newest checkpoint the name of the one before: a second name, where the file system has that,
+    /// so that there are two whatever happens.
+    private func keepAsPrevious() throws {
+        let linked = "\(previousCheckpoint).link"
+        removeFile(linked)
+        let from =
+            PathText.with(checkpoint) { old in
+                PathText.with(linked) { new in uninterrupted { link(old, new) } }
+            } == 0 ? linked : checkpoint
+        guard !renamed(from, previousCheckpoint) else {
+            // Of two names of one file, renaming leaves both.
+            if from == linked { removeFile(linked) }
+            return
+        }
+        let code = errno
+        if from == linked { removeFile(linked) }
+        guard code == ENOENT else {
+            throw OCCError(
+                .inputOutput,
+                "\(checkpoint): cannot be renamed to \(previousCheckpoint) (\(errnoText(code)))",
+                remedy: "Check the disk; the checkpoint is untouched.")
+        }
     }
 
     /// A sound checkpoint, and why a newer one was passed over.
@@ -91,7 +136,8 @@ public final class RunDirectory {
 
     /// The newest sound checkpoint; nil when there is none at all.
     ///
-    /// - Throws: `OCCError(.badData)` when there are checkpoints and none is sound.
+    /// - Throws: `OCCError(.badData)` when there are checkpoints and none is sound, `.inputOutput` when one
+    ///   cannot be read.
     public func newestCheckpoint() throws -> Checkpoint? {
         try Self.newestCheckpoint(of: [checkpoint, previousCheckpoint])
     }
@@ -113,9 +159,10 @@ public final class RunDirectory {
 
     private static func newestCheckpoint(of paths: [String]) throws -> Checkpoint? {
         var warnings: [String] = []
-        for path in paths where FileManager.default.fileExists(atPath: path) {
+        for path in paths {
+            guard let bytes = try readFileIfPresent(path) else { continue }
             do {
-                return Checkpoint(file: try read(path), path: path, warning: warnings.first)
+                return Checkpoint(file: try read(bytes, path), path: path, warning: warnings.first)
             } catch let error as OCCError {
                 warnings.append(error.message)
             }
@@ -130,7 +177,11 @@ public final class RunDirectory {
 
     /// Reads a checkpoint and checks its contents against its checksum.
     public static func read(_ path: String) throws -> TensorFile {
-        var file = try TensorFile(contentsOf: path)
+        try read(try readFile(path), path)
+    }
+
+    private static func read(_ bytes: [UInt8], _ path: String) throws -> TensorFile {
+        var file = try TensorFile(bytes: bytes, name: path)
         let expected = file.metadata.removeValue(forKey: "checksum")
         guard expected == checksum(of: file) else {
             throw OCCError(.badData, "\(path): its checksum does not match", remedy: "The file is damaged.")

@@ -42,7 +42,10 @@ public struct TrainingRun {
         device: Device, resume: Resume = .auto, notice: (String) -> Void = { _ in },
         record: (StepRecord) -> Void = { _ in }
     ) throws -> OneClassModel {
-        let trainer = try Trainer(configuration: configuration, images: split.train, device: device)
+        if let warning = directory.warning { notice("warning: \(warning)") }
+        let trainer = try Trainer(
+            configuration: configuration, images: split.train, device: device,
+            dataDigest: split.trainingDigest)
         let checkpoint: RunDirectory.Checkpoint? =
             switch resume {
             case .auto: try directory.newestCheckpoint()
@@ -51,33 +54,38 @@ public struct TrainingRun {
             }
         if let found = checkpoint {
             if let warning = found.warning { notice("warning: \(warning); using \(found.path)") }
-            try trainer.restore(found.file, name: found.path)
+            let isChecked = try trainer.restore(found.file, name: found.path)
+            if !isChecked { notice("\(found.path): does not say what images it was trained on") }
             notice("resuming at step \(trainer.step) of \(trainer.totalSteps)")
         }
         try AtomicFile.write(
             Array((try configuration.json(pretty: true) + "\n").utf8), to: directory.configuration)
         let log = try MetricsLog(directory.metrics, resumingAt: trainer.step)
-        var saved = ContinuousClock.now
-        let finished = try trainer.run(recordEvery: recordEvery) {
-            try log.append($0)
-            record($0)
-        } shouldStop: {
-            if StopSignals.requested != nil { return true }
-            if (ContinuousClock.now - saved) / .seconds(1) >= checkpointInterval {
-                try directory.save(try trainer.checkpoint())
-                saved = ContinuousClock.now
+        try StopSignals.deferring {
+            var saved = ContinuousClock.now
+            let finished = try trainer.run(recordEvery: recordEvery) {
+                try log.append($0)
+                record($0)
+            } shouldStop: {
+                if StopSignals.requested != nil { return true }
+                if (ContinuousClock.now - saved) / .seconds(1) >= checkpointInterval {
+                    try directory.save(try trainer.checkpoint())
+                    saved = ContinuousClock.now
+                }
+                return false
             }
-            return false
+            try directory.save(try trainer.checkpoint())
+            guard finished else {
+                throw OCCError(
+                    .preempted,
+                    "stopped by signal \(StopSignals.requested ?? 0) at step \(trainer.step) of \(trainer.totalSteps); "
+                        + "the checkpoint is saved", remedy: "Run the same command again to continue.")
+            }
         }
-        try directory.save(try trainer.checkpoint())
-        guard finished else {
-            throw OCCError(
-                .preempted,
-                "stopped by signal \(StopSignals.requested ?? 0) at step \(trainer.step) of \(trainer.totalSteps); "
-                    + "the checkpoint is saved", remedy: "Run the same command again to continue.")
+        return try StopSignals.noting("The checkpoint is saved: run the same command again to continue.") {
+            let model = try OneClassModel(trainer, split: split)
+            try model.save(directory.model)
+            return model
         }
-        let model = try OneClassModel(trainer, split: split)
-        try model.save(directory.model)
-        return model
     }
 }
