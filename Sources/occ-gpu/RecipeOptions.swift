@@ -51,9 +51,12 @@ struct RecipeOptions {
             side: configuration.imageSize, patches: Self.patches(arguments, configuration))
         var (start, reason) = recipe.configuration(for: glance)
         if arguments["patch"] != nil { start.stride = nil }
-        // What the recipe gives its own method is not another one's.
         if let method = arguments["method"], method != start.method.name {
+            // What the recipe gives its own method is not another one's.
             (start.head, start.learningRate, start.augment) = (nil, nil, nil)
+        } else if let head = configuration.head, (try? start.method.check(headWidths: head)) == nil {
+            reason += "; by rotations, as \(start.method.name) does not take the head given"
+            start.method = RotationPrediction()
         }
         configuration = try RunOptions.configuration(arguments, from: start)
         choosesLocations = arguments["locations"] == nil && arguments["config"] == nil

@@ -230,7 +230,7 @@ enum Workloads {
         let paths = try expandImagePaths([folder]).images, side = loading.side
         return Comparison(
             name: "loading images to 256 x 256", items: Double(paths.count), unit: "images",
-            body: { [loading] in for image in loadImages(paths, loading) { _ = try image.get() } },
+            body: { [loading] in for image in try loadImages(paths, loading) { _ = try image.get() } },
             peers: ["threads", "processes"].map {
                 ["work": "load", "form": $0, "images": folder, "side": side, "threads": threads]
             })

@@ -83,9 +83,6 @@ public struct Recipe: Sendable {
         let side = glance.isFixedSize ? glance.side : min(256, glance.side / 32 * 32)
         if !glance.isFixedSize { c.imageSize = side }
         c.method = CutPastePrediction(.threeWay)
-        // With the papers' head and augmentation the loss stays at chance for as long as a short run lasts.
-        c.head = []
-        c.augment = "none"
         c.patch = patch(side: side)
         c.stride = patch(side: side) / 2
         c.detector = GaussianDensity()
