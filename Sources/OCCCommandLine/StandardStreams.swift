@@ -6,10 +6,15 @@ import OneClass
 /// Neither is buffered, so that what a command has found is out when it is stopped. A result that cannot be
 /// written is an error; a word to people that cannot is not.
 package enum StandardStreams {
+    /// Whether a reader that is gone ends the process quietly, as is the custom; not where SIGPIPE was
+    /// ignored.
+    nonisolated(unsafe) private static var endsWithReader = true
+
     /// Makes the descriptors safe: files that are opened later do not take the place of a closed one, and a
     /// reader that is gone is an error to report, not a signal.
     static func prepare() {
-        signal(SIGPIPE, SIG_IGN)
+        let before = signal(SIGPIPE, SIG_IGN)
+        endsWithReader = unsafeBitCast(before, to: Int.self) != unsafeBitCast(SIG_IGN, to: Int.self)
         for descriptor in [STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO] where fcntl(descriptor, F_GETFD) < 0 {
             // What is written to a closed standard output is lost, and must fail: it is opened for reading.
             let mode = descriptor == STDERR_FILENO ? O_WRONLY : O_RDONLY
@@ -24,6 +29,7 @@ package enum StandardStreams {
 
     fileprivate static func writeOutput(_ text: String) throws {
         let code = PathText.encode(text).withUnsafeBytes { writeAll($0, to: STDOUT_FILENO) }
+        if code == EPIPE, endsWithReader { _exit(128 + SIGPIPE) }
         guard code == 0 else { throw lost(code) }
     }
 
@@ -54,10 +60,6 @@ package func emit(_ text: String) throws {
     if isatty(STDOUT_FILENO) == 1 { WorkReporter.clearLine() }
     try StandardStreams.writeOutput(text + "\n")
 }
-
-/// Shadows Swift's, which loses what it cannot write.
-@available(*, unavailable, message: "Results go through emit, words to people through say.")
-package func print(_ items: Any..., separator: String = " ", terminator: String = "\n") {}
 
 /// Writes a JSON object to standard output.
 package func emitJSON(_ object: [String: Any]) throws {

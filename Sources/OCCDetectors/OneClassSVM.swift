@@ -56,9 +56,11 @@ public struct OneClassSVM: Detector {
     ///
     /// - Throws: `OCCError(.badData)` when an array or number is missing or malformed.
     public func restore(_ state: DetectorState) throws -> any OneClassClassifier {
-        FittedOneClassSVM(
-            vectors: try SupportVectors(state: state, gamma: kernel == .rbf ? try state.positive("gamma") : 0)
-        )
+        let gamma = kernel == .rbf ? try state.positive("gamma") : try state.number("gamma")
+        guard kernel == .rbf || gamma == 0 else {
+            throw OCCError(.badData, "the detector's gamma is \(gamma), and its kernel is linear")
+        }
+        return FittedOneClassSVM(vectors: try SupportVectors(state: state, gamma: gamma))
     }
 }
 

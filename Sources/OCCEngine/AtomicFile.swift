@@ -114,7 +114,8 @@ package enum AtomicFile {
     private static func createTemporary(for path: String) throws -> (descriptor: Int32, path: String) {
         let folder = parentFolder(path)
         var stem = fileName(path)
-        while stem.utf8.count > 200 { stem.removeLast() }
+        // With the rest it fits every file system: some allow 143 bytes.
+        while stem.utf8.count > 110 { stem.removeLast() }
         for _ in 0..<1000 {
             let name = PathText.encode("\(folder)/\(stem)\(mark)\(machine)-\(getpid())-XXXXXX")
             var template = (name + [0]).map { CChar(bitPattern: $0) }

@@ -21,7 +21,7 @@ let calibrationCommand = Command(
     _ = try Device.cpu()
     let percent = { (value: Double) in String(format: "%.1f", 100 * value) }
     let fine = { (value: Double) in String(format: "%.2f", 100 * value) }
-    print(
+    try emit(
         """
         | detector | images | asked for | calibration | promise | false alarms | deviation | within bound | found |
         | --- | --- | --- | --- | --- | --- | --- | --- | --- |
@@ -47,7 +47,7 @@ let calibrationCommand = Command(
                         "\(fine(alarms.value)) ± \(fine(alarms.error))", percent(alarms.deviation),
                         outcome.withinBound.map(percent) ?? "", percent(outcome.detections.value),
                     ]
-                    print("| \(cells.joined(separator: " | ")) |")
+                    try emit("| \(cells.joined(separator: " | ")) |")
                 }
             }
         }

@@ -14,7 +14,9 @@ public struct TrainingBudget: Sendable, Equatable {
     public init?(text: String) {
         let units = ["s": 1.0, "m": 60, "h": 3600]
         let unit = text.last.flatMap { units[String($0)] }
-        guard let value = Double(unit == nil ? text : String(text.dropLast())), value.isFinite else {
+        guard text.allSatisfy({ "0123456789.smh".contains($0) }),
+            let value = Double(unit == nil ? text : String(text.dropLast())), value.isFinite
+        else {
             return nil
         }
         seconds = value * (unit ?? 1)
