@@ -108,10 +108,10 @@ import Testing
         kill(process.processIdentifier, SIGTERM)
         process.waitUntilExit()
         #expect(process.terminationStatus == 75)
-        // A step that takes a second: the first signal waits for its end.
+        // A step that takes seconds: the first signal waits for its end.
         let slow = try start(
             ["train", "--data", folder.file("data"), "--out", folder.file("slow")] + smallRun
-                + ["--width", "1", "--batch", "32", "--threads", "1"], in: folder
+                + ["--width", "1", "--batch", "256", "--threads", "1"], in: folder
         ).0
         while slow.isRunning, !FileManager.default.fileExists(atPath: folder.file("slow/metrics.jsonl")) {
             usleep(2000)

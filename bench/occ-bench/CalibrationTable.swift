@@ -13,8 +13,8 @@ let calibrationCommand = Command(
         Option("folds", "K", "Of the cross calibration (5)."),
     ]
 ) { arguments in
-    let seeds = try arguments.value("seeds", as: Int.self) ?? 1000
-    let folds = try arguments.value("folds", as: Int.self) ?? 5
+    let seeds = arguments.value("seeds", as: Int.self) ?? 1000
+    let folds = arguments.value("folds", as: Int.self) ?? 5
     guard (2...100_000).contains(seeds), (2...15).contains(folds) else {
         throw OCCError(.usage, "--seeds is 2 to 100000, --folds 2 to 15")
     }
