@@ -26,6 +26,8 @@ struct RecipeOptions {
     private(set) var choice: String?
     /// The time that training may take; nil where the steps are known.
     let budget: TrainingBudget?
+    /// The steps that the recipe takes at most, whatever the time.
+    private let mostSteps: Int?
     /// Whether locations are chosen by the images.
     private let choosesLocations: Bool
 
@@ -38,6 +40,7 @@ struct RecipeOptions {
         guard arguments["config"] == nil || arguments["recipe"] != nil else {
             configuration = try RunOptions.configuration(arguments)
             budget = wanted
+            mostSteps = nil
             choosesLocations = false
             return
         }
@@ -63,6 +66,8 @@ struct RecipeOptions {
         let isSaid = arguments["steps"] != nil || arguments["epochs"] != nil
         budget = wanted ?? (isSaid ? nil : recipe.budget)
         let c = configuration
+        let isPaper = recipe.budget == nil
+        mostSteps = wanted == nil && c.patch != nil && !isPaper ? Recipe.patchSteps : nil
         let size = glance.isFixedSize ? "" : ", images of \(c.imageSize ?? glance.side) pixels"
         let patches = c.patch.map { " in patches of \($0), every \(c.stride ?? max(1, $0 / 8))" } ?? ""
         choice =
@@ -100,8 +105,11 @@ struct RecipeOptions {
                 return "\(steps) steps, as the run began"
             }
         }
-        let steps = try budget.steps(of: configuration, images: split.train, device: device)
+        let fitting = try budget.steps(of: configuration, images: split.train, device: device)
+        let steps = min(fitting, mostSteps ?? fitting)
         configuration.steps = steps
-        return "\(steps) steps, which take about \(budget.words) here"
+        return steps < fitting
+            ? "\(steps) steps: more make maps worse; they take less than \(budget.words) here"
+            : "\(steps) steps, which take about \(budget.words) here"
     }
 }

@@ -69,6 +69,12 @@ public struct Recipe: Sendable {
     /// outlines them better than a quarter or a half.
     static func patch(side: Int) -> Int { max(16, side / 64 * 8) }
 
+    /// The steps that a model of patches is trained for at most, unless a time is asked for.
+    ///
+    /// On MVTec AD's bottle maps are best before the loss falls far: pixel AUROC is 97.0 to 97.2 % after 160, 300
+    /// and 900 steps, and 91.8 % after 3,900.
+    public static let patchSteps = 600
+
     private static func small(_ glance: DatasetGlance, _ c: inout RunConfiguration) -> String {
         c.encoder = ResNet(.resnet10, width: 0.25)
         guard glance.hasDefects, glance.side >= 64 else {
