@@ -19,7 +19,7 @@ enum BuiltinDataset {
         guard isBuiltin(location) else { return nil }
         let name = try parse(location).name
         let side = name == BuiltinShapes.name ? BuiltinShapes.defaultSide : BuiltinSurface.defaultSide
-        return DatasetGlance(name: name, hasDefects: true, side: side)
+        return DatasetGlance(hasDefects: true, side: side)
     }
 
     static func isBuiltin(_ location: String) -> Bool {

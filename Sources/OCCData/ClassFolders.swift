@@ -105,9 +105,7 @@ extension DatasetFolder {
     private func notRecognized(_ more: String, _ account: FileAccount = FileAccount()) -> OCCError {
         OCCError(
             .badData,
-            Wording(
-                (["\(path): no data set is recognized here"] + account.lines.dropFirst()).joined(
-                    separator: "\n  ")),
+            account.explaining("\(path): no data set is recognized here"),
             remedy: Wording(
                 "Expected: IDX or CIFAR files, train/CLASS and test/CLASS with images, or images directly. "
                     + (more.isEmpty ? "A folder of several such folders is for protocol." : more)))

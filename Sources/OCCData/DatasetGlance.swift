@@ -2,8 +2,6 @@ import OCCEngine
 
 /// What can be seen of a data set without reading all of it.
 public struct DatasetGlance: Sendable, Equatable {
-    /// The name of the data set.
-    public let name: String
     /// Whether an outlier is a flaw in an image, to be looked for in its parts, rather than an image of another
     /// class.
     public let hasDefects: Bool
@@ -13,8 +11,7 @@ public struct DatasetGlance: Sendable, Equatable {
     public let isFixedSize: Bool
 
     /// A glance at something known.
-    public init(name: String, hasDefects: Bool, side: Int, isFixedSize: Bool = false) {
-        self.name = name
+    public init(hasDefects: Bool, side: Int, isFixedSize: Bool = false) {
         self.hasDefects = hasDefects
         self.side = side
         self.isFixedSize = isFixedSize
@@ -23,7 +20,7 @@ public struct DatasetGlance: Sendable, Equatable {
     /// The same, as a person wants it seen: at another size, in patches or not.
     public func asked(side: Int?, patches: Bool?) -> DatasetGlance {
         DatasetGlance(
-            name: name, hasDefects: patches ?? hasDefects, side: isFixedSize ? self.side : side ?? self.side,
+            hasDefects: patches ?? hasDefects, side: isFixedSize ? self.side : side ?? self.side,
             isFixedSize: isFixedSize)
     }
 
@@ -37,8 +34,8 @@ public struct DatasetGlance: Sendable, Equatable {
             return
         }
         let folder = try DatasetFolder(location)
-        if let known = try folder.arrays() {
-            self.init(name: known.name, hasDefects: false, side: known.side, isFixedSize: true)
+        if folder.holdsArrays {
+            self.init(hasDefects: false, side: DatasetFolder.arraySide, isFixedSize: true)
             return
         }
         let files = try folder.files()
@@ -52,7 +49,7 @@ public struct DatasetGlance: Sendable, Equatable {
             }
         }.sorted()
         self.init(
-            name: files.name, hasDefects: files.kind == .normalAndAnomalous && !files.isOfPhotographs,
+            hasDefects: files.kind == .normalAndAnomalous && !files.isOfPhotographs,
             side: sides.isEmpty ? 64 : sides[sides.count / 2])
     }
 }

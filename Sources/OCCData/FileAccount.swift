@@ -111,6 +111,11 @@ public struct FileAccount: Sendable, Equatable {
     /// The number of files of a kind.
     public func count(_ reason: Reason) -> Int { kinds[reason]?.count ?? 0 }
 
+    /// A problem and, below it, what was left out: often its cause.
+    func explaining(_ problem: String) -> Wording {
+        Wording(([problem] + lines.dropFirst()).joined(separator: "\n  "))
+    }
+
     /// The account in lines: what was read, then each kind with its count and first names.
     public var lines: [String] {
         var lines = ["read \(read) images"]
@@ -135,18 +140,17 @@ public struct FileAccount: Sendable, Equatable {
 enum ImageFormats {
     /// The formats that are read, for people.
     static let list = RGBImage.readableFormats
-    private static let readable: Set<String> = [
-        "png", "jpg", "jpeg", "jpe", "jfif", "bmp", "dib", "tif", "tiff", "webp", "pnm", "ppm", "pgm", "pbm",
-    ]
-    private static let others: Set<String> = [
-        "gif", "avif", "heic", "heif", "jp2", "j2k", "jpf", "jpx", "jxl", "jxr", "svg", "dcm", "dicom", "raw",
-        "cr2",
-        "cr3", "nef", "arw", "dng", "orf", "rw2", "raf", "exr", "hdr", "ico", "cur", "tga", "psd", "npy",
-        "npz",
-        "mat", "pcx", "ras", "sgi", "pfm", "pam", "xbm", "xpm", "apng", "mpo", "nii", "eps", "pdf", "ps",
-        "fits",
-        "fit", "czi", "svs", "mp4", "avi", "mov", "mkv",
-    ]
+    private static let readable = names(
+        "png apng jpg jpeg jpe jfif mpo bmp dib tif tiff webp pnm ppm pgm pbm")
+    private static let others = names(
+        """
+        gif avif heic heif jp2 j2k jpf jpx jxl jxr svg dcm dicom raw cr2 cr3 nef arw dng orf rw2 raf exr hdr ico
+        cur tga psd npy npz mat pcx ras sgi pfm pam xbm xpm nii eps pdf ps fits fit czi svs mp4 avi mov mkv
+        """)
+
+    private static func names(_ list: String) -> Set<String> {
+        Set(list.split(whereSeparator: \.isWhitespace).map(String.init))
+    }
 
     /// Whether files of this name are read.
     static func isReadable(_ name: String) -> Bool { readable.contains(fileExtension(name).lowercased()) }

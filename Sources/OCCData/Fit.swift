@@ -57,33 +57,4 @@ public enum Fit: String, CaseIterable, Sendable {
                     top: (side - rows) / 2, left: (side - columns) / 2, height: rows, width: columns))
         }
     }
-
-    /// Brings a map of the square, side x side values, back to the height x width pixels of the image, by bilinear
-    /// interpolation; the border is left out.
-    ///
-    /// - Parameter outside: the value of pixels that the square does not show.
-    public func restored(_ map: [Float], side: Int, width: Int, height: Int, outside: Float) -> [Float] {
-        precondition(map.count == side * side)
-        let place = placement(width: width, height: height, side: side)
-        let (image, square) = (place.image, place.square)
-        /// For each pixel of the image along one side, the two of the square about it and the second's share.
-        func neighbors(_ count: Int, of shown: Int, from start: Int) -> [(Int, Int, Float)] {
-            (0..<count).map { index in
-                let at = (Double(index) + 0.5) * Double(shown) / Double(count) - 0.5
-                let low = min(max(at, 0), Double(shown - 1)), first = Int(low)
-                return (start + first, start + min(first + 1, shown - 1), Float(low - Double(first)))
-            }
-        }
-        let rows = neighbors(image.height, of: square.height, from: square.top)
-        let columns = neighbors(image.width, of: square.width, from: square.left)
-        var result = [Float](repeating: outside, count: width * height)
-        for (row, (above, below, down)) in rows.enumerated() {
-            for (column, (left, right, across)) in columns.enumerated() {
-                let upper = map[above * side + left] * (1 - across) + map[above * side + right] * across
-                let lower = map[below * side + left] * (1 - across) + map[below * side + right] * across
-                result[(image.top + row) * width + image.left + column] = upper * (1 - down) + lower * down
-            }
-        }
-        return result
-    }
 }

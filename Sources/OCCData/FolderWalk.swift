@@ -78,9 +78,7 @@ package func expandImagePaths(_ paths: [String]) throws -> (images: [String], ac
             guard !walk.images.isEmpty else {
                 throw OCCError(
                     .noInput,
-                    Wording(
-                        (["\(path): has no image files"] + walk.account.lines.dropFirst()).joined(
-                            separator: "\n  ")),
+                    walk.account.explaining("\(path): has no image files"),
                     remedy: "Name image files (\(ImageFormats.list)) or folders of them.")
             }
             images += walk.images

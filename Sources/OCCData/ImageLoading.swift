@@ -148,8 +148,7 @@ extension ImageDataset {
         guard !result[0].labels.isEmpty else {
             throw OCCError(
                 .badData,
-                Wording(
-                    (["\(path): no training images"] + account.lines.dropFirst()).joined(separator: "\n  ")),
+                account.explaining("\(path): no training images"),
                 remedy: "Put image files there (\(ImageFormats.list)).")
         }
         self.init(
@@ -182,11 +181,10 @@ extension ImageDataset {
 
     /// Notes training images that are copies or of one color, and test images that were trained on.
     mutating func findOddities() {
-        var seen: [ArraySlice<UInt8>: Int] = [:]
-        var colors: Set<[UInt8]> = []
+        var seen: Set<ArraySlice<UInt8>> = [], colors: Set<[UInt8]> = []
         for index in train.labels.indices {
             let image = train.images[index]
-            if seen.updateValue(index, forKey: image) != nil { account.add(.copy, train.names[index]) }
+            if !seen.insert(image).inserted { account.add(.copy, train.names[index]) }
             let first = Array(image.prefix(3))
             if stride(from: image.startIndex, to: image.endIndex, by: 3).allSatisfy({
                 image[$0] == first[0] && image[$0 + 1] == first[1] && image[$0 + 2] == first[2]
@@ -195,7 +193,7 @@ extension ImageDataset {
                 colors.insert(first)
             }
         }
-        for index in test.labels.indices where seen[test.images[index]] != nil {
+        for index in test.labels.indices where seen.contains(test.images[index]) {
             account.add(.inTraining, test.names[index])
         }
         if seen.count == 1, train.labels.count > 1 {

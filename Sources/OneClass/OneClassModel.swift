@@ -180,7 +180,8 @@ public final class OneClassModel {
             "format": "\(Self.format)\(Self.formatNumber)", "configuration": try configuration.json(),
             "normal_class": normalClass,
             "image_size": String(side),
-            "preprocessing": "RGB, resized to image_size (triangle filter), divided by 255",
+            "preprocessing":
+                "RGB, \(configuration.fit.rawValue) to image_size (triangle filter), divided by 255",
             "detector": configuration.detector.name,
             "threshold": calibration.threshold.map { String($0) } ?? "none",
             "false_alarm_rate": calibration.promise.rate.map { String($0) } ?? "none",

@@ -248,7 +248,7 @@ public struct RunConfiguration: HasSettings, Sendable {
         return result
     }
     /// The augmentation recipe.
-    var recipe: AugmentationRecipe {
+    var augmentation: AugmentationRecipe {
         get throws { try AugmentationRecipe(augment ?? method.defaults.recipe) }
     }
 
@@ -283,7 +283,7 @@ public struct RunConfiguration: HasSettings, Sendable {
         }
         try checkNames()
         try method.check(headWidths: headWidths)
-        _ = try recipe
+        _ = try augmentation
         try checkCombinations()
     }
 

@@ -47,7 +47,7 @@ public struct TrainingPlan {
         try configuration.checkStep(side: configuration.patch ?? side)
         program = Program(device: device, math: configuration.math)
         let method = configuration.method, rows = configuration.itemsPerStep * method.copies
-        let grid = try configuration.grid(side: side), recipe = try configuration.recipe
+        let grid = try configuration.grid(side: side), augmentation = try configuration.augmentation
         (plan, tensors) = try program.add("train", .training) { plan in
             let data = try plan.input("data", [images, side, side, 3], type: .uint8)
             let indices = try plan.input("indices", [rows], type: .int32)
@@ -56,7 +56,8 @@ public struct TrainingPlan {
             let corners = try grid.map { _ in try plan.input("corners", [rows, 2], type: .int32) }
             let views = try gather(data, indices: indices, corners: corners, side: grid?.patch, in: plan)
             let batch = TrainingBatch(
-                images: views, labels: labels, inputs: inputs, recipe: recipe, encoder: configuration.encoder,
+                images: views, labels: labels, inputs: inputs, recipe: augmentation,
+                encoder: configuration.encoder,
                 headWidths: configuration.headWidths)
             let outputs = try method.build(batch, in: plan)
             plan.keep(outputs.loss)

@@ -30,7 +30,7 @@ let evaluateCommand = Command(
     if let path = arguments["report"] {
         let file = modelPath(arguments.positionals[0])
         let page = try Report(model, split, scored, evaluation).html(
-            modelPath: file, metricsPath: (file as NSString).deletingLastPathComponent + "/metrics.jsonl")
+            modelPath: file, metricsPath: "\(parentFolder(file))/metrics.jsonl")
         AtomicFile.removeStrays(beside: path)
         try AtomicFile.write(Array(page.utf8), to: path)
         say("wrote \(path)")

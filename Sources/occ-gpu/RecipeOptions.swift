@@ -66,8 +66,7 @@ struct RecipeOptions {
         let isSaid = arguments["steps"] != nil || arguments["epochs"] != nil
         budget = wanted ?? (isSaid ? nil : recipe.budget)
         let c = configuration
-        let isPaper = recipe.budget == nil
-        mostSteps = wanted == nil && c.patch != nil && !isPaper ? Recipe.patchSteps : nil
+        mostSteps = wanted == nil ? recipe.mostSteps(of: c) : nil
         let size = glance.isFixedSize ? "" : ", images of \(c.imageSize ?? glance.side) pixels"
         let patches = c.patch.map { " in patches of \($0), every \(c.stride ?? max(1, $0 / 8))" } ?? ""
         choice =

@@ -8,7 +8,7 @@ let trainCommand = Command(
         "Learns an encoder from normal images, fits a detector and a threshold; writes a model and a report.",
     usage: "[--data PATH] [--normal CLASS] --out FOLDER",
     examples: [
-        "occ-gpu train --out runs/shapes --steps 300 --width 0.25",
+        "occ-gpu train --data good-images --out runs/own",
         "occ-gpu train --data fashion-mnist --normal Sandal --method rotation --width 0.25 --steps 2000 --out runs/sandal",
         "occ-gpu train --data mvtec/bottle --image-size 256 --method cutpaste-3way --patch 64 --stride 16 --locations each"
             + " --detector gaussian --width 0.25 --steps 700 --out runs/bottle",

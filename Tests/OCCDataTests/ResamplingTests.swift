@@ -105,37 +105,4 @@ import Testing
         // A thread has a pixel's width at least.
         #expect(Fit.pad.placement(width: 1, height: 5000, side: 32).square.width == 1)
     }
-
-    /// A map of the square that is a slope in the image's own coordinates is that slope again.
-    @Test(arguments: Fit.allCases)
-    func mapsComeBack(_ fit: Fit) {
-        let (width, height, side) = (60, 36, 12)
-        let place = fit.placement(width: width, height: height, side: side)
-        func inImage(_ at: Int, _ start: Int, _ shown: Int, _ from: Int, _ count: Int) -> Float {
-            Float(from) + (Float(at - start) + 0.5) * Float(count) / Float(shown) - 0.5
-        }
-        let map = (0..<side * side).map { index in
-            inImage(
-                index / side, place.square.top, place.square.height, place.image.top, place.image.height)
-                + 100
-                * inImage(
-                    index % side, place.square.left, place.square.width, place.image.left, place.image.width)
-        }
-        let restored = fit.restored(map, side: side, width: width, height: height, outside: -1)
-        #expect(restored.count == width * height)
-        for row in 0..<height {
-            for column in 0..<width {
-                let value = restored[row * width + column]
-                let (top, left) = (row - place.image.top, column - place.image.left)
-                guard left >= 0, left < place.image.width, top >= 0, top < place.image.height else {
-                    #expect(value == -1)
-                    continue
-                }
-                // Beyond the centers of the outermost pixels, the map goes on flat.
-                guard (3..<place.image.height - 3).contains(top), (3..<place.image.width - 3).contains(left)
-                else { continue }
-                #expect(abs(value - Float(row + 100 * column)) < 0.01)
-            }
-        }
-    }
 }

@@ -12,7 +12,7 @@ import Testing
     private static let standard = Recipe.all[0]
 
     @Test func defectsAreLookedForInPatches() {
-        let glance = DatasetGlance(name: "bottle", hasDefects: true, side: 900)
+        let glance = DatasetGlance(hasDefects: true, side: 900)
         let chosen = Self.standard.configuration(for: glance).configuration
         #expect(chosen.imageSize == 256 && chosen.patch == 32 && chosen.stride == 16)
         #expect(chosen.method.name == "cutpaste-3way" && chosen.detector.name == "gaussian")
@@ -20,7 +20,7 @@ import Testing
 
     @Test(arguments: [(128, 128, 16), (100, 96, 16), (200, 192, 24), (4000, 256, 32), (64, 64, 16)])
     func imagesAndPatchesFollowTheSize(_ side: Int, _ images: Int, _ patch: Int) throws {
-        let glance = DatasetGlance(name: "x", hasDefects: true, side: side)
+        let glance = DatasetGlance(hasDefects: true, side: side)
         let chosen = Self.standard.configuration(for: glance).configuration
         #expect(chosen.imageSize == images && chosen.patch == patch)
         try chosen.validate()
@@ -28,9 +28,9 @@ import Testing
 
     @Test func classesAndSmallImagesAreSeenWhole() throws {
         for glance in [
-            DatasetGlance(name: "Fashion-MNIST", hasDefects: false, side: 32, isFixedSize: true),
-            DatasetGlance(name: "x", hasDefects: true, side: 40),
-            DatasetGlance(name: "y", hasDefects: false, side: 300),
+            DatasetGlance(hasDefects: false, side: 32, isFixedSize: true),
+            DatasetGlance(hasDefects: true, side: 40),
+            DatasetGlance(hasDefects: false, side: 300),
         ] {
             let chosen = Self.standard.configuration(for: glance).configuration
             #expect(chosen.patch == nil)
@@ -44,7 +44,7 @@ import Testing
             #expect(try Recipe.named(recipe.name).name == recipe.name)
             for hasDefects in [false, true] {
                 for side in [32, 64, 128, 256, 1000] {
-                    let glance = DatasetGlance(name: "x", hasDefects: hasDefects, side: side)
+                    let glance = DatasetGlance(hasDefects: hasDefects, side: side)
                     try recipe.configuration(for: glance).configuration.validate()
                 }
             }
@@ -90,7 +90,7 @@ import Testing
         var chosen: [RunConfiguration.Locations] = []
         for dataset in [surface, none] {
             var configuration = Self.standard.configuration(
-                for: DatasetGlance(name: "x", hasDefects: true, side: 64)
+                for: DatasetGlance(hasDefects: true, side: 64)
             ).configuration
             let reason = Recipe.chooseLocations(&configuration, try OneClassSplit(dataset, normal: nil))
             #expect(reason != nil)

@@ -32,12 +32,14 @@ public struct Recipe: Sendable {
     /// The recipes by name; the first is taken where none is named.
     public static let all = [
         Recipe(
-            "standard", "A small network trained for 5 minutes, on patches where there may be defects.",
+            "standard",
+            "A small network trained for 5 minutes, or 600 steps on patches where there may be defects.",
             budget: TrainingBudget(seconds: 300), choose: small),
         Recipe(
-            "quick", "As standard, in 1 minute.", budget: TrainingBudget(seconds: 60), choose: small),
+            "quick", "As standard, for 1 minute at most.", budget: TrainingBudget(seconds: 60), choose: small),
         Recipe(
-            "thorough", "As standard, in 30 minutes.", budget: TrainingBudget(seconds: 1800), choose: small),
+            "thorough", "As standard, but classes are trained for 30 minutes.",
+            budget: TrainingBudget(seconds: 1800), choose: small),
         Recipe(
             "paper", "The papers' protocol: ResNet-18 at full width for the method's epochs, hours on a GPU.",
             budget: nil, choose: paper),
@@ -69,11 +71,17 @@ public struct Recipe: Sendable {
     /// outlines them better than a quarter or a half.
     static func patch(side: Int) -> Int { max(16, side / 64 * 8) }
 
-    /// The steps that a model of patches is trained for at most, unless a time is asked for.
+    /// The steps that a configuration of this recipe is trained for at most, unless a time is asked for; nil for no
+    /// bound.
+    public func mostSteps(of c: RunConfiguration) -> Int? {
+        budget != nil && c.patch != nil ? Self.patchSteps : nil
+    }
+
+    /// The bound for models of patches.
     ///
     /// On MVTec AD's bottle maps are best before the loss falls far: pixel AUROC is 97.0 to 97.2 % after 160, 300
     /// and 900 steps, and 91.8 % after 3,900.
-    public static let patchSteps = 600
+    static let patchSteps = 600
 
     private static func small(_ glance: DatasetGlance, _ c: inout RunConfiguration) -> String {
         c.encoder = ResNet(.resnet10, width: 0.25)
@@ -105,17 +113,16 @@ public struct Recipe: Sendable {
         return "Li et al., CVPR 2021"
     }
 
-    /// Decides whether each place has a detector of its own, by how alike held-out normal images lie.
+    /// Decides whether each place has a detector of its own, by how alike normal images lie: the last fifth of
+    /// the training images against the others.
     ///
     /// - Returns: what was decided and why; nil for whole images.
     public static func chooseLocations(_ c: inout RunConfiguration, _ split: OneClassSplit) -> String? {
         guard c.patch != nil, c.detector.forEachLocation as (any Detector)? != nil else { return nil }
-        let count = split.train.count, held = max(1, count / 5)
-        let (train, heldOut) =
-            split.calibration.count > 0
-            ? (split.train, split.calibration)
-            : (split.train.subset(0..<count - held), split.train.subset(count - held..<count))
-        let share = Alignment.share(train: train, heldOut: heldOut)
+        // Of the training images: those that calibrate the threshold must not choose what they calibrate.
+        let count = split.train.count, kept = count - max(1, count / 5)
+        let share = Alignment.share(
+            train: split.train.subset(0..<kept), heldOut: split.train.subset(kept..<count))
         c.locations = share >= Alignment.threshold ? .each : .shared
         let percent = Int((100 * max(0, share)).rounded())
         return c.locations == .each
