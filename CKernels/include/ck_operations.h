@@ -363,6 +363,35 @@ OPERATION(upsample_backward, pool, "Upsampling's gradient")
     KERNEL_FOR(upsample_backward, pool, pool, 256, ck_elements(IMAGE_ELEMENTS))
 END(upsample_backward)
 
+#define REQUIRE_CROP                                                                                         \
+    REQUIRE(p->pad >= 0 && p->p >= 1 && p->q >= 1 && p->p == p->h - 2 * p->pad && p->q == p->w - 2 * p->pad, \
+            "P and Q are H and W without the border, and at least 1")
+
+OPERATION(crop_forward, pool, "The image without a border of p's pad pixels")
+    OUT(y, f32, p->n, p->p, p->q, p->c)
+    IN(x, f32, p->n, p->h, p->w, p->c)
+    REQUIRE_CROP
+    KERNEL_FOR(crop_forward, pool, pool, 256, ck_elements((int64_t)p->n * p->p * p->q * p->c))
+END(crop_forward)
+
+OPERATION(crop_backward, pool, "Cropping's gradient, zero in the border")
+    OUT(dx, f32, p->n, p->h, p->w, p->c)
+    IN(dy, f32, p->n, p->p, p->q, p->c)
+    REQUIRE_CROP
+    KERNEL_FOR(crop_backward, pool, pool, 256, ck_elements(IMAGE_ELEMENTS))
+END(crop_backward)
+
+OPERATION(window_means, pool, "The mean of each window of R x R; a column's sum first, then those of its columns")
+    OUT(y, f32, p->n, p->p, p->q, p->c)
+    IN(x, f32, p->n, p->h, p->w, p->c)
+    REQUIRE(p->r >= 1 && p->stride >= 1 && p->pad == 0, "a window and its stride are at least 1; there is no padding")
+    REQUIRE(p->p == (p->h - p->r) / p->stride + 1 && p->q == (p->w - p->r) / p->stride + 1 && p->r <= p->h &&
+                p->r <= p->w,
+            "P and Q follow from the image, the window and the stride")
+    WORKSPACE(window_means, pool)
+    KERNEL_FOR(window_means, pool, pool, 256, ck_elements((int64_t)p->n * p->p * p->q * p->c))
+END(window_means)
+
 // ---- Rows: N of C -----------------------------------------------------------------------------------------
 
 OPERATION(l2_normalize_forward, rows, "Each row divided by its norm, which is at least epsilon")
@@ -457,6 +486,7 @@ END(lars)
 #undef IMAGE_PIXELS
 #undef REQUIRE_CONVOLUTION
 #undef REQUIRE_POOLING
+#undef REQUIRE_CROP
 #undef OPERATION
 #undef OUT
 #undef UPDATE

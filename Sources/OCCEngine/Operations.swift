@@ -555,6 +555,51 @@ extension PlanBuilder {
             ], ck_operation_params(pool: params), flop: flop)
     }
 
+    /// The image without a border of p's pad pixels.
+    ///
+    /// - Parameters:
+    ///   - y: written, float32 [N, P, Q, C].
+    ///   - x: read, float32 [N, H, W, C].
+    package func cropForward(
+        _ layer: String, y: Tensor, x: Tensor, _ params: ck_pool_params, flop: Int = 0
+    ) throws {
+        try append(
+            .CK_KIND_crop_forward, layer,
+            [
+                y, x,
+            ], ck_operation_params(pool: params), flop: flop)
+    }
+
+    /// Cropping's gradient, zero in the border.
+    ///
+    /// - Parameters:
+    ///   - dx: written, float32 [N, H, W, C].
+    ///   - dy: read, float32 [N, P, Q, C].
+    package func cropBackward(
+        _ layer: String, dx: Tensor, dy: Tensor, _ params: ck_pool_params, flop: Int = 0
+    ) throws {
+        try append(
+            .CK_KIND_crop_backward, layer,
+            [
+                dx, dy,
+            ], ck_operation_params(pool: params), flop: flop)
+    }
+
+    /// The mean of each window of R x R; a column's sum first, then those of its columns.
+    ///
+    /// - Parameters:
+    ///   - y: written, float32 [N, P, Q, C].
+    ///   - x: read, float32 [N, H, W, C].
+    package func windowMeans(
+        _ layer: String, y: Tensor, x: Tensor, _ params: ck_pool_params, flop: Int = 0
+    ) throws {
+        try append(
+            .CK_KIND_window_means, layer,
+            [
+                y, x,
+            ], ck_operation_params(pool: params), flop: flop)
+    }
+
     /// Each row divided by its norm, which is at least epsilon.
     ///
     /// - Parameters:

@@ -50,6 +50,34 @@ public func upsample(_ x: Tensor, in plan: PlanBuilder) throws -> Tensor {
     return y
 }
 
+/// Appends cropping, the image without `border` pixels on each side; [N,H,W,C] -> [N,H - 2 border,W - 2 border,C].
+///
+/// In a residual network without padding it makes the shortcut as large as the branch, which has lost its border.
+public func crop(_ x: Tensor, border: Int, in plan: PlanBuilder) throws -> Tensor {
+    var params = try poolParams(x, "crop", "crop_forward")
+    let p = x.shape[1] - 2 * border, q = x.shape[2] - 2 * border
+    (params.pad, params.p, params.q) = (Int32(border), Int32(p), Int32(q))
+    let y = plan.transient("crop", [x.shape[0], p, q, x.shape[3]])
+    try plan.cropForward("crop", y: y, x: x, params)
+    plan.recordBackward(of: y, from: [x]) { [params] pass in
+        guard let dy = pass.gradient(of: y) else { return }
+        try pass.contribute(to: x) { dx in try plan.cropBackward("crop", dx: dx, dy: dy, params) }
+    }
+    return y
+}
+
+/// Appends the means of windows of side x side pixels, `stride` apart; [N,H,W,C] -> [N,P,Q,C]. It has no gradient.
+///
+/// Of a map that an encoder without padding made of a large image, they are the features of the image's patches.
+package func windowMeans(_ x: Tensor, side: Int, stride: Int, in plan: PlanBuilder) throws -> Tensor {
+    var params = try poolParams(x, "windows", "window_means")
+    let p = (x.shape[1] - side) / stride + 1, q = (x.shape[2] - side) / stride + 1
+    (params.r, params.stride, params.p, params.q) = (Int32(side), Int32(stride), Int32(p), Int32(q))
+    let y = plan.transient("windows", [x.shape[0], p, q, x.shape[3]])
+    try plan.windowMeans("windows", y: y, x: x, params, flop: x.count * side + y.count * side)
+    return y
+}
+
 /// The parameters of an operation on images [N,H,W,C].
 private func poolParams(_ x: Tensor, _ layer: String, _ operation: String) throws -> ck_pool_params {
     let shape = try x.shape(dimensions: 4, of: layer, operation).map(Int32.init)

@@ -4,6 +4,9 @@ import OCCEngine
 ///
 /// The stem follows the input side, as in Sohn et al. (ICLR 2021): up to 64 pixels a 3x3 convolution at
 /// stride 1; above, a 7x7 at stride 2 and a 3x3 max pool at stride 2. Parameters have torchvision's names.
+///
+/// Without padding, the stem is the 3x3 convolution for images of any size, and shortcuts are cropped: the map of
+/// an image then holds the maps of all its patches, and overlapping patches cost little more than the image.
 public struct ResNet: Encoder, Equatable {
     /// How many blocks a network has, and of which kind.
     public enum Depth: String, CaseIterable, Sendable {
@@ -30,11 +33,17 @@ public struct ResNet: Encoder, Equatable {
     public let depth: Depth
     /// The factor of the widths 64, 128, 256, 512.
     public var width: Double
+    /// What its convolutions find beyond the edge of an image.
+    public var padding: Padding
+    /// How many of its stages it has, 1...4: fewer see a smaller part of the image.
+    public var stages: Int
 
     /// A network whose widths are `width` times the paper's, in 0...8.
-    public init(_ depth: Depth = .resnet18, width: Double = 1) {
+    public init(_ depth: Depth = .resnet18, width: Double = 1, padding: Padding = .zeros, stages: Int = 4) {
         self.depth = depth
         self.width = width
+        self.padding = padding
+        self.stages = stages
     }
 
     /// The depth's name, such as `resnet18`.
@@ -44,25 +53,47 @@ public struct ResNet: Encoder, Equatable {
         "A residual network (He et al. 2016) of \(depth.isBottleneck ? "bottleneck" : "basic") blocks, "
             + depth.blocks.map(String.init).joined(separator: "-") + "."
     }
-    /// The width; the depth is the name's.
+    /// Width, padding and stages; the depth is the name's.
     public static let settings = [
         Setting(
-            "width", \ResNet.width, "FACTOR", range: .within(0.01...8), "Multiplies the encoder's widths.")
+            "width", \ResNet.width, "FACTOR", range: .within(0.01...8), "Multiplies the encoder's widths."),
+        Setting("padding", \ResNet.padding, Padding.summary),
+        Setting(
+            "stages", \ResNet.stages, "N", range: .within(1...4),
+            "The encoder's first stages, which see a smaller part of the image than all of them."),
     ]
+
+    /// Without padding: what a pixel of the map sees.
+    public var receptiveField: ReceptiveField? {
+        guard padding == .none else { return nil }
+        var field = ReceptiveField()
+        field.add(kernel: 3)
+        for (stage, count) in depth.blocks.prefix(stages).enumerated() {
+            for block in 0..<count {
+                field.add(kernel: 3, stride: stride(stage: stage, block: block))
+                if !depth.isBottleneck { field.add(kernel: 3) }
+            }
+        }
+        return field
+    }
+
+    private func stride(stage: Int, block: Int) -> Int { stage > 0 && block == 0 ? 2 : 1 }
 
     private func channels(_ base: Int) -> Int { max(1, Int((Double(base) * width).rounded())) }
 
     /// Appends the network: images [N,S,S,3] -> the last feature map [N,P,P,D] and its mean over pixels,
     /// [N,D].
     public func callAsFunction(_ images: Tensor, in plan: PlanBuilder) throws -> EncoderOutput {
-        let large = images.shape[1] > 64
-        var x = try Conv2D("conv1", channels: channels(64), kernel: large ? 7 : 3, stride: large ? 2 : 1)(
+        let side = try images.shape(dimensions: 4, of: "conv1", "conv2d_forward")[1]
+        try requireField(within: side)
+        let large = side > 64 && padding == .zeros
+        var x = try conv("conv1", channels: channels(64), kernel: large ? 7 : 3, stride: large ? 2 : 1)(
             images, in: plan)
         x = try BatchNorm("bn1", relu: true)(x, in: plan)
         if large { x = try maxPool(x, kernel: 3, stride: 2, padding: 1, in: plan) }
-        for (stage, count) in depth.blocks.enumerated() {
+        for (stage, count) in depth.blocks.prefix(stages).enumerated() {
             for block in 0..<count {
-                let name = "layer\(stage + 1).\(block)", stride = stage > 0 && block == 0 ? 2 : 1
+                let name = "layer\(stage + 1).\(block)", stride = stride(stage: stage, block: block)
                 let width = channels(64 << stage)
                 x =
                     try depth.isBottleneck
@@ -73,13 +104,22 @@ public struct ResNet: Encoder, Equatable {
         return EncoderOutput(map: x, pooled: try globalAveragePool(x, in: plan))
     }
 
+    /// A convolution with the network's padding.
+    private func conv(_ name: String, channels: Int, kernel: Int, stride: Int = 1) -> Conv2D {
+        Conv2D(
+            name, channels: channels, kernel: kernel, stride: stride,
+            padding: padding == .zeros ? kernel / 2 : 0)
+    }
+
     private func basicBlock(
         _ x: Tensor, _ name: String, width: Int, stride: Int, in plan: PlanBuilder
     ) throws -> Tensor {
-        var y = try Conv2D("\(name).conv1", channels: width, kernel: 3, stride: stride)(x, in: plan)
+        var y = try conv("\(name).conv1", channels: width, kernel: 3, stride: stride)(x, in: plan)
         y = try BatchNorm("\(name).bn1", relu: true)(y, in: plan)
-        y = try Conv2D("\(name).conv2", channels: width, kernel: 3)(y, in: plan)
-        let shortcut = try shortcut(x, name, channels: width, stride: stride, in: plan)
+        y = try conv("\(name).conv2", channels: width, kernel: 3)(y, in: plan)
+        // The first convolution loses a pixel of its input at each edge, the second one of its own.
+        let shortcut = try shortcut(
+            x, name, channels: width, stride: stride, border: 1 + stride, in: plan)
         return try BatchNorm("\(name).bn2", relu: true)(y, residual: shortcut, in: plan)
     }
 
@@ -87,21 +127,23 @@ public struct ResNet: Encoder, Equatable {
     private func bottleneck(
         _ x: Tensor, _ name: String, width: Int, stride: Int, in plan: PlanBuilder
     ) throws -> Tensor {
-        var y = try Conv2D("\(name).conv1", channels: width, kernel: 1)(x, in: plan)
+        var y = try conv("\(name).conv1", channels: width, kernel: 1)(x, in: plan)
         y = try BatchNorm("\(name).bn1", relu: true)(y, in: plan)
-        y = try Conv2D("\(name).conv2", channels: width, kernel: 3, stride: stride)(y, in: plan)
+        y = try conv("\(name).conv2", channels: width, kernel: 3, stride: stride)(y, in: plan)
         y = try BatchNorm("\(name).bn2", relu: true)(y, in: plan)
-        y = try Conv2D("\(name).conv3", channels: 4 * width, kernel: 1)(y, in: plan)
-        let shortcut = try shortcut(x, name, channels: 4 * width, stride: stride, in: plan)
+        y = try conv("\(name).conv3", channels: 4 * width, kernel: 1)(y, in: plan)
+        let shortcut = try shortcut(x, name, channels: 4 * width, stride: stride, border: 1, in: plan)
         return try BatchNorm("\(name).bn3", relu: true)(y, residual: shortcut, in: plan)
     }
 
-    /// The input itself, or its 1x1 projection where the shape changes.
+    /// The input itself, or its 1x1 projection where the shape changes; without padding, the part of it that the
+    /// branch's pixels are the middle of, which begins `border` pixels from its edge.
     private func shortcut(
-        _ x: Tensor, _ name: String, channels: Int, stride: Int, in plan: PlanBuilder
+        _ input: Tensor, _ name: String, channels: Int, stride: Int, border: Int, in plan: PlanBuilder
     ) throws -> Tensor {
+        let x = padding == .zeros ? input : try crop(input, border: border, in: plan)
         if stride == 1, x.shape[3] == channels { return x }
-        let y = try Conv2D("\(name).downsample.0", channels: channels, kernel: 1, stride: stride)(x, in: plan)
+        let y = try conv("\(name).downsample.0", channels: channels, kernel: 1, stride: stride)(x, in: plan)
         return try BatchNorm("\(name).downsample.1", relu: false)(y, in: plan)
     }
 }

@@ -49,6 +49,8 @@ package enum ConvolutionCases {
         Shape(6, 14, 21, 16, 32, 3, 2, 1),
         Shape(9, 20, 18, 48, 16, 3, 2, 1), Shape(4, 16, 16, 128, 176, 3, 2, 1),
         Shape(18, 7, 8, 16, 48, 3, 2, 1),
+        // Without padding, as in encoders that share the work of overlapping patches.
+        Shape(2, 17, 30, 3, 16, 3, 1, 0), Shape(2, 15, 16, 16, 32, 3, 2, 0), Shape(1, 9, 12, 32, 24, 3, 2, 0),
         // Enough blocks for a GPU's large tiles, forward and backward; whole and cut ones.
         Shape(9, 31, 31, 8, 200, 1, 1, 0), Shape(9, 31, 31, 200, 8, 1, 1, 0),
     ]

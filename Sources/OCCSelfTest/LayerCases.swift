@@ -2,7 +2,7 @@ import CKernels
 
 /// The cases of dense layers, activations, pooling and upsampling.
 enum LayerCases {
-    static let all = elementwise + pooling + dense + rows
+    static let all = elementwise + pooling + windows + dense + rows
 
     // MARK: Elementwise
 
@@ -108,6 +108,48 @@ enum LayerCases {
                             of: { dot(Reference.upsample($0, pool), dy) }, at: x.map(Double.init))
                     ]
                 }),
+        ]
+    }
+
+    // MARK: Cropping, means of windows
+
+    private static let windows: [OperationCase] = [
+        (n: 2, h: 9, w: 7, c: 3, r: 2, stride: 1, border: 2),
+        (n: 1, h: 12, w: 31, c: 16, r: 10, stride: 2, border: 0),
+        (n: 3, h: 5, w: 5, c: 17, r: 5, stride: 3, border: 1),
+        (n: 1, h: 11, w: 3, c: 1, r: 1, stride: 1, border: 1),
+    ].flatMap { s in
+        var p = ck_pool_params()
+        (p.n, p.h, p.w, p.c) = (Int32(s.n), Int32(s.h), Int32(s.w), Int32(s.c))
+        var cropping = p, window = p
+        (cropping.pad, cropping.p, cropping.q) = (
+            Int32(s.border), Int32(s.h - 2 * s.border), Int32(s.w - 2 * s.border)
+        )
+        (window.r, window.stride) = (Int32(s.r), Int32(s.stride))
+        (window.p, window.q) = (Int32((s.h - s.r) / s.stride + 1), Int32((s.w - s.r) / s.stride + 1))
+        let (crop, means) = (cropping, window)
+        var random = TestRandom(UInt64(450 + s.h))
+        let x = random.normals(s.n * s.h * s.w * s.c), dy = random.normals(s.n * Int(crop.p * crop.q) * s.c)
+        let name = "\(s.n)x\(s.h)x\(s.w)x\(s.c)"
+        return [
+            OperationCase(
+                "\(name) border \(s.border)", .CK_KIND_crop_forward, ck_operation_params(pool: crop),
+                ["x": .input(x)],
+                expected: { ["y": Reference.crop($0["x"], crop)] }),
+            OperationCase(
+                "\(name) border \(s.border)", .CK_KIND_crop_backward, ck_operation_params(pool: crop),
+                ["dy": .input(dy)],
+                expected: { s in
+                    let dy = s["dy"]
+                    return [
+                        "dx": finiteDifferences(
+                            of: { dot(Reference.crop($0, crop), dy) }, at: x.map(Double.init))
+                    ]
+                }),
+            OperationCase(
+                "\(name) \(s.r)/\(s.stride)", .CK_KIND_window_means, ck_operation_params(pool: means),
+                ["x": .input(x)],
+                expected: { ["y": Reference.windowMeans($0["x"], means)] }),
         ]
     }
 

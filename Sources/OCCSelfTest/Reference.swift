@@ -228,4 +228,35 @@ public enum Reference {
         }
         return y
     }
+
+    /// Crops a border of p's pad pixels: [N,H,W,C] -> [N,P,Q,C].
+    public static func crop(_ x: [Double], _ p: ck_pool_params) -> [Double] {
+        let (h, w, c, border) = (Int(p.h), Int(p.w), Int(p.c), Int(p.pad))
+        var y: [Double] = []
+        for n in 0..<Int(p.n) {
+            for row in border..<h - border {
+                for column in border..<w - border {
+                    let at = ((n * h + row) * w + column) * c
+                    y += x[at..<at + c]
+                }
+            }
+        }
+        return y
+    }
+
+    /// Finds the mean of each window of R x R pixels: [N,H,W,C] -> [N,P,Q,C].
+    public static func windowMeans(_ x: [Double], _ p: ck_pool_params) -> [Double] {
+        let (h, w, c, r, step) = (Int(p.h), Int(p.w), Int(p.c), Int(p.r), Int(p.stride))
+        var y = [Double](repeating: 0, count: Int(p.n * p.p * p.q) * c)
+        for index in y.indices {
+            let (channel, column, row) = (index % c, index / c % Int(p.q), index / c / Int(p.q) % Int(p.p))
+            let n = index / c / Int(p.q) / Int(p.p)
+            for i in row * step..<row * step + r {
+                for j in column * step..<column * step + r {
+                    y[index] += x[((n * h + i) * w + j) * c + channel] / Double(r * r)
+                }
+            }
+        }
+        return y
+    }
 }

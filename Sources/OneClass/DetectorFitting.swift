@@ -5,7 +5,7 @@ import OCCEngine
 /// Fits a model's detector on the features of its encoder, and scores images by one.
 struct DetectorFitting {
     let configuration: RunConfiguration
-    let extractor: FeatureExtractor
+    let extractor: any FeatureExtractor
     let program: Program
     let grid: PatchGrid?
     /// What errors call the model.

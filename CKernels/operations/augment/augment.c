@@ -25,21 +25,21 @@ static void copy_image(const struct job *j, int64_t n) {
 
 // ---- Gather and symmetries --------------------------------------------------------------------------------
 
-static void gather_image(void *context, int64_t n, int worker) {
+static void gather_row(void *context, int64_t index, int worker) {
     (void)worker;
     struct job *j = context;
     const ck_image_params *p = j->p;
-    int64_t line = (int64_t)p->w * p->c, stored = (int64_t)p->stored_w * p->c;
-    const uint8_t *from = j->data + j->indices[n] * (int64_t)p->stored_h * stored;
+    int64_t n = index / p->h, row = index % p->h, line = (int64_t)p->w * p->c;
+    int64_t stored = (int64_t)p->stored_w * p->c;
+    const uint8_t *from = j->data + (j->indices[n] * (int64_t)p->stored_h + row) * stored;
     if (j->corners) from += j->corners[2 * n] * stored + (int64_t)j->corners[2 * n + 1] * p->c;
-    float *to = j->y + n * image_size(p);
-    for (int64_t row = 0; row < p->h; row++, from += stored, to += line)
-        for (int64_t i = 0; i < line; i++) to[i] = (float)from[i] * (1.0f / 255.0f);
+    float *to = j->y + index * line;
+    for (int64_t i = 0; i < line; i++) to[i] = (float)from[i] * (1.0f / 255.0f);
 }
 
 ck_status ck_cpu_gather(const ck_gather_operands *t, const ck_image_params *p, void *) {
     struct job j = {.p = p, .y = t->y, .data = t->data, .indices = t->indices, .corners = t->corners};
-    ck_parallel_for(p->n, gather_image, &j);
+    ck_parallel_for((int64_t)p->n * p->h, gather_row, &j);
     return CK_OK;
 }
 

@@ -1,4 +1,5 @@
-// Max pooling, global average pooling and nearest-neighbor upsampling, NHWC; one task an image.
+// Max pooling, global average pooling, nearest-neighbor upsampling, cropping and the means of windows, NHWC;
+// one task an image, or a row of windows.
 #include "cpu.h"
 
 struct job {
@@ -7,6 +8,7 @@ struct job {
     const float *x, *dy;
     uint8_t *argmax;        // forward
     const uint8_t *places;  // backward
+    float *columns;         // window_means: a worker's sums of columns
 };
 
 static int64_t input_size(const ck_pool_params *p) { return (int64_t)p->h * p->w * p->c; }
@@ -142,4 +144,73 @@ ck_status ck_cpu_upsample_backward(const ck_upsample_backward_operands *t, const
     struct job j = {.p = p, .dx = t->dx, .dy = t->dy};
     ck_parallel_for(p->n, upsample_image_backward, &j);
     return CK_OK;
+}
+
+// ---- Cropping ---------------------------------------------------------------------------------------------
+
+static void crop_row(void *context, int64_t index, int worker) {
+    (void)worker;
+    struct job *j = context;
+    const ck_pool_params *p = j->p;
+    int64_t n = index / p->p, row = index % p->p, line = (int64_t)p->q * p->c;
+    memcpy(j->y + index * line, j->x + n * input_size(p) + ((row + p->pad) * p->w + p->pad) * p->c,
+           sizeof(float) * (size_t)line);
+}
+
+static void crop_row_backward(void *context, int64_t index, int worker) {
+    (void)worker;
+    struct job *j = context;
+    const ck_pool_params *p = j->p;
+    int64_t n = index / p->h, row = index % p->h - p->pad, border = (int64_t)p->pad * p->c;
+    int64_t line = (int64_t)p->w * p->c, inner = (int64_t)p->q * p->c;
+    float *dx = j->dx + index * line;
+    memset(dx, 0, sizeof(float) * (size_t)line);
+    if (row >= 0 && row < p->p)
+        memcpy(dx + border, j->dy + n * output_size(p) + row * inner, sizeof(float) * (size_t)inner);
+}
+
+ck_status ck_cpu_crop_forward(const ck_crop_forward_operands *t, const ck_pool_params *p, void *) {
+    struct job j = {.p = p, .y = t->y, .x = t->x};
+    ck_parallel_for((int64_t)p->n * p->p, crop_row, &j);
+    return CK_OK;
+}
+
+ck_status ck_cpu_crop_backward(const ck_crop_backward_operands *t, const ck_pool_params *p, void *) {
+    struct job j = {.p = p, .dx = t->dx, .dy = t->dy};
+    ck_parallel_for((int64_t)p->n * p->h, crop_row_backward, &j);
+    return CK_OK;
+}
+
+// ---- Means of windows -------------------------------------------------------------------------------------
+
+// Overlapping windows share the sums of their columns, each of which is in one order: a window's mean does
+// not depend on where in the image it lies.
+static void window_row(void *context, int64_t index, int worker) {
+    struct job *j = context;
+    const ck_pool_params *p = j->p;
+    int64_t n = index / p->p, row = index % p->p, line = (int64_t)p->w * p->c, c = p->c;
+    const float *from = j->x + n * input_size(p) + row * p->stride * line;
+    float *restrict columns = j->columns + worker * line, *to = j->y + index * p->q * c;
+    memcpy(columns, from, sizeof(float) * (size_t)line);
+    for (int64_t r = 1; r < p->r; r++)
+        for (int64_t i = 0; i < line; i++) columns[i] += from[r * line + i];
+    float share = 1.0f / (float)(p->r * p->r);
+    for (int64_t q = 0; q < p->q; q++, to += c) {
+        const float *restrict sums = columns + q * p->stride * c;
+        float *restrict y = to;
+        for (int64_t i = 0; i < c; i++) y[i] = sums[i];
+        for (int64_t s = 1; s < p->r; s++)
+            for (int64_t i = 0; i < c; i++) y[i] += sums[s * c + i];
+        for (int64_t i = 0; i < c; i++) y[i] *= share;
+    }
+}
+
+ck_status ck_cpu_window_means(const ck_window_means_operands *t, const ck_pool_params *p, void *workspace) {
+    struct job j = {.p = p, .y = t->y, .x = t->x, .columns = workspace};
+    ck_parallel_for((int64_t)p->n * p->p, window_row, &j);
+    return CK_OK;
+}
+
+uint64_t ck_cpu_workspace_window_means(const ck_pool_params *p) {
+    return sizeof(float) * (uint64_t)((int64_t)ck_thread_count() * p->w * p->c);
 }

@@ -1,5 +1,5 @@
-// Max pooling, global average pooling and upsampling, NHWC (CPU: pool.c). Gradients are gathered, not
-// scattered, so that every sum has one thread and one order.
+// Max pooling, global average pooling, upsampling, cropping and the means of windows, NHWC (CPU: pool.c).
+// Gradients are gathered, not scattered, so that every sum has one thread and one order.
 #include "ck_device.cuh"
 
 CK_KERNEL(256) ck_max_pool_forward(float *y, uint8_t *argmax, const float *x, ck_pool_params p) {
@@ -72,5 +72,38 @@ CK_KERNEL(256) ck_upsample_backward(float *dx, const float *dy, ck_pool_params p
         int64_t c = i % p.c, w = i / p.c % p.w, h = i / p.c / p.w % p.h, n = i / p.c / p.w / p.h;
         const float *from = dy + (n * 2 * p.h + 2 * h) * line + 2 * w * p.c + c;
         dx[i] = from[0] + from[p.c] + from[line] + from[line + p.c];
+    }
+}
+
+CK_KERNEL(256) ck_crop_forward(float *y, const float *x, ck_pool_params p) {
+    int64_t count = (int64_t)p.n * p.p * p.q * p.c;
+    for (int64_t i = ck_first(); i < count; i += ck_stride()) {
+        int64_t c = i % p.c, q = i / p.c % p.q, row = i / p.c / p.q % p.p, n = i / p.c / p.q / p.p;
+        y[i] = x[((n * p.h + row + p.pad) * p.w + q + p.pad) * p.c + c];
+    }
+}
+
+CK_KERNEL(256) ck_crop_backward(float *dx, const float *dy, ck_pool_params p) {
+    int64_t count = (int64_t)p.n * p.h * p.w * p.c;
+    for (int64_t i = ck_first(); i < count; i += ck_stride()) {
+        int64_t c = i % p.c, w = i / p.c % p.w - p.pad, h = i / p.c / p.w % p.h - p.pad,
+                n = i / p.c / p.w / p.h;
+        bool inside = h >= 0 && h < p.p && w >= 0 && w < p.q;
+        dx[i] = inside ? dy[((n * p.p + h) * p.q + w) * p.c + c] : 0.0f;
+    }
+}
+
+CK_KERNEL(256) ck_window_means(float *y, const float *x, ck_pool_params p) {
+    int64_t count = (int64_t)p.n * p.p * p.q * p.c, line = (int64_t)p.w * p.c;
+    for (int64_t i = ck_first(); i < count; i += ck_stride()) {
+        int64_t c = i % p.c, q = i / p.c % p.q, row = i / p.c / p.q % p.p, n = i / p.c / p.q / p.p;
+        const float *from = x + (n * p.h + row * p.stride) * line + q * p.stride * p.c + c;
+        float sum = 0;
+        for (int s = 0; s < p.r; s++) {
+            float column = 0;
+            for (int r = 0; r < p.r; r++) column += from[r * line + s * p.c];
+            sum += column;
+        }
+        y[i] = sum * (1.0f / (float)(p.r * p.r));
     }
 }

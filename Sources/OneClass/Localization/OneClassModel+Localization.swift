@@ -120,8 +120,7 @@ extension OneClassModel {
         let start = ContinuousClock.now
         _ = try localize(images)
         let whole = (ContinuousClock.now - start) / .seconds(1)
-        let extractor = scoring.features, parts = images.count * (grid?.count ?? 1)
-        let runs = (parts + extractor.rows - 1) / extractor.rows
+        let extractor = scoring.features, runs = extractor.runs(images: images.count, grid: grid)
         let network = try zip(extractor.plan.operations, extractor.plan.profile()).reduce(0.0) {
             $0 + ($1.0.name == "gather" ? 0 : $1.1)
         }

@@ -3,46 +3,19 @@ import OCCDetectors
 import OCCEngine
 import OCCNetworks
 
-/// A part of an image that the encoder sees: its number in a batch of images, and its first pixel.
-package struct PatchPlace: Sendable, Equatable {
-    package let image: Int, top: Int, left: Int
-
-    package init(image: Int, top: Int, left: Int) {
-        self.image = image
-        self.top = top
-        self.left = left
-    }
-
-    /// A patch by its number, image by image; a whole image where there is no grid.
-    init(number: Int, grid: PatchGrid?) {
-        let own = number % (grid?.count ?? 1)
-        image = number / (grid?.count ?? 1)
-        top = grid.map { $0.rows[own / $0.columns.count] } ?? 0
-        left = grid.map { $0.columns[own % $0.columns.count] } ?? 0
-    }
-
-    /// The places of whole images, or the patches of all of them, image by image.
-    static func all(of images: ImageBatch, grid: PatchGrid?) -> [PatchPlace] {
-        (0..<images.count).flatMap { image in
-            grid?.places(image: image) ?? [PatchPlace(image: image, top: 0, left: 0)]
-        }
-    }
-}
-
-/// The inference plan: stored images in, pooled features of their parts out, a fixed number of rows at a
-/// time.
+/// The inference plan of an encoder that pads: stored images in, pooled features of their parts out, a fixed number
+/// of rows at a time.
 ///
 /// Images go to the device as bytes, once; the patches, overlapping as they may, are gathered there. Beyond
 /// that they share no work: the encoder pads with zeros at the edges of what it sees, so that from the first
 /// 3x3 convolution on, a patch's border depends on where it was cut, and after some layers all of it does.
-/// What two overlapping patches could still share exactly, the inside of the first stage, is under an eighth
-/// of a ResNet-18's work on 32 x 32.
-struct FeatureExtractor {
+/// `DenseExtractor` is for encoders that do not pad.
+package struct PartExtractor: FeatureExtractor {
     /// Parts to a run of the plan: a GPU is not filled by fewer; larger ones take the memory of more.
     private static func rows(on device: Device, side: Int) -> Int { device.isGPU && side <= 64 ? 512 : 64 }
-    var rows: Int { tensors.indices.count }
-    /// D, the number of features.
-    var featureCount: Int { tensors.features.shape[1] }
+    private var rows: Int { tensors.indices.count }
+    package var featureCount: Int { tensors.features.shape[1] }
+    package var unit: String { tensors.corners == nil ? "images" : "patches" }
     /// Images on the device at a time, when the parts are patches.
     private static let images = 16
 
@@ -53,7 +26,7 @@ struct FeatureExtractor {
         let inputs: RowInputTensors?, probabilities: Tensor?
     }
 
-    let plan: Plan
+    package let plan: Plan
     private let tensors: Tensors
     private let rowInputs: [RowInput]
     private let side: Int
@@ -62,7 +35,7 @@ struct FeatureExtractor {
     ///   - patch: the side of the patches; nil for whole images.
     ///   - method: one whose classifier's probabilities are wanted too, and its head's widths; images are
     ///     then transformed first.
-    init(
+    package init(
         _ program: Program, encoder: any Encoder, side: Int, patch: Int? = nil,
         classifier method: (any TransformationScoring)? = nil, headWidths: [Int] = []
     ) throws {
@@ -95,14 +68,15 @@ struct FeatureExtractor {
         }
     }
 
-    /// Features of every part, [count, D]; the parts are in the order of their images.
-    ///
-    /// - Parameter work: what the parts count for; nil for work of its own.
-    func features(
-        of images: ImageBatch, places: [PatchPlace], program: Program, work: Work? = nil
+    package func features(
+        of images: ImageBatch, places: [PatchPlace], program: Program, work: Work
     ) throws -> FeatureMatrix {
         let values = try run(images, places, program, work) { try program.read(tensors.features, of: plan) }
         return FeatureMatrix(rows: places.count, columns: tensors.features.shape[1], values: values)
+    }
+
+    package func runs(images: Int, grid: PatchGrid?) -> Int {
+        (images * (grid?.count ?? 1) + rows - 1) / rows
     }
 
     /// Class probabilities of every image under every transformation of the method.
@@ -119,8 +93,10 @@ struct FeatureExtractor {
                 try program.write((0..<rows).flatMap { _ in own }, to: inputs[input.name])
                 next += input.width
             }
-            return try run(images, PatchPlace.all(of: images, grid: nil), program, nil) {
-                try program.read(probabilities, of: plan)
+            return try Work.track("computing features", unit, total: images.count) { work in
+                try run(images, PatchPlace.all(of: images, grid: nil), program, work) {
+                    try program.read(probabilities, of: plan)
+                }
             }
         }
         return TransformationProbabilities(
@@ -129,15 +105,9 @@ struct FeatureExtractor {
 
     /// Runs the plan over the parts and joins what `read` returns of each run, without the padding rows.
     private func run(
-        _ images: ImageBatch, _ places: [PatchPlace], _ program: Program, _ work: Work?,
+        _ images: ImageBatch, _ places: [PatchPlace], _ program: Program, _ work: Work,
         read: () throws -> [Float]
     ) throws -> [Float] {
-        guard let work else {
-            let unit = tensors.corners == nil ? "images" : "patches"
-            return try Work.track("computing features", unit, total: places.count) {
-                try run(images, places, program, $0, read: read)
-            }
-        }
         precondition(images.side == side)
         let capacity = tensors.pixels.shape[0]
         var result: [Float] = [], next = 0
@@ -163,25 +133,5 @@ struct FeatureExtractor {
             }
         }
         return result
-    }
-}
-
-/// The plans that a program scores with: features, and the classifier of a method that scores whole images by
-/// it.
-struct ScoringPlans {
-    let features: FeatureExtractor
-    let classifier: FeatureExtractor?
-    /// The method that the classifier is of.
-    let method: (any TransformationScoring)?
-
-    init(_ configuration: RunConfiguration, _ program: Program, side: Int) throws {
-        features = try FeatureExtractor(
-            program, encoder: configuration.encoder, side: side, patch: configuration.patch)
-        method = configuration.patch == nil ? configuration.method as? any TransformationScoring : nil
-        classifier = try method.map {
-            try FeatureExtractor(
-                program, encoder: configuration.encoder, side: side, classifier: $0,
-                headWidths: configuration.headWidths)
-        }
     }
 }

@@ -1,0 +1,83 @@
+import OCCData
+import OCCDetectors
+import OCCEngine
+import OCCNetworks
+
+/// A part of an image that the encoder sees: its number in a batch of images, and its first pixel.
+package struct PatchPlace: Sendable, Equatable {
+    package let image: Int, top: Int, left: Int
+
+    package init(image: Int, top: Int, left: Int) {
+        self.image = image
+        self.top = top
+        self.left = left
+    }
+
+    /// A patch by its number, image by image; a whole image where there is no grid.
+    init(number: Int, grid: PatchGrid?) {
+        let own = number % (grid?.count ?? 1)
+        image = number / (grid?.count ?? 1)
+        top = grid.map { $0.rows[own / $0.columns.count] } ?? 0
+        left = grid.map { $0.columns[own % $0.columns.count] } ?? 0
+    }
+
+    /// The places of whole images, or the patches of all of them, image by image.
+    static func all(of images: ImageBatch, grid: PatchGrid?) -> [PatchPlace] {
+        (0..<images.count).flatMap { image in
+            grid?.places(image: image) ?? [PatchPlace(image: image, top: 0, left: 0)]
+        }
+    }
+}
+
+/// Computes the features of images or of their patches.
+package protocol FeatureExtractor {
+    /// D, the number of features.
+    var featureCount: Int { get }
+    /// What its parts are called: images or patches.
+    var unit: String { get }
+    /// The plan that it runs.
+    var plan: Plan { get }
+
+    /// Features of every part, [count, D]; the parts are in the order of their images.
+    ///
+    /// - Parameter work: what the parts count for.
+    func features(of images: ImageBatch, places: [PatchPlace], program: Program, work: Work) throws
+        -> FeatureMatrix
+    /// How often the plan runs for all patches of images.
+    func runs(images: Int, grid: PatchGrid?) -> Int
+}
+
+extension FeatureExtractor {
+    /// Features of every part, as work of its own.
+    package func features(of images: ImageBatch, places: [PatchPlace], program: Program) throws
+        -> FeatureMatrix
+    {
+        try Work.track("computing features", unit, total: places.count) {
+            try features(of: images, places: places, program: program, work: $0)
+        }
+    }
+}
+
+/// The plans that a program scores with: features, and the classifier of a method that scores whole images by
+/// it.
+struct ScoringPlans {
+    let features: any FeatureExtractor
+    let classifier: PartExtractor?
+    /// The method that the classifier is of.
+    let method: (any TransformationScoring)?
+
+    init(_ configuration: RunConfiguration, _ program: Program, side: Int) throws {
+        if let grid = try configuration.grid(side: side), let field = configuration.encoder.receptiveField {
+            features = try DenseExtractor(program, encoder: configuration.encoder, field: field, grid: grid)
+        } else {
+            features = try PartExtractor(
+                program, encoder: configuration.encoder, side: side, patch: configuration.patch)
+        }
+        method = configuration.patch == nil ? configuration.method as? any TransformationScoring : nil
+        classifier = try method.map {
+            try PartExtractor(
+                program, encoder: configuration.encoder, side: side, classifier: $0,
+                headWidths: configuration.headWidths)
+        }
+    }
+}
