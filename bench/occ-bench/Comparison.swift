@@ -12,6 +12,8 @@ struct Comparison {
     let body: () throws -> Void
     /// The jobs of the peers, see bench/peers/serve.py.
     let peers: [[String: Any]]
+    /// Other ways of ours to do the work, by name: timed in turn like the peers.
+    var alternatives: [(name: String, body: () throws -> Void)] = []
     /// The part of the items that a peer's repetition does, where the whole would take minutes; its times are
     /// divided by it.
     var peerShare = 1.0
@@ -78,18 +80,23 @@ struct Comparison {
                 try peers.map { try Peer(python: python, scripts: scripts, job: $0) }
             } ?? []
         func count(toFill seconds: Double) -> Int { min(1000, Int(0.5 / seconds) + 1) }
-        func timed(_ count: Int) throws -> Double {
+        func timed(_ count: Int, _ body: () throws -> Void) throws -> Double {
             let start = ContinuousClock.now
             for _ in 0..<count { try body() }
             try wait()
             return (ContinuousClock.now - start) / .seconds(count)
         }
-        _ = try timed(2)  // a GPU's first run loads kernels, its second makes the graph
-        let ownCount = count(toFill: try timed(1))
+        _ = try timed(2, body)  // a GPU's first run loads kernels, its second makes the graph
+        let ownCount = count(toFill: try timed(1, body))
+        let otherCounts = try alternatives.map { count(toFill: try timed(1, $0.body)) }
         let counts = try processes.map { count(toFill: try $0.repetition(count: 1).seconds) }
-        var ours: [Double] = [], theirs = processes.map { _ in [Double]() }, peaks = processes.map { _ in 0 }
+        var ours: [Double] = [], theirs = processes.map { _ in [Double]() }
+        var others = alternatives.map { _ in [Double]() }, peaks = processes.map { _ in 0 }
         for _ in 0..<repetitions {
-            ours.append(try timed(ownCount))
+            ours.append(try timed(ownCount, body))
+            for (index, other) in alternatives.enumerated() {
+                others[index].append(try timed(otherCounts[index], other.body))
+            }
             for (index, process) in processes.enumerated() {
                 let measured = try process.repetition(count: counts[index])
                 theirs[index].append(measured.seconds / peerShare)
@@ -101,8 +108,11 @@ struct Comparison {
         let share = peerShare == 1 ? "" : String(format: " (%.0f %% of it, scaled)", 100 * peerShare)
         return Result(
             name: name, ours: Timing(name: "occ-gpu", seconds: ours, peakBytes: usage.ru_maxrss * 1024),
-            peers: processes.indices.map {
-                Timing(name: processes[$0].name + share, seconds: theirs[$0], peakBytes: peaks[$0])
-            }, items: items, unit: unit, note: try note?())
+            peers: alternatives.indices.map {
+                Timing(name: alternatives[$0].name, seconds: others[$0], peakBytes: nil)
+            }
+                + processes.indices.map {
+                    Timing(name: processes[$0].name + share, seconds: theirs[$0], peakBytes: peaks[$0])
+                }, items: items, unit: unit, note: try note?())
     }
 }

@@ -117,6 +117,7 @@ enum OCCBench {
                 command("layers", "Convolutions, forward and both backwards."),
                 command("infer", "Features of images."),
                 command("patches", "Scores and maps of images, patch by patch."),
+                command("maps", "Scores and maps of an image, in one pass and patch by patch."),
                 command("detectors", "KDE scores, OC-SVM fit."),
                 command("augment", "The standard augmentation."),
                 command("load", "Image files: reading, decoding, resizing; see bench/peers/load_images.py."),

@@ -3,7 +3,7 @@ import OneClass
 
 /// The pieces of work that are compared, by command. A workload's name is its key in bench/thresholds.json.
 enum Workloads {
-    static let groups = ["step", "layers", "infer", "patches", "detectors", "augment"]
+    static let groups = ["step", "layers", "infer", "patches", "maps", "detectors", "augment"]
 
     /// Builds each comparison when its turn comes, so that only one holds memory at a time.
     static func all(
@@ -38,6 +38,13 @@ enum Workloads {
                 (
                     "patches of \(patch), stride \(stride), 256 x 256",
                     { try patches(patch, stride: stride, threads: threads) }
+                )
+            }
+        case "maps":
+            return [(64, 8, 256), (64, 4, 256), (64, 8, 1024)].map { patch, stride, side in
+                (
+                    "map of \(side) x \(side), patches of \(patch), stride \(stride)",
+                    { try map(side: side, patch: patch, stride: stride, threads: threads) }
                 )
             }
         case "detectors":
@@ -170,6 +177,28 @@ enum Workloads {
                     format: "%.1f %% of our time is outside the network",
                     100 * (1 - (try model.networkShare(batch))))
             })
+    }
+
+    /// Scores and map of an image by ResNet-10 at a quarter of its width and one Gaussian: in one pass of an encoder
+    /// without padding, and patch by patch of one that pads.
+    private static func map(side: Int, patch: Int, stride: Int, threads: Int) throws -> Comparison {
+        func localization(_ padding: Padding) throws -> (body: () throws -> Void, share: () throws -> Double) {
+            var c = configuration(CutPastePrediction(.threeWay), width: 0.25)
+            c.encoder = ResNet(.resnet10, width: 0.25, padding: padding)
+            (c.data, c.imageSize, c.patch, c.stride, c.steps) = ("builtin:surface", side, patch, stride, 0)
+            (c.maxTrain, c.maxTest, c.holdOut) = (4, 10, 0.01)
+            (c.detector, c.detectorRows) = (GaussianDensity(), 200)
+            let split = try c.split(c.dataset())
+            let model = try OneClassModel.fit(split, configuration: c, device: try .cpu(threads: threads))
+            let image = split.test.subset(0..<1)
+            return ({ _ = try model.localize(image) }, { try model.networkShare(image) })
+        }
+        let dense = try localization(.none)
+        return Comparison(
+            name: "map of \(side) x \(side), patches of \(patch), stride \(stride)", items: 1, unit: "images",
+            body: dense.body, peers: [],
+            alternatives: side > 256 ? [] : [("patch by patch", try localization(.zeros).body)],
+            note: { String(format: "%.1f %% of our time is outside the network", 100 * (1 - (try dense.share()))) })
     }
 
     private static func normals(_ rows: Int, _ columns: Int, seed: UInt64) -> FeatureMatrix {
