@@ -385,14 +385,28 @@ OPERATION(window_means, pool, "The mean of each window of R x R; a column's sum 
     OUT(y, f32, p->n, p->p, p->q, p->c)
     IN(x, f32, p->n, p->h, p->w, p->c)
     REQUIRE(p->r >= 1 && p->stride >= 1 && p->pad == 0, "a window and its stride are at least 1; there is no padding")
-    REQUIRE(p->p == (p->h - p->r) / p->stride + 1 && p->q == (p->w - p->r) / p->stride + 1 && p->r <= p->h &&
-                p->r <= p->w,
-            "P and Q follow from the image, the window and the stride")
+    REQUIRE(p->p >= 1 && p->q >= 1 && (p->p - 1) * p->stride + p->r <= p->h &&
+                (p->q - 1) * p->stride + p->r <= p->w,
+            "the windows lie within the image")
     WORKSPACE(window_means, pool)
     KERNEL_FOR(window_means, pool, pool, 256, ck_elements((int64_t)p->n * p->p * p->q * p->c))
 END(window_means)
 
 // ---- Rows: N of C -----------------------------------------------------------------------------------------
+
+OPERATION(concatenate, dense, "Rows side by side: a's C columns, then b's K")
+    OUT(y, f32, p->n, p->c + p->k)
+    IN(a, f32, p->n, p->c)
+    IN(b, f32, p->n, p->k)
+    KERNEL_FOR(concatenate, dense, elementwise, 256, ck_elements((int64_t)p->n * (p->c + p->k)))
+END(concatenate)
+
+OPERATION(concatenate_backward, dense, "The gradients of concatenate")
+    OUT(da, f32, p->n, p->c)
+    OUT(db, f32, p->n, p->k)
+    IN(dy, f32, p->n, p->c + p->k)
+    KERNEL_FOR(concatenate_backward, dense, elementwise, 256, ck_elements((int64_t)p->n * (p->c + p->k)))
+END(concatenate_backward)
 
 OPERATION(l2_normalize_forward, rows, "Each row divided by its norm, which is at least epsilon")
     OUT(y, f32, p->n, p->c)

@@ -600,6 +600,38 @@ extension PlanBuilder {
             ], ck_operation_params(pool: params), flop: flop)
     }
 
+    /// Rows side by side: a's C columns, then b's K.
+    ///
+    /// - Parameters:
+    ///   - y: written, float32 [N, C + K].
+    ///   - a: read, float32 [N, C].
+    ///   - b: read, float32 [N, K].
+    package func concatenate(
+        _ layer: String, y: Tensor, a: Tensor, b: Tensor, _ params: ck_dense_params, flop: Int = 0
+    ) throws {
+        try append(
+            .CK_KIND_concatenate, layer,
+            [
+                y, a, b,
+            ], ck_operation_params(dense: params), flop: flop)
+    }
+
+    /// The gradients of concatenate.
+    ///
+    /// - Parameters:
+    ///   - da: written, float32 [N, C].
+    ///   - db: written, float32 [N, K].
+    ///   - dy: read, float32 [N, C + K].
+    package func concatenateBackward(
+        _ layer: String, da: Tensor, db: Tensor, dy: Tensor, _ params: ck_dense_params, flop: Int = 0
+    ) throws {
+        try append(
+            .CK_KIND_concatenate_backward, layer,
+            [
+                da, db, dy,
+            ], ck_operation_params(dense: params), flop: flop)
+    }
+
     /// Each row divided by its norm, which is at least epsilon.
     ///
     /// - Parameters:

@@ -502,18 +502,19 @@ package func settingKey(_ name: String) -> String {
 
 /// The candidate with the fewest edits from `text`, if it takes few enough to be a slip.
 package func nearestMatch(to text: String, in candidates: [String]) -> String? {
+    // Characters put in, left out, replaced, or exchanged with the next one (optimal string alignment).
     func distance(_ a: [Character], _ b: [Character]) -> Int {
-        var row = Array(0...b.count)
+        var before: [Int] = [], last = Array(0...b.count)
         for (i, x) in a.enumerated() {
-            var diagonal = row[0]
-            row[0] = i + 1
+            var row = [i + 1]
             for (j, y) in b.enumerated() {
-                (diagonal, row[j + 1]) = (
-                    row[j + 1], min(row[j + 1] + 1, row[j] + 1, diagonal + (x == y ? 0 : 1))
-                )
+                var best = min(last[j + 1] + 1, row[j] + 1, last[j] + (x == y ? 0 : 1))
+                if i > 0, j > 0, x == b[j - 1], a[i - 1] == y { best = min(best, before[j - 1] + 1) }
+                row.append(best)
             }
+            (before, last) = (last, row)
         }
-        return row[b.count]
+        return last[b.count]
     }
     let scored = candidates.sorted().map { (distance(Array(text), Array($0)), $0) }
     guard let best = scored.min(by: { $0.0 < $1.0 }), best.0 <= max(2, text.count / 3) else { return nil }

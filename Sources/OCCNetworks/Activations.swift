@@ -25,6 +25,23 @@ public func add(_ a: Tensor, _ b: Tensor, in plan: PlanBuilder) throws -> Tensor
     return y
 }
 
+/// Appends a and b side by side: [...,C] and [...,K] of as many rows -> [...,C + K].
+public func concatenate(_ a: Tensor, _ b: Tensor, in plan: PlanBuilder) throws -> Tensor {
+    let c = a.shape.last ?? 1, k = b.shape.last ?? 1
+    let params = ck_dense_params(n: Int32(a.count / max(1, c)), c: Int32(c), k: Int32(k), math: 0)
+    let y = plan.transient("concatenation", a.shape.dropLast() + [c + k])
+    try plan.concatenate("concatenation", y: y, a: a, b: b, params)
+    plan.recordBackward(of: y, from: [a, b]) { pass in
+        guard let dy = pass.gradient(of: y) else { return }
+        let da = plan.transient("d \(a.name)", a.shape), db = plan.transient("d \(b.name)", b.shape)
+        try plan.concatenateBackward("concatenation", da: da, db: db, dy: dy, params)
+        for (gradient, tensor) in [(da, a), (db, b)] where plan.isDifferentiable(tensor) {
+            try pass.contribute(gradient, to: tensor)
+        }
+    }
+    return y
+}
+
 /// Rows divided by their L2 norm (at least `epsilon`); [N,C].
 public func l2Normalize(_ x: Tensor, epsilon: Float = 1e-12, in plan: PlanBuilder) throws -> Tensor {
     let params = try rowParams(x, epsilon: epsilon, "l2", "l2_normalize_forward")

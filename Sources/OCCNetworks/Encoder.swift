@@ -11,21 +11,21 @@ public protocol Encoder: Configurable {
     /// - Parameter images: [N,S,S,3] in 0...1.
     func callAsFunction(_ images: Tensor, in plan: PlanBuilder) throws -> EncoderOutput
 
-    /// What a pixel of the map sees, of an encoder without padding, whose map of a patch is part of the map of the
-    /// image: overlapping patches of an image are then computed together. nil, which is the default, where a map
-    /// depends on where its image ends.
-    var receptiveField: ReceptiveField? { get }
+    /// What a pixel of each stage's map sees, of an encoder without padding, whose map of a patch is part of the map
+    /// of the image: overlapping patches of an image are then computed together. Empty, which is the default, where
+    /// a map depends on where its image ends.
+    var receptiveFields: [ReceptiveField] { get }
 }
 
 extension Encoder {
-    /// nil: each patch is computed by itself.
-    public var receptiveField: ReceptiveField? { nil }
+    /// Empty: each patch is computed by itself.
+    public var receptiveFields: [ReceptiveField] { [] }
 
-    /// Checks that images are no smaller than what a pixel of the map sees.
+    /// Checks that images are no smaller than what a pixel of the last map sees.
     ///
     /// - Throws: `OCCError(.usage)` with the smallest side.
     func requireField(within side: Int) throws {
-        guard let field = receptiveField, side < field.side else { return }
+        guard let field = receptiveFields.last, side < field.side else { return }
         throw OCCError(
             .usage,
             "\(setting: "padding") none: \(name) sees \(field.side) pixels at once, more than images or patches of \(side)",
@@ -68,16 +68,75 @@ public enum Padding: String, CaseIterable, Sendable {
 
 /// What an encoder computes of a batch.
 public struct EncoderOutput {
-    /// The last feature map, [N,P,Q,D].
-    public let map: Tensor
-    /// Its mean over pixels, [N,D]: the features.
+    /// The feature map of each stage, [N,P,Q,D]; the last one is `map`.
+    public let stages: [Tensor]
+    /// The mean of the last map over pixels, [N,D]: what a method learns by.
     public let pooled: Tensor
+    /// The last feature map, [N,P,Q,D].
+    public var map: Tensor { stages[stages.count - 1] }
 
     /// An encoder's output: tensors of the plan it was appended to.
     public init(map: Tensor, pooled: Tensor) {
-        self.map = map
+        self.init(stages: [map], pooled: pooled)
+    }
+
+    /// The output of an encoder of several stages, one at least.
+    public init(stages: [Tensor], pooled: Tensor) {
+        precondition(!stages.isEmpty, "an encoder has a stage")
+        self.stages = stages
         self.pooled = pooled
     }
+
+    /// Appends what a detector sees: the mean of the map of each chosen stage, side by side.
+    ///
+    /// - Parameters:
+    ///   - layers: the numbers of the stages, from 1; nil for the last one.
+    ///   - mean: appends the mean of a map: `globalAveragePool`, or means of windows.
+    /// - Throws: `OCCError(.usage)` for a stage that the encoder does not have.
+    package func features(
+        _ layers: StageNumbers?, in plan: PlanBuilder, mean: (Tensor, Int) throws -> Tensor
+    ) throws -> Tensor {
+        let numbers = layers?.numbers ?? [stages.count]
+        if let number = numbers.first(where: { $0 > stages.count }) {
+            throw OCCError(
+                .usage, "\(setting: "layers"): there is no stage \(number)",
+                remedy: "The encoder has \(stages.count).")
+        }
+        let means = try numbers.map { try mean(stages[$0 - 1], $0) }
+        return try means.dropFirst().reduce(means[0]) { try concatenate($0, $1, in: plan) }
+    }
+}
+
+/// Stages of an encoder by number, from 1, in rising order: what a detector sees.
+public struct StageNumbers: Sendable, Equatable, SettingNumber {
+    /// The numbers, one at least.
+    public let numbers: [Int]
+
+    /// Stages that are in rising order, from 1; nil where they are not, or there are none.
+    public init?(_ numbers: [Int]) {
+        guard let first = numbers.first, first >= 1, zip(numbers, numbers.dropFirst()).allSatisfy(<) else {
+            return nil
+        }
+        self.numbers = numbers
+    }
+
+    /// A JSON array of whole numbers.
+    public var json: JSONValue { numbers.json }
+    /// The stages in a JSON array; nil for anything else.
+    public init?(json: JSONValue) {
+        guard let numbers = [Int](json: json) else { return nil }
+        self.init(numbers)
+    }
+    /// The stages of text such as `1,2,3`; nil for other text.
+    public init?(text: String) {
+        let parts = text.split(separator: ",", omittingEmptySubsequences: false).map { Int($0) }
+        guard !parts.contains(nil) else { return nil }
+        self.init(parts.compactMap { $0 })
+    }
+    /// The type in words, for messages.
+    public static var typeName: String { "stages in rising order, such as 1,2,3" }
+    /// The numbers.
+    public var magnitudes: [Double] { numbers.map(Double.init) }
 }
 
 /// The encoders by name.

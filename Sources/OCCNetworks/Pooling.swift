@@ -66,14 +66,16 @@ public func crop(_ x: Tensor, border: Int, in plan: PlanBuilder) throws -> Tenso
     return y
 }
 
-/// Appends the means of windows of side x side pixels, `stride` apart; [N,H,W,C] -> [N,P,Q,C]. It has no gradient.
+/// Appends the means of count x count windows of side x side pixels, `stride` apart; [N,H,W,C] -> [N,count,count,C].
+/// It has no gradient.
 ///
 /// Of a map that an encoder without padding made of a large image, they are the features of the image's patches.
-package func windowMeans(_ x: Tensor, side: Int, stride: Int, in plan: PlanBuilder) throws -> Tensor {
+package func windowMeans(
+    _ x: Tensor, side: Int, count: Int, stride: Int, in plan: PlanBuilder
+) throws -> Tensor {
     var params = try poolParams(x, "windows", "window_means")
-    let p = (x.shape[1] - side) / stride + 1, q = (x.shape[2] - side) / stride + 1
-    (params.r, params.stride, params.p, params.q) = (Int32(side), Int32(stride), Int32(p), Int32(q))
-    let y = plan.transient("windows", [x.shape[0], p, q, x.shape[3]])
+    (params.r, params.stride, params.p, params.q) = (Int32(side), Int32(stride), Int32(count), Int32(count))
+    let y = plan.transient("windows", [x.shape[0], count, count, x.shape[3]])
     try plan.windowMeans("windows", y: y, x: x, params, flop: x.count * side + y.count * side)
     return y
 }

@@ -63,18 +63,19 @@ public struct ResNet: Encoder, Equatable {
             "The encoder's first stages, which see a smaller part of the image than all of them."),
     ]
 
-    /// Without padding: what a pixel of the map sees.
-    public var receptiveField: ReceptiveField? {
-        guard padding == .none else { return nil }
-        var field = ReceptiveField()
+    /// Without padding: what a pixel of each stage's map sees.
+    public var receptiveFields: [ReceptiveField] {
+        guard padding == .none else { return [] }
+        var field = ReceptiveField(), fields: [ReceptiveField] = []
         field.add(kernel: 3)
         for (stage, count) in depth.blocks.prefix(stages).enumerated() {
             for block in 0..<count {
                 field.add(kernel: 3, stride: stride(stage: stage, block: block))
                 if !depth.isBottleneck { field.add(kernel: 3) }
             }
+            fields.append(field)
         }
-        return field
+        return fields
     }
 
     private func stride(stage: Int, block: Int) -> Int { stage > 0 && block == 0 ? 2 : 1 }
@@ -91,6 +92,7 @@ public struct ResNet: Encoder, Equatable {
             images, in: plan)
         x = try BatchNorm("bn1", relu: true)(x, in: plan)
         if large { x = try maxPool(x, kernel: 3, stride: 2, padding: 1, in: plan) }
+        var maps: [Tensor] = []
         for (stage, count) in depth.blocks.prefix(stages).enumerated() {
             for block in 0..<count {
                 let name = "layer\(stage + 1).\(block)", stride = stride(stage: stage, block: block)
@@ -100,8 +102,9 @@ public struct ResNet: Encoder, Equatable {
                     ? bottleneck(x, name, width: width, stride: stride, in: plan)
                     : basicBlock(x, name, width: width, stride: stride, in: plan)
             }
+            maps.append(x)
         }
-        return EncoderOutput(map: x, pooled: try globalAveragePool(x, in: plan))
+        return EncoderOutput(stages: maps, pooled: try globalAveragePool(x, in: plan))
     }
 
     /// A convolution with the network's padding.

@@ -51,18 +51,19 @@ public struct WideResNet: Encoder, Equatable {
             "The encoder's first groups of blocks, which see a smaller part of the image than all of them."),
     ]
 
-    /// Without padding: what a pixel of the map sees.
-    public var receptiveField: ReceptiveField? {
-        guard padding == .none else { return nil }
-        var field = ReceptiveField()
+    /// Without padding: what a pixel of each group's map sees.
+    public var receptiveFields: [ReceptiveField] {
+        guard padding == .none else { return [] }
+        var field = ReceptiveField(), fields: [ReceptiveField] = []
         field.add(kernel: 3)
         for group in 0..<stages {
             for block in 0..<blocks {
                 field.add(kernel: 3, stride: stride(group: group, block: block))
                 field.add(kernel: 3)
             }
+            fields.append(field)
         }
-        return field
+        return fields
     }
 
     /// Blocks to a group.
@@ -78,6 +79,7 @@ public struct WideResNet: Encoder, Equatable {
         var x = try conv("conv1", channels: 16, kernel: large ? 7 : 3, stride: large ? 2 : 1)(
             images, in: plan)
         if large { x = try maxPool(x, kernel: 3, stride: 2, padding: 1, in: plan) }
+        var maps: [Tensor] = []
         for group in 0..<stages {
             let channels = max(1, Int((Double(widening * 16 << group) * width).rounded()))
             for block in 0..<blocks {
@@ -85,9 +87,11 @@ public struct WideResNet: Encoder, Equatable {
                     x, "block\(group + 1).\(block)", channels: channels,
                     stride: stride(group: group, block: block), in: plan)
             }
+            maps.append(x)
         }
         x = try BatchNorm("bn1", relu: true)(x, in: plan)
-        return EncoderOutput(map: x, pooled: try globalAveragePool(x, in: plan))
+        maps[stages - 1] = x
+        return EncoderOutput(stages: maps, pooled: try globalAveragePool(x, in: plan))
     }
 
     /// A convolution with the network's padding.

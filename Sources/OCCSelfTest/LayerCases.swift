@@ -2,7 +2,7 @@ import CKernels
 
 /// The cases of dense layers, activations, pooling and upsampling.
 enum LayerCases {
-    static let all = elementwise + pooling + windows + dense + rows
+    static let all = elementwise + pooling + windows + dense + concatenation + rows
 
     // MARK: Elementwise
 
@@ -206,6 +206,34 @@ enum LayerCases {
                     }),
             ]
         }
+    }
+
+    // MARK: Concatenation
+
+    private static let concatenation: [OperationCase] = [(1, 1, 1), (5, 7, 3), (300, 2, 17)].flatMap {
+        n, c, k in
+        var random = TestRandom(UInt64(550 + c))
+        let a = random.normals(n * c), b = random.normals(n * k), dy = random.normals(n * (c + k))
+        let params = ck_operation_params(
+            dense: ck_dense_params(n: Int32(n), c: Int32(c), k: Int32(k), math: 0))
+        @Sendable func columns(_ y: [Double], _ range: Range<Int>) -> [Double] {
+            (0..<n).flatMap { row in range.map { y[row * (c + k) + $0] } }
+        }
+        return [
+            OperationCase(
+                "\(n)x\(c)+\(k)", .CK_KIND_concatenate, params, ["a": .input(a), "b": .input(b)],
+                expected: { s in
+                    let (a, b) = (s["a"], s["b"])
+                    let rows = (0..<n).map { a[$0 * c..<($0 + 1) * c] + b[$0 * k..<($0 + 1) * k] }
+                    return ["y": rows.flatMap { $0 }]
+                }),
+            OperationCase(
+                "\(n)x\(c)+\(k)", .CK_KIND_concatenate_backward, params, ["dy": .input(dy)],
+                expected: { s in
+                    let dy = s["dy"]
+                    return ["da": columns(dy, 0..<c), "db": columns(dy, c..<c + k)]
+                }),
+        ]
     }
 
     // MARK: L2 normalization, softmax

@@ -59,6 +59,8 @@ public struct RunConfiguration: HasSettings, Sendable {
     public var stride: Int?
     /// Which patches share a detector.
     public var locations = Locations.shared
+    /// The encoder's stages whose maps the detector sees; nil for the last.
+    public var layers: StageNumbers?
 
     // MARK: Training
     /// Items to a step: images for rotation and denoising, pairs for contrastive; nil for the method's own.
@@ -148,6 +150,9 @@ public struct RunConfiguration: HasSettings, Sendable {
             "stride", \.stride, "PIXELS", range: .within(1...Double(ImageDataset.sides.upperBound)),
             "From one patch of a scored image to the next; by itself an eighth of the patch."),
         Setting("locations", \.locations, "One detector for all patches, or one for each place."),
+        Setting(
+            "layers", \.layers, "STAGES", range: .within(1...64),
+            "Stages of the encoder that the detector sees, such as 1,2,3; by itself the last."),
         Setting(
             "batch", \.batch, "N", range: .within(2...65536),
             "Images, or pairs, to a step; by itself the method's."),

@@ -26,8 +26,8 @@ struct RecipeOptions {
     private(set) var choice: String?
     /// The time that training may take; nil where the steps are known.
     let budget: TrainingBudget?
-    /// The steps that the recipe takes at most, whatever the time.
-    private let mostSteps: Int?
+    /// What bounds the steps, whatever the time; nil where the time was asked for.
+    private let bound: Recipe?
     /// Whether locations are chosen by the images.
     private let choosesLocations: Bool
 
@@ -40,7 +40,7 @@ struct RecipeOptions {
         guard arguments["config"] == nil || arguments["recipe"] != nil else {
             configuration = try RunOptions.configuration(arguments)
             budget = wanted
-            mostSteps = nil
+            bound = nil
             choosesLocations = false
             return
         }
@@ -53,7 +53,20 @@ struct RecipeOptions {
         let glance = try DatasetGlance(configuration.data).asked(
             side: configuration.imageSize, patches: Self.patches(arguments, configuration))
         var (start, reason) = recipe.configuration(for: glance)
-        if arguments["patch"] != nil { start.stride = nil }
+        if arguments["patch"] != nil {
+            start.stride = nil
+            // The stages see no more than a patch.
+            if start.layers != nil, let patch = configuration.patch {
+                let fitting = Recipe.encoder(patch: patch)
+                (start.encoder, start.layers) = (fitting.encoder, fitting.layers)
+            }
+        }
+        let own = ["encoder", "padding", "stages", "layers"].contains { arguments[$0] != nil }
+        let isOtherMethod = arguments["method"].map { $0 != start.method.name } ?? false
+        if start.layers != nil, own || isOtherMethod {
+            // Its parts go together: who chooses one of them chooses all.
+            (start.encoder, start.layers) = (ResNet(.resnet10, width: 0.25), nil)
+        }
         if let method = arguments["method"], method != start.method.name {
             // What the recipe gives its own method is not another one's.
             (start.head, start.learningRate, start.augment) = (nil, nil, nil)
@@ -66,7 +79,7 @@ struct RecipeOptions {
         let isSaid = arguments["steps"] != nil || arguments["epochs"] != nil
         budget = wanted ?? (isSaid ? nil : recipe.budget)
         let c = configuration
-        mostSteps = wanted == nil ? recipe.mostSteps(of: c) : nil
+        bound = wanted == nil ? recipe : nil
         let size = glance.isFixedSize ? "" : ", images of \(c.imageSize ?? glance.side) pixels"
         let patches = c.patch.map { " in patches of \($0), every \(c.stride ?? max(1, $0 / 8))" } ?? ""
         choice =
@@ -104,8 +117,14 @@ struct RecipeOptions {
                 return "\(steps) steps, as the run began"
             }
         }
+        let most = bound?.mostSteps(of: configuration)
+        guard most != 0 else {
+            configuration.steps = 0
+            return
+                "no training: for images that lie alike, a network as it is drawn did better; --steps or --budget trains it"
+        }
         let fitting = try budget.steps(of: configuration, images: split.train, device: device)
-        let steps = min(fitting, mostSteps ?? fitting)
+        let steps = min(fitting, most ?? fitting)
         configuration.steps = steps
         return steps < fitting
             ? "\(steps) steps: more make maps worse; they take less than \(budget.words) here"

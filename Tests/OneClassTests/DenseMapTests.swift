@@ -12,6 +12,7 @@ import Testing
     struct Case: CustomStringConvertible, Sendable {
         let encoder: any Encoder
         let side: Int, patch: Int, stride: Int
+        var layers: StageNumbers?
         /// Bytes of a pass: few of them make it tiles.
         var memory = DenseExtractor.memory
 
@@ -30,6 +31,8 @@ import Testing
         Case(encoder: small, side: 128, patch: 32, stride: 4, memory: 1 << 20),
         Case(encoder: small, side: 96, patch: 32, stride: 6, memory: 1),
         Case(encoder: small, side: 64, patch: 64, stride: 64),
+        Case(encoder: small, side: 96, patch: 32, stride: 2, layers: StageNumbers([1, 2, 3])),
+        Case(encoder: small, side: 96, patch: 32, stride: 6, layers: StageNumbers([1, 3]), memory: 1 << 20),
         Case(encoder: ResNet(.resnet10, width: 0.125, padding: .none), side: 96, patch: 64, stride: 4),
         Case(
             encoder: ResNet(.resnet18, width: 0.125, padding: .none, stages: 2), side: 64, patch: 32,
@@ -49,10 +52,10 @@ import Testing
         for (math, tolerance) in [(MathMode.strict, Float(1e-6)), (.fast, 2e-5)] {
             let program = Program(device: try .cpu(), math: math)
             let grid = PatchGrid(side: c.side, patch: c.patch, stride: c.stride)
-            let field = try #require(c.encoder.receptiveField)
             let dense = try DenseExtractor(
-                program, encoder: c.encoder, field: field, grid: grid, memory: c.memory)
-            let parts = try PartExtractor(program, encoder: c.encoder, side: c.side, patch: c.patch)
+                program, encoder: c.encoder, layers: c.layers, grid: grid, memory: c.memory)
+            let parts = try PartExtractor(
+                program, encoder: c.encoder, layers: c.layers, side: c.side, patch: c.patch)
             try program.load()
             try program.initializeParameters(seed: 3)
             let images = try ImageDataset.load("builtin:surface", imageSize: c.side).test.images.subset([
@@ -77,8 +80,28 @@ import Testing
         }
     }
 
+    /// What does not go together is said before anything is trained.
+    @Test func wrongLayersAndDecodersAreRefused() throws {
+        func message(_ change: (inout RunConfiguration) -> Void) -> String {
+            var c = RunConfiguration()
+            (c.method, c.encoder) = (CutPastePrediction(.threeWay), ResNet(.resnet10, width: 0.25, stages: 2))
+            change(&c)
+            do {
+                _ = try TrainingPlan(c, images: 10, side: 64, device: .cpu())
+                return ""
+            } catch { return "\(error)" }
+        }
+        #expect(message { $0.layers = StageNumbers([1, 2]) } == "")
+        #expect(message { $0.layers = StageNumbers([1, 3]) }.contains("there is no stage 3"))
+        #expect(message { ($0.method, $0.encoder) = (Denoising(), Self.small) }.contains("without padding"))
+        for numbers in [[], [0], [2, 1], [1, 1]] { #expect(StageNumbers(numbers) == nil) }
+        #expect(StageNumbers(text: "1,3")?.numbers == [1, 3] && StageNumbers(text: "1,") == nil)
+    }
+
     @Test func receptiveFieldsAreTheNetworks() {
-        func field(_ encoder: any Encoder) -> [Int]? { encoder.receptiveField.map { [$0.side, $0.step] } }
+        func field(_ encoder: any Encoder) -> [Int]? {
+            encoder.receptiveFields.last.map { [$0.side, $0.step] }
+        }
         #expect(field(ResNet(.resnet10, padding: .none)) == [49, 8])
         #expect(field(ResNet(.resnet10, padding: .none, stages: 3)) == [25, 4])
         #expect(field(ResNet(.resnet18, padding: .none)) == [109, 8])

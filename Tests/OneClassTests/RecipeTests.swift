@@ -14,7 +14,7 @@ import Testing
     @Test func defectsAreLookedForInPatches() {
         let glance = DatasetGlance(hasDefects: true, side: 900)
         let chosen = Self.standard.configuration(for: glance).configuration
-        #expect(chosen.imageSize == 256 && chosen.patch == 32 && chosen.stride == 16)
+        #expect(chosen.imageSize == 256 && chosen.patch == 32 && chosen.stride == 8)
         #expect(chosen.method.name == "cutpaste-3way" && chosen.detector.name == "gaussian")
     }
 
@@ -24,6 +24,26 @@ import Testing
         let chosen = Self.standard.configuration(for: glance).configuration
         #expect(chosen.imageSize == images && chosen.patch == patch)
         try chosen.validate()
+    }
+
+    /// What helped where the recipe was chosen, and what did not.
+    @Test func imagesThatLieAlikeAreNotTrainedOn() {
+        var c = Self.standard.configuration(for: DatasetGlance(hasDefects: true, side: 256)).configuration
+        #expect(Self.standard.mostSteps(of: c) == 600)
+        c.locations = .each
+        #expect(Self.standard.mostSteps(of: c) == 0)
+        c.layers = nil
+        #expect(Self.standard.mostSteps(of: c) == 600)
+        c.patch = nil
+        #expect(Self.standard.mostSteps(of: c) == nil)
+    }
+
+    /// A map takes one pass, whatever the patches are.
+    @Test(arguments: [(16, 2), (24, 2), (32, 3), (48, 3), (56, 4), (512, 4)])
+    func encodersSeeNoMoreThanAPatch(_ patch: Int, _ stages: Int) throws {
+        let chosen = Recipe.encoder(patch: patch)
+        #expect(chosen.encoder.stages == stages && chosen.layers == StageNumbers(Array(1...stages)))
+        #expect(try #require(chosen.encoder.receptiveFields.last).side <= patch)
     }
 
     @Test func classesAndSmallImagesAreSeenWhole() throws {

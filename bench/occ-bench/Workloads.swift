@@ -182,7 +182,8 @@ enum Workloads {
     /// Scores and map of an image by ResNet-10 at a quarter of its width and one Gaussian: in one pass of an encoder
     /// without padding, and patch by patch of one that pads.
     private static func map(side: Int, patch: Int, stride: Int, threads: Int) throws -> Comparison {
-        func localization(_ padding: Padding) throws -> (body: () throws -> Void, share: () throws -> Double) {
+        func localization(_ padding: Padding) throws -> (body: () throws -> Void, share: () throws -> Double)
+        {
             var c = configuration(CutPastePrediction(.threeWay), width: 0.25)
             c.encoder = ResNet(.resnet10, width: 0.25, padding: padding)
             (c.data, c.imageSize, c.patch, c.stride, c.steps) = ("builtin:surface", side, patch, stride, 0)
@@ -198,7 +199,9 @@ enum Workloads {
             name: "map of \(side) x \(side), patches of \(patch), stride \(stride)", items: 1, unit: "images",
             body: dense.body, peers: [],
             alternatives: side > 256 ? [] : [("patch by patch", try localization(.zeros).body)],
-            note: { String(format: "%.1f %% of our time is outside the network", 100 * (1 - (try dense.share()))) })
+            note: {
+                String(format: "%.1f %% of our time is outside the network", 100 * (1 - (try dense.share())))
+            })
     }
 
     private static func normals(_ rows: Int, _ columns: Int, seed: UInt64) -> FeatureMatrix {

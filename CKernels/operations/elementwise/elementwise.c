@@ -1,4 +1,4 @@
-// ReLU, add, mean squared error and sums: one pass over contiguous floats in fixed blocks.
+// ReLU, add, concatenation, mean squared error and sums: one pass over contiguous floats in fixed blocks.
 #include "cpu.h"
 
 struct job {
@@ -144,4 +144,51 @@ uint64_t ck_cpu_workspace_mean_squared_error_forward(const ck_elementwise_params
 }
 uint64_t ck_cpu_workspace_sum_of_squares(const ck_elementwise_params *p) {
     return ck_cpu_partial_bytes(p->count);
+}
+
+// ---- Concatenation ----------------------------------------------------------------------------------------
+
+// Rows of C and of K side by side in `both`, a block of rows to a task; `split` copies the other way.
+struct concatenation {
+    const ck_dense_params *p;
+    const float *a, *b;
+    float *both, *da, *db;
+    const float *dboth;
+};
+
+enum { ROWS = 256 };
+
+static void join_rows(void *context, int64_t index, int worker) {
+    (void)worker;
+    const struct concatenation *j = context;
+    int64_t c = j->p->c, k = j->p->k, end = ck_min64(j->p->n, (index + 1) * ROWS);
+    for (int64_t row = index * ROWS; row < end; row++) {
+        float *to = j->both + row * (c + k);
+        memcpy(to, j->a + row * c, sizeof(float) * (size_t)c);
+        memcpy(to + c, j->b + row * k, sizeof(float) * (size_t)k);
+    }
+}
+
+static void split_rows(void *context, int64_t index, int worker) {
+    (void)worker;
+    const struct concatenation *j = context;
+    int64_t c = j->p->c, k = j->p->k, end = ck_min64(j->p->n, (index + 1) * ROWS);
+    for (int64_t row = index * ROWS; row < end; row++) {
+        const float *from = j->dboth + row * (c + k);
+        memcpy(j->da + row * c, from, sizeof(float) * (size_t)c);
+        memcpy(j->db + row * k, from + c, sizeof(float) * (size_t)k);
+    }
+}
+
+ck_status ck_cpu_concatenate(const ck_concatenate_operands *t, const ck_dense_params *p, void *) {
+    struct concatenation j = {.p = p, .a = t->a, .b = t->b, .both = t->y};
+    ck_parallel_for(ck_ceil_div(p->n, ROWS), join_rows, &j);
+    return CK_OK;
+}
+
+ck_status ck_cpu_concatenate_backward(const ck_concatenate_backward_operands *t, const ck_dense_params *p,
+                                      void *) {
+    struct concatenation j = {.p = p, .dboth = t->dy, .da = t->da, .db = t->db};
+    ck_parallel_for(ck_ceil_div(p->n, ROWS), split_rows, &j);
+    return CK_OK;
 }

@@ -1,4 +1,4 @@
-// ReLU, add, mean squared error and sums (CPU: elementwise.c).
+// ReLU, add, concatenation, mean squared error and sums (CPU: elementwise.c).
 #include "ck_device.cuh"
 
 CK_KERNEL(256) ck_relu_forward(float *y, const float *x, ck_elementwise_params p) {
@@ -11,6 +11,25 @@ CK_KERNEL(256) ck_relu_backward(float *dx, const float *dy, const float *y, ck_e
 
 CK_KERNEL(256) ck_add(float *y, const float *a, const float *b, ck_elementwise_params p) {
     for (int64_t i = ck_first(); i < p.count; i += ck_stride()) y[i] = a[i] + b[i];
+}
+
+CK_KERNEL(256) ck_concatenate(float *y, const float *a, const float *b, ck_dense_params p) {
+    int width = p.c + p.k;
+    for (int64_t i = ck_first(); i < (int64_t)p.n * width; i += ck_stride()) {
+        int64_t row = i / width, column = i % width;
+        y[i] = column < p.c ? a[row * p.c + column] : b[row * p.k + column - p.c];
+    }
+}
+
+CK_KERNEL(256) ck_concatenate_backward(float *da, float *db, const float *dy, ck_dense_params p) {
+    int width = p.c + p.k;
+    for (int64_t i = ck_first(); i < (int64_t)p.n * width; i += ck_stride()) {
+        int64_t row = i / width, column = i % width;
+        if (column < p.c)
+            da[row * p.c + column] = dy[i];
+        else
+            db[row * p.k + column - p.c] = dy[i];
+    }
 }
 
 CK_KERNEL(256)

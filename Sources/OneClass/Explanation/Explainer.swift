@@ -60,26 +60,35 @@ public final class Explainer {
         side = model.grid?.patch ?? model.side
         let side = side
         program = Program(device: model.device, math: configuration.math)
-        func outputs(_ plan: PlanBuilder) throws -> (x: Tensor, output: EncoderOutput, logits: Tensor?) {
+        // What the score is computed of, and the map whose mean is its last part.
+        typealias Outputs = (x: Tensor, features: Tensor, map: Tensor, logits: Tensor?)
+        func outputs(_ plan: PlanBuilder) throws -> Outputs {
             let x = try plan.input("points", [rows, side, side, 3], type: .float32)
             plan.watch(x)
             let output = try encoder(x, in: plan)
-            let logits = target == .classifier ? try head?(output.pooled, in: plan) : nil
-            return (x, output, logits)
+            if target == .classifier {
+                return (x, output.pooled, output.map, try head?(output.pooled, in: plan))
+            }
+            var map = output.map
+            let features = try output.features(configuration.layers, in: plan) { own, _ in
+                map = own
+                return try globalAveragePool(own, in: plan)
+            }
+            return (x, features, map, nil)
         }
         (forward, (points, features, map, logits)) = try program.add("explain forward", .inference) { plan in
-            let (x, output, logits) = try outputs(plan)
-            for tensor in [output.pooled, output.map] + (logits.map { [$0] } ?? []) { plan.keep(tensor) }
-            return (x, output.pooled, output.map, logits)
+            let (x, features, map, logits) = try outputs(plan)
+            for tensor in [features, map] + (logits.map { [$0] } ?? []) { plan.keep(tensor) }
+            return (x, features, map, logits)
         }
         (backward, (seed, gradient, pooledGradient)) = try program.add("explain backward", .inputGradient) {
             plan in
-            let (x, output, logits) = try outputs(plan)
-            let last = logits ?? output.pooled
+            let (x, features, _, logits) = try outputs(plan)
+            let last = logits ?? features
             let seed = try plan.input("seed", last.shape, type: .float32)
             let pass = try plan.differentiate(last, seed: seed)
             let gradient = pass.gradient(of: x)!,
-                pooled = logits.flatMap { _ in pass.gradient(of: output.pooled) }
+                pooled = logits.flatMap { _ in pass.gradient(of: features) }
             plan.keep(gradient)
             if let pooled { plan.keep(pooled) }
             return (seed, gradient, pooled)
@@ -225,20 +234,23 @@ public final class Explainer {
             completenessError: abs(total - difference) / max(abs(difference), 1e-12))
     }
 
-    /// Explains by Grad-CAM (Selvaraju et al., ICCV 2017) on the last block's feature map: its channels
+    /// Explains by Grad-CAM (Selvaraju et al., ICCV 2017) on the last map that the score is of: its channels
     /// weighted by the mean gradient of the score, negative sums cut, enlarged bilinearly.
     public func gradCAM(of image: RGBImage) throws -> Explanation {
         let (pixels, top, left, detector) = try window(of: image)
         let padded = pixels + [Float](repeating: 0, count: (Self.rows - 1) * pixels.count)
         var (scores, slopes) = try evaluate(padded, count: 1, detector, gradient: true)
         let channels = map.shape[3], cells = map.shape[1], values = try program.read(map, of: forward)
+        let before = features.shape[1] - channels
         if let pooledGradient {
             try program.write(slopes + [Float](repeating: 0, count: seed.count - slopes.count), to: seed)
             try backward.run()
             slopes = try program.read(pooledGradient, of: backward)
         }
         let weighted = (0..<cells * cells).map { cell in
-            let sum = (0..<channels).reduce(Float(0)) { $0 + slopes[$1] * values[cell * channels + $1] }
+            let sum = (0..<channels).reduce(Float(0)) {
+                $0 + slopes[before + $1] * values[cell * channels + $1]
+            }
             return max(0, sum / Float(cells * cells))
         }
         let scale = Float(cells) / Float(side)

@@ -7,7 +7,7 @@ import OCCNetworks
 /// of all its patches.
 ///
 /// Such an encoder's map of an image holds its map of every patch that begins a multiple of its step from the
-/// image's corner; the patch's features are the mean of its window of the map. Patches that begin elsewhere take
+/// image's corner; the patch's features are the means of its windows of the maps. Patches that begin elsewhere take
 /// passes that begin where they do. A feature is the same number in every pass that has it: convolutions and means
 /// sum in one order wherever they are.
 package struct DenseExtractor: FeatureExtractor {
@@ -23,41 +23,46 @@ package struct DenseExtractor: FeatureExtractor {
     private let tiling: Tiling
 
     /// - Parameters:
-    ///   - field: the encoder's, which does not pad.
+    ///   - encoder: one with receptive fields: it does not pad.
+    ///   - layers: the stages whose maps the features are means of; nil for the last.
     ///   - grid: where the patches lie.
     ///   - memory: bytes that a pass may take beside the weights, where it has more than one patch.
     package init(
-        _ program: Program, encoder: any Encoder, field: ReceptiveField, grid: PatchGrid,
+        _ program: Program, encoder: any Encoder, layers: StageNumbers? = nil, grid: PatchGrid,
         memory: Int = DenseExtractor.memory
     ) throws {
-        func map(_ builder: PlanBuilder, _ images: Int, _ tiling: Tiling) throws -> (
-            stored: Tensor, indices: Tensor, corners: Tensor, map: Tensor
+        let fields = encoder.receptiveFields
+        guard let last = fields.last else { preconditionFailure("the encoder pads") }
+        func plan(_ builder: PlanBuilder, _ images: Int, _ tiling: Tiling) throws -> (
+            stored: Tensor, indices: Tensor, corners: Tensor, features: Tensor
         ) {
             let stored = try builder.input(
                 "tiles", [images, tiling.storedSide, tiling.storedSide, 3], type: .uint8)
             let indices = try builder.input("tile images", [images], type: .int32)
             let corners = try builder.input("tile corners", [images, 2], type: .int32)
             let tiles = try gather(stored, indices: indices, corners: corners, side: tiling.side, in: builder)
-            return (stored, indices, corners, try encoder(tiles, in: builder).map)
+            let features = try encoder(tiles, in: builder).features(layers, in: builder) { map, stage in
+                let field = fields[stage - 1]
+                return try windowMeans(
+                    map, side: field.mapSide(of: grid.patch), count: tiling.windows,
+                    stride: tiling.spacing / field.step, in: builder)
+            }
+            builder.keep(features)
+            return (stored, indices, corners, features)
         }
         func bytes(_ tiling: Tiling) throws -> Int {
             let scratch = Program(device: program.device, math: program.math)
-            return try scratch.add("size", .inference) { _ = try map($0, 1, tiling) }.plan.transientBytes
+            return try scratch.add("size", .inference) { _ = try plan($0, 1, tiling) }.plan.transientBytes
         }
-        var tiling = Tiling(grid, step: field.step), size = try bytes(tiling)
+        var tiling = Tiling(grid, step: last.step), size = try bytes(tiling)
         while size > memory, tiling.windows > 1 {
             tiling.windows = (tiling.windows + 1) / 2
             size = try bytes(tiling)
         }
         let most = Self.pixels(on: program.device) / (tiling.side * tiling.side)
         let images = max(1, min(16, most, memory / max(1, size)))
-        (plan, (stored, indices, corners, features)) = try program.add("embed", .inference) {
-            [tiling] builder in
-            let (stored, indices, corners, map) = try map(builder, images, tiling)
-            let features = try windowMeans(
-                map, side: field.mapSide(of: grid.patch), stride: tiling.spacing / field.step, in: builder)
-            builder.keep(features)
-            return (stored, indices, corners, features)
+        (self.plan, (stored, indices, corners, features)) = try program.add("embed", .inference) {
+            [tiling] in try plan($0, images, tiling)
         }
         self.tiling = tiling
     }

@@ -67,11 +67,12 @@ struct ScoringPlans {
     let method: (any TransformationScoring)?
 
     init(_ configuration: RunConfiguration, _ program: Program, side: Int) throws {
-        if let grid = try configuration.grid(side: side), let field = configuration.encoder.receptiveField {
-            features = try DenseExtractor(program, encoder: configuration.encoder, field: field, grid: grid)
+        let encoder = configuration.encoder, layers = configuration.layers
+        if let grid = try configuration.grid(side: side), !encoder.receptiveFields.isEmpty {
+            features = try DenseExtractor(program, encoder: encoder, layers: layers, grid: grid)
         } else {
             features = try PartExtractor(
-                program, encoder: configuration.encoder, side: side, patch: configuration.patch)
+                program, encoder: encoder, layers: layers, side: side, patch: configuration.patch)
         }
         method = configuration.patch == nil ? configuration.method as? any TransformationScoring : nil
         classifier = try method.map {

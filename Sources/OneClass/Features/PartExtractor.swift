@@ -32,11 +32,12 @@ package struct PartExtractor: FeatureExtractor {
     private let side: Int
 
     /// - Parameters:
+    ///   - layers: the stages whose maps the features are means of; nil for the last.
     ///   - patch: the side of the patches; nil for whole images.
     ///   - method: one whose classifier's probabilities are wanted too, and its head's widths; images are
     ///     then transformed first.
     package init(
-        _ program: Program, encoder: any Encoder, side: Int, patch: Int? = nil,
+        _ program: Program, encoder: any Encoder, layers: StageNumbers? = nil, side: Int, patch: Int? = nil,
         classifier method: (any TransformationScoring)? = nil, headWidths: [Int] = []
     ) throws {
         let rows = Self.rows(on: program.device, side: patch ?? side)
@@ -52,7 +53,10 @@ package struct PartExtractor: FeatureExtractor {
                 try RowInputTensors($0.rowInputs, rows: rows, prefix: "batch ", in: plan)
             }
             if let method, let inputs { images = try method.transformed(images, inputs, in: plan) }
-            let features = try encoder(images, in: plan).pooled
+            let output = try encoder(images, in: plan)
+            let features = try output.features(layers, in: plan) { map, _ in
+                try globalAveragePool(map, in: plan)
+            }
             plan.keep(features)
             let head = method?.classifierHead(widths: headWidths)
             if let method, head == nil {
@@ -60,7 +64,7 @@ package struct PartExtractor: FeatureExtractor {
                     .failure,
                     "method \(method.name) scores by a classifier, and has no classifierHead(widths:)")
             }
-            let probabilities = try head.map { try softmax(try $0(features, in: plan), in: plan) }
+            let probabilities = try head.map { try softmax(try $0(output.pooled, in: plan), in: plan) }
             if let probabilities { plan.keep(probabilities) }
             return Tensors(
                 pixels: pixels, indices: indices, features: features, corners: corners, inputs: inputs,

@@ -41,6 +41,11 @@ public struct Denoising: Method, Equatable {
 
     /// Appends recipe, noise, encoder, decoder and the mean squared error.
     public func build(_ batch: TrainingBatch, in plan: PlanBuilder) throws -> TrainingOutputs {
+        guard batch.encoder.receptiveFields.isEmpty else {
+            throw OCCError(
+                .usage, "denoising: its decoder doubles maps, which an encoder without padding makes smaller",
+                remedy: "Leave \(setting: "padding") none out.")
+        }
         let clean = try batch.recipe(batch.images, in: plan)
         let output = try batch.encoder(try gaussianNoise(clean, sigma: noise, in: plan), in: plan)
         var x = output.map, stage = 0
