@@ -65,8 +65,14 @@ public struct Evaluation: Codable, Sendable {
     public let aurocByClass: [String: Double]
     /// The AUROC of the scores of the method's own classifier, by their names.
     public let transformationAUROC: [String: Double]
-    /// The AUROC of the same detector on raw pixels: what learning a representation is worth.
+    /// The AUROC of the same detector on raw pixels: what a representation is worth.
     public let rawPixelAUROC: Double?
+    /// The AUROC of the same model without training, its encoder as it was drawn: what learning is worth.
+    public let untrainedAUROC: Double?
+    /// The AUROC of the pixels by the maps of that model.
+    public let untrainedPixelAUROC: Double?
+    /// The area under the per-region-overlap curve of the maps of that model.
+    public let untrainedAUPRO: Double?
     /// The AUROC of the pixels by the maps; nil, as all that follow, for a model of whole images or a test
     /// set without masks.
     public let pixelAUROC: Double?
@@ -84,8 +90,10 @@ public struct Evaluation: Codable, Sendable {
     /// - Parameters:
     ///   - scored: the test set's scores, where they are known already.
     ///   - rawPixels: fits the detector on pixels too.
+    ///   - untrained: what to compare with beside: `OneClassModel.untrained(on:)`.
     public init(
-        _ model: OneClassModel, on split: OneClassSplit, scored: ScoredTest? = nil, rawPixels: Bool = false
+        _ model: OneClassModel, on split: OneClassSplit, scored: ScoredTest? = nil, rawPixels: Bool = false,
+        untrained: OneClassModel? = nil
     ) throws {
         let scored = try scored ?? ScoredTest(model, on: split)
         let labels = split.testLabels, scores = scored.scores
@@ -134,6 +142,8 @@ public struct Evaluation: Codable, Sendable {
             ? try model.transformationScores(of: split.test).mapValues {
                 try RankingMetrics(scores: $0, labels: labels).auroc
             } : [:]
+        let drawn = try isRanked ? untrained.map { try ScoredTest($0, on: split) } : nil
+        untrainedAUROC = try drawn.map { try RankingMetrics(scores: $0.scores, labels: labels).auroc }
         rawPixelAUROC = rawPixels && isRanked ? try RawPixels.auroc(model.configuration, split) : nil
         let masked = split.testMasks.indices.filter { split.testMasks[$0] != nil }
         func localization(_ map: (Int) -> [Float]) throws -> LocalizationMetrics {
@@ -148,6 +158,9 @@ public struct Evaluation: Codable, Sendable {
         aupro = found?.aupro
         pixelBestF1 = found?.bestF1
         pixelBestF1Threshold = found?.bestF1Threshold
+        let drawnMaps = try found == nil ? nil : drawn?.maps.map { all in try localization { all[$0] } }
+        untrainedPixelAUROC = drawnMaps?.auroc
+        untrainedAUPRO = drawnMaps?.aupro
         if rawPixels, found != nil {
             let baseline = RawPixels.maps(split)
             rawPixelPixelAUROC = try localization { baseline[$0] }.auroc
@@ -187,10 +200,13 @@ public struct Evaluation: Codable, Sendable {
                 ? "normal class '\(normalClass)': no test images"
                 : "normal class '\(normalClass)': \(normals) normal and \(outliers) anomalous test images")
         share("AUROC", auroc)
+        share("AUROC, untrained", untrainedAUROC)
         share("AUROC, raw pixels", rawPixelAUROC)
         share("pixel AUROC", pixelAUROC)
+        share("pixel AUROC, untrained", untrainedPixelAUROC)
         share("pixel AUROC, raw pixels", rawPixelPixelAUROC)
         share("AUPRO (30 % FPR)", aupro)
+        share("AUPRO, untrained", untrainedAUPRO)
         if !transformationAUROC.isEmpty {
             let all = transformationAUROC.sorted { $0.key < $1.key }.map { "\($0.key) \(percent($0.value))" }
             lines.append("  AUROC, the method's classifier: \(all.joined(separator: ", "))")
@@ -206,6 +222,13 @@ public struct Evaluation: Codable, Sendable {
             share("AUROC against \(name.padding(toLength: width, withPad: " ", startingAt: 0))", value)
         }
         return lines.joined(separator: "\n")
+    }
+
+    /// Whether the same model without training does as well, images and pixels; false where it was not compared with.
+    public var learningIsWorthNothing: Bool {
+        guard let auroc, let drawn = untrainedAUROC, drawn >= auroc else { return false }
+        guard let pixelAUROC, let pixels = untrainedPixelAUROC else { return true }
+        return pixels >= pixelAUROC
     }
 
     /// The false alarms in words, and how they go with the promise.
@@ -227,6 +250,17 @@ public struct Evaluation: Codable, Sendable {
 }
 
 extension OneClassModel {
+    /// Fits the same model without training: its encoder as it is drawn from the seed, its own detector and
+    /// threshold.
+    public func untrained(on split: OneClassSplit) throws -> OneClassModel {
+        var own = configuration
+        own.steps = 0
+        return try OneClassModel.fit(split, configuration: own, device: device)
+    }
+
+    /// Whether all patches of an image take one pass of the encoder.
+    public var mapsInOnePass: Bool { grid != nil && !configuration.encoder.receptiveFields.isEmpty }
+
     /// Finds the test AUROC of several detectors, each fitted on the same features.
     public func auroc(of detectors: [any Detector], on split: OneClassSplit) throws -> [String: Double] {
         let fit = try features(of: split.detectorFit).evenly(atMost: configuration.detectorRows)

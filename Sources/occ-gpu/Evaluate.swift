@@ -13,6 +13,7 @@ let evaluateCommand = Command(
     options: [
         Option("data", "PATH", "Another data set of the same layout."),
         Option("raw-pixels", nil, "Fit the detector on raw pixels too, for comparison."),
+        Option("untrained", nil, "Fit the same model without training too, for comparison."),
         Option("report", "FILE", "Write a report: one HTML file with curves, tables and pictures."),
     ] + RunOptions.deviceOptions + [
         Option("quiet", nil, "No progress."), Option("json", nil, "Print JSON."),
@@ -26,7 +27,8 @@ let evaluateCommand = Command(
     let split = try testSplit(of: model, arguments)
     let scored = try ScoredTest(model, on: split)
     let evaluation = try Evaluation(
-        model, on: split, scored: scored, rawPixels: arguments.has("raw-pixels"))
+        model, on: split, scored: scored, rawPixels: arguments.has("raw-pixels"),
+        untrained: arguments.has("untrained") ? try model.untrained(on: split) : nil)
     if let path = arguments["report"] {
         let file = modelPath(arguments.positionals[0])
         let page = try Report(model, split, scored, evaluation).html(

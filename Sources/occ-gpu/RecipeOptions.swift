@@ -61,11 +61,15 @@ struct RecipeOptions {
                 (start.encoder, start.layers) = (fitting.encoder, fitting.layers)
             }
         }
-        let own = ["encoder", "padding", "stages", "layers"].contains { arguments[$0] != nil }
-        let isOtherMethod = arguments["method"].map { $0 != start.method.name } ?? false
-        if start.layers != nil, own || isOtherMethod {
-            // Its parts go together: who chooses one of them chooses all.
+        let choosesEncoder =
+            ["encoder", "stages", "layers"].contains { arguments[$0] != nil }
+            || arguments["padding"].map { $0 != Padding.none.rawValue } ?? false
+        let isOtherTask = arguments["method"] != nil && !(configuration.method is CutPastePrediction)
+        if start.layers != nil, choosesEncoder || isOtherTask {
+            // Encoder, layers and stride go together: who chooses one of them, or a method that may need a padded
+            // encoder, gets the plain one, and not many patches to be computed one by one.
             (start.encoder, start.layers) = (ResNet(.resnet10, width: 0.25), nil)
+            start.stride = start.stride.map { 2 * $0 }
         }
         if let method = arguments["method"], method != start.method.name {
             // What the recipe gives its own method is not another one's.

@@ -69,12 +69,21 @@ let trainCommand = Command(
     let model = try run.run(device: device, resume: resume, notice: say)
     say("wrote \(directory.model)")
     let scored = try ScoredTest(model, on: split)
-    let evaluation = try Evaluation(model, on: split, scored: scored, rawPixels: true)
+    // What learning is worth takes seconds where a map takes one pass; `evaluate` has an option for it.
+    let isCompared = model.mapsInOnePass && split.test.count > 0 && model.configuration.steps != 0
+    let evaluation = try Evaluation(
+        model, on: split, scored: scored, rawPixels: true,
+        untrained: isCompared ? try model.untrained(on: split) : nil)
     let page = try Report(model, split, scored, evaluation).html(
         modelPath: directory.model, metricsPath: directory.metrics)
     try AtomicFile.write(Array(page.utf8), to: directory.report)
     say("wrote \(directory.report)")
     try emit(arguments.has("json") ? try evaluation.json() : evaluation.summary)
+    if evaluation.learningIsWorthNothing {
+        say(
+            "warning: without training the same model does as well on these test images; --steps 0 leaves it out"
+        )
+    }
     if split.test.count == 0 {
         say("without test images, go on by: \(CommandLine.arguments[0]) score --model \(out) IMAGE|FOLDER...")
     }

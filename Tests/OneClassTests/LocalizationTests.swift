@@ -151,6 +151,19 @@ import Testing
         #expect((0...1).contains(pixel) && (0...1).contains(pro))
         #expect(evaluation.rawPixelPixelAUROC != nil)
         #expect(try evaluation.json().contains("\"pixelAUROC\""))
+        #expect(evaluation.untrainedAUROC == nil && !evaluation.learningIsWorthNothing)
+    }
+
+    /// The encoder as it was drawn: a model of no steps that is evaluated by itself.
+    @Test func learningIsComparedWithNone() throws {
+        let split = try Self.surface(), model = try Self.model(), drawn = try Self.model { $0.steps = 0 }
+        let compared = try Evaluation(model, on: split, untrained: try model.untrained(on: split))
+        let alone = try Evaluation(drawn, on: split)
+        #expect(compared.untrainedAUROC == alone.auroc)
+        #expect(compared.untrainedPixelAUROC == alone.pixelAUROC && compared.untrainedAUPRO == alone.aupro)
+        #expect(compared.summary.contains("AUROC, untrained"))
+        let same = try Evaluation(drawn, on: split, untrained: drawn)
+        #expect(same.learningIsWorthNothing)
     }
 
     @Test func wrongSettingsAreNamed() throws {

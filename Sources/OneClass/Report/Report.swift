@@ -32,7 +32,8 @@ public struct Report {
         let data = model.configuration.data.split(separator: "/").last.map(String.init) ?? "images"
         let title = "\(data): \(model.normalClass)"
         let sections = [
-            tiles, thresholdSection, try testSections(), try metricsPath.flatMap(learningSection) ?? "",
+            tiles, thresholdSection, comparison, try testSections(),
+            try metricsPath.flatMap(learningSection) ?? "",
             try originSection(modelPath),
         ]
         return """
@@ -91,6 +92,26 @@ public struct Report {
             value.map { "<tr><th scope=\"row\">\(name)</th><td>\(escaped($0))</td></tr>" }
         }
         return "<h2>Threshold</h2><table class=\"words\"><tbody>\(list.joined())</tbody></table>"
+    }
+
+    /// What representation and learning are worth; empty where nothing was compared with.
+    private var comparison: String {
+        let rows = [
+            ("This model", evaluation.auroc, evaluation.pixelAUROC, evaluation.aupro),
+            (
+                "The same without training", evaluation.untrainedAUROC, evaluation.untrainedPixelAUROC,
+                evaluation.untrainedAUPRO
+            ),
+            ("Raw pixels", evaluation.rawPixelAUROC, evaluation.rawPixelPixelAUROC, nil),
+        ].filter { $0.1 != nil }
+        guard rows.count > 1 else { return "" }
+        let lines = rows.map { name, image, pixel, overlap in
+            let cells = [image, pixel, overlap].map { "<td>\($0.map(percent) ?? "")</td>" }
+            return "<tr><th scope=\"row\">\(name)</th>\(cells.joined())</tr>"
+        }
+        let head = ["", "AUROC", "Pixel AUROC", "AUPRO"].map { "<th scope=\"col\">\($0)</th>" }
+        return "<h2>What learning is worth</h2><table><thead><tr>\(head.joined())</tr></thead>"
+            + "<tbody>\(lines.joined())</tbody></table>"
     }
 
     private var classes: [String] {
