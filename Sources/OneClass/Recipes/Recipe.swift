@@ -76,7 +76,7 @@ public struct Recipe: Sendable {
     ///
     /// None for images that lie alike: on MVTec AD's bottle, a Gaussian for each place on all stages of a network as
     /// it is drawn has image and pixel AUROC 99.1 and 96.8 %, and 97.2 and 93.4 % after 600 steps (means of three
-    /// seeds). Such detectors on random features: Defard et al. 2020 (PaDiM) have the pretrained ones.
+    /// seeds). Defard et al. 2020 (PaDiM) fit such Gaussians on a pretrained network.
     public func mostSteps(of c: RunConfiguration) -> Int? {
         guard budget != nil, c.patch != nil else { return nil }
         return c.locations == .each && c.layers != nil ? 0 : Self.patchSteps
