@@ -10,6 +10,7 @@ let selftestCommand = Command(
     examples: ["occ-gpu selftest", "occ-gpu selftest --device cuda:1 --json"],
     options: RunOptions.deviceOptions + [
         Option("large", nil, "The convolutions of a ResNet-18 too, on a CPU also."),
+        Option("small", nil, "Only small cases on a GPU also, as under a sanitizer that takes its time."),
         Option("json", nil, "Print JSON."),
     ]
 ) { arguments in
@@ -22,7 +23,7 @@ let selftestCommand = Command(
     var lost: (any Error)?
     let rows = SelfTest.run(
         device, against: cpu, cases: OperationCases.all,
-        timed: device.isGPU || arguments.has("large") ? OperationCases.large : []
+        timed: arguments.has("large") || device.isGPU && !arguments.has("small") ? OperationCases.large : []
     ) { row in
         guard !json, lost == nil else { return }
         do { try emit(row) } catch { lost = error }

@@ -6,15 +6,15 @@ struct GPUWorkloads {
     let device: Device
     /// Sizes for a machine without a GPU, where the comparison is tried and its figures mean nothing.
     let tiny: Bool
-
-    /// Forms of PyTorch: eager, torch.compile, and torch.compile with autotuning and CUDA graphs.
-    private static let forms = ["eager", "compile", "max-autotune"]
+    /// Forms of PyTorch: of eager, compile (torch.compile), and max-autotune (with autotuning and CUDA graphs).
+    let forms: [String]
 
     private func name(_ text: String) -> String { tiny ? text + " (tiny)" : text }
     private var width: Double { tiny ? 0.0625 : 1 }
 
-    private func job(_ work: String, _ fields: [String: Any], forms: [String] = forms) -> [[String: Any]] {
-        forms.map { form in
+    private func job(_ work: String, _ fields: [String: Any], without other: String? = nil) -> [[String: Any]]
+    {
+        forms.filter { $0 != other }.map { form in
             var job = fields
             (job["work"], job["form"], job["threads"]) = (work, form, 0)
             job["device"] = device.isGPU ? "cuda" : "cpu"
@@ -124,7 +124,7 @@ struct GPUWorkloads {
         return Comparison(
             name: name("KDE, \(rows) x \(rows) x \(columns)"), items: Double(rows), unit: "queries",
             body: { try plan.run() },
-            peers: job("kde_products", ["rows": rows, "columns": columns], forms: ["eager", "compile"]),
+            peers: job("kde_products", ["rows": rows, "columns": columns], without: "max-autotune"),
             wait: device.synchronize, note: { "our memory: \(memory)" })
     }
 }

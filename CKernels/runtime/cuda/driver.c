@@ -65,6 +65,16 @@ static int cublas_version(size_t number) {
     return (int)(1000 * major + 10 * minor);
 }
 
+// NVRTC loads its built-in functions by name when it first compiles, and not every release looks beside
+// itself: 13.0 out of a Python package does not. What is loaded already is found by its name.
+static void load_builtins(const char *nvrtc, int major, int minor) {
+    const char *slash = strrchr(nvrtc, '/');
+    char path[600];
+    if (slash && snprintf(path, sizeof path, "%.*s/libnvrtc-builtins.so.%d.%d", (int)(slash - nvrtc), nvrtc,
+                          major, minor) < (int)sizeof path)
+        dlopen(path, RTLD_NOW | RTLD_LOCAL);
+}
+
 static ck_cuda_driver system_driver;
 
 static void find_libraries(void) {
@@ -96,8 +106,10 @@ static void find_libraries(void) {
     d->synchronous = sync && strcmp(sync, "0") != 0;
     int major = 0, minor = 0;
     if (!d->libraries[CK_LIBRARY_cuda].reason[0]) d->driver_version(&d->libraries[CK_LIBRARY_cuda].version);
-    if (!d->libraries[CK_LIBRARY_nvrtc].reason[0] && d->nvrtc_version(&major, &minor) == 0)
+    if (!d->libraries[CK_LIBRARY_nvrtc].reason[0] && d->nvrtc_version(&major, &minor) == 0) {
         d->libraries[CK_LIBRARY_nvrtc].version = 1000 * major + 10 * minor;
+        load_builtins(d->libraries[CK_LIBRARY_nvrtc].path, major, minor);
+    }
     if (!d->libraries[CK_LIBRARY_cublasLt].reason[0]) {
         size_t (*version)(void) = NULL;
         void *found = dlsym(handles[CK_LIBRARY_cublasLt], "cublasLtGetVersion");
