@@ -54,6 +54,7 @@ let package = Package(
             cxxSettings: [
                 .headerSearchPath("."), .headerSearchPath("../../CKernels/operations"),
                 .headerSearchPath("../../CKernels/operations/augment"),
+                .headerSearchPath("../../CKernels/operations/conv2d"),
                 .headerSearchPath("../../CKernels/runtime/cuda"),
             ]),
         .testTarget(

@@ -64,6 +64,7 @@ typedef struct ck_lt_heuristic {
     X(cuda, module_unload, "cuModuleUnload", (ck_cu_module module))                                          \
     X(cuda, module_function, "cuModuleGetFunction",                                                          \
       (ck_cu_function * function, ck_cu_module module, const char *name))                                    \
+    X(cuda, function_set, "cuFuncSetAttribute", (ck_cu_function function, int attribute, int value))         \
     X(cuda, launch, "cuLaunchKernel",                                                                        \
       (ck_cu_function function, unsigned grid_x, unsigned grid_y, unsigned grid_z, unsigned block_x,         \
        unsigned block_y, unsigned block_z, unsigned shared_bytes, ck_cu_stream stream, void **arguments,     \

@@ -17,6 +17,9 @@ typedef struct ck_step_state {
     float reserved[3];
 } ck_step_state;
 
+// Bytes of shared memory of a kernel of conv2d_hopper.cu: three slices of a tile.
+#define CK_HOPPER_SHARED(rows, columns) (3 * 128 * ((rows) + (columns)))
+
 typedef struct ck_image_params {  // N images of H x W x C
     int32_t n, h, w, c;
     uint32_t stream;    // of the random numbers: differs from view to view and operation to operation

@@ -202,11 +202,13 @@ import Testing
 
     /// The parity cases reach every kernel.
     @Test func everyKernelHasACase() throws {
-        Self.emulate { $0.only_note = 1 }
         defer { Self.restore() }
-        let device = try Device.cuda(0, driver: ck_emulated_driver())
-        for math in MathMode.allCases {
-            for operation in CUDAParityTests.cases(math) { _ = try operation.run(on: device.handle) }
+        for architecture in [Int32(80), 90] {
+            Self.emulate { ($0.only_note, $0.architecture) = (1, architecture) }
+            let device = try Device.cuda(0, driver: ck_emulated_driver())
+            for math in MathMode.allCases {
+                for operation in CUDAParityTests.cases(math) { _ = try operation.run(on: device.handle) }
+            }
         }
         let never = try Self.kernelNames(Self.driver(cache: TemporaryFolder().file("cache"))).filter {
             ck_emulation_launches($0) == 0

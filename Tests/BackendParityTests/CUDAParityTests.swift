@@ -20,6 +20,22 @@ import Testing
     @Test(arguments: cases(.bf16))
     func bf16(_ operation: OperationCase) throws { try check(operation, .bf16) }
 
+    /// GPUs before and after Hopper have no wgmma.
+    @Test(
+        arguments: cases(.bf16).filter {
+            String(cString: ck_declaration_of($0.kind).pointee.params) == "conv2d"
+        })
+    func bf16WithoutWgmma(_ operation: OperationCase) throws {
+        var emulation = ck_emulation_default
+        emulation.architecture = 80
+        ck_emulation_set(&emulation)
+        defer {
+            emulation = ck_emulation_default
+            ck_emulation_set(&emulation)
+        }
+        try check(operation, .bf16)
+    }
+
     private func check(_ operation: OperationCase, _ math: MathMode) throws {
         let failures = try Self.failures(operation, math)
         #expect(failures.isEmpty, "\(failures)")

@@ -58,7 +58,7 @@ int device_name(char *name, int length, ck_cu_device) {
     return 0;
 }
 int device_attribute(int *value, int attribute, ck_cu_device) {
-    *value = attribute == 75 ? 9 : 0;
+    *value = attribute == 75 ? settings.architecture / 10 : attribute == 76 ? settings.architecture % 10 : 0;
     return 0;
 }
 int context_retain(ck_cu_context *context, ck_cu_device device) {
@@ -147,14 +147,18 @@ int module_function(ck_cu_function *function, ck_cu_module m, const char *name) 
     *function = (void *)find_kernel(((module *)m)->source, name);
     return *function ? 0 : 500;
 }
+int function_set(ck_cu_function, int attribute, int bytes) {
+    return attribute == 8 && bytes > 0 && bytes <= MOST_SHARED ? 0 : INVALID_VALUE;
+}
 // The kernel that fails, where one is to.
 bool is_faulty(const kernel *k) {
     return settings.faulty_kernel && std::strcmp(settings.faulty_kernel, k->name) == 0;
 }
 
 int launch(ck_cu_function function, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by,
-           unsigned bz, unsigned, ck_cu_stream s, void **arguments, void **) {
+           unsigned bz, unsigned shared, ck_cu_stream s, void **arguments, void **) {
     if (gx == 0 || gy == 0 || gz == 0 || bx * by * bz > 1024 || bx * by * bz == 0) return INVALID_VALUE;
+    if (shared > MOST_SHARED) return INVALID_VALUE;
     launched[((const kernel *)function)->name]++;
     if (settings.only_note) return 0;
     if (is_faulty((const kernel *)function))

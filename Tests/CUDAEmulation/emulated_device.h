@@ -5,12 +5,17 @@
 #include <cmath>
 #include <cstdint>
 #include <cstring>
+#include <functional>
+#include <vector>
 
 #define CK_KERNEL(threads) inline void
+#define CK_KERNEL_RESIDENT(threads, blocks) CK_KERNEL(threads)
 #define CK_DEVICE static inline
 #define CK_MEMBER inline
 #define CK_SHARED(type, name, count)                                                                         \
     type *name = (type *)emulation::shared_memory(sizeof(type) * (size_t)(count))
+#define CK_SHARED_DYNAMIC(name, bytes)                                                                       \
+    unsigned char *name = (unsigned char *)emulation::dynamic_shared_memory(bytes)
 #define CK_SHARED_ALIGNED(type, name, count) CK_SHARED(type, name, count)
 
 namespace emulation {
@@ -23,6 +28,7 @@ struct dimensions {
 extern thread_local dimensions thread_index, block_index, block_size, grid_size;
 
 void *shared_memory(size_t bytes);
+void *dynamic_shared_memory(size_t bytes);
 void barrier();
 void fail(const char *text);
 
@@ -32,6 +38,23 @@ struct shown {
     const void *row;
 };
 const shown *exchange(const shown &mine);
+
+// Asynchronous copies of the running thread: begun, made a group, and carried out only when waited for, so
+// that what reads too early reads poison.
+void begin_copy(void *to, const void *from, bool there);
+void commit_copies();
+void wait_for_copies(unsigned left);
+
+// A product of wgmma that the running thread has begun: what its sums were then, and how to sum again, since
+// shared memory must be the same until the end.
+struct product {
+    float *to;
+    std::vector<float> sums;
+    std::function<void(float *)> sum;
+};
+void show_to_wgmma();
+void begin_product(const product &p);
+void finish_products();
 
 inline float to_float(unsigned bits) {
     float x;
@@ -135,6 +158,59 @@ static inline void ck_load_matrices_transposed(unsigned (&r)[4], const void *row
     for (unsigned i = 0; i < 4; i++)
         r[i] = ck_emulated_row(warp, 8 * i + 2 * (lane % 4))[lane / 4] |
                (unsigned)ck_emulated_row(warp, 8 * i + 2 * (lane % 4) + 1)[lane / 4] << 16;
+}
+
+static inline void ck_copy_async(void *to, const void *from, bool there) {
+    emulation::begin_copy(to, from, there);
+}
+static inline void ck_copy_commit() { emulation::commit_copies(); }
+template <int LEFT> static inline void ck_copy_wait() { emulation::wait_for_copies(LEFT); }
+
+// The matrix descriptor of wgmma with the 128-byte swizzle, as CUTLASS's canonical layouts have it (in
+// bytes): along the sum ((8, lines), 16 values) : ((128, stride), 2), across it ((64, lines), (8, 2)) : ((2,
+// leading), (128, stride)); then bits 7 to 9 of the address are added to bits 4 to 6, modulo 2.
+struct ck_matrix {
+    const unsigned char *at;
+    int leading, stride;
+};
+static inline ck_matrix ck_matrix_at(const void *at, int leading, int stride) {
+    if ((uintptr_t)at % 16 != 0) emulation::fail("a matrix that is not aligned to 16 bytes");
+    return {(const unsigned char *)at, leading, stride};
+}
+static inline float ck_emulated_value(const ck_matrix &m, bool transposed, unsigned line, unsigned k) {
+    size_t offset =
+        transposed ? line / 64 * (size_t)m.leading + line % 64 * 2 + k / 8 * (size_t)m.stride + k % 8 * 128
+                   : line / 8 * (size_t)m.stride + line % 8 * 128 + k * 2;
+    uintptr_t address = (uintptr_t)m.at + offset;
+    uint16_t bits;
+    memcpy(&bits, (const void *)(address ^ (address >> 7 & 7) << 4), 2);
+    return emulation::to_float((unsigned)bits << 16);
+}
+
+static inline void ck_show_to_wgmma() { emulation::show_to_wgmma(); }
+static inline void ck_wgmma_begin() {}
+static inline void ck_wgmma_commit() {}
+template <int N> static inline void ck_wgmma_wait(float (&)[N][4]) { emulation::finish_products(); }
+
+template <bool TRANSPOSED, int N> static inline void ck_wgmma(float (&d)[N][4], ck_matrix a, ck_matrix b) {
+    unsigned lane = emulation::lane(), first = emulation::thread_index.x % 128 / 32 * 16 + lane / 4;
+    auto sum = [=](float *to) {
+        for (unsigned half = 0; half < 2; half++) {
+            float line[16];
+            for (unsigned k = 0; k < 16; k++) line[k] = ck_emulated_value(a, TRANSPOSED, first + 8 * half, k);
+            for (unsigned j = 0; j < N; j++)
+                for (unsigned e = 0; e < 2; e++) {
+                    double total = 0;
+                    for (unsigned k = 0; k < 16; k++)
+                        total +=
+                            (double)line[k] * ck_emulated_value(b, TRANSPOSED, 8 * j + lane % 4 * 2 + e, k);
+                    to[j * 4 + half * 2 + e] = (float)total;
+                }
+        }
+    };
+    emulation::product p = {&d[0][0], std::vector<float>(4 * N), sum};
+    sum(p.sums.data());
+    emulation::begin_product(p);
 }
 
 #endif

@@ -20,6 +20,13 @@ namespace cutpaste {
 namespace conv2d {
 #include "conv2d/conv2d.cu"
 }
+namespace conv2d_bf16 {
+#include "conv2d/conv2d_bf16.cu"
+}
+#undef CONV2D_BF16_CUH  // a module of its own compiles it anew
+namespace conv2d_hopper {
+#include "conv2d/conv2d_hopper.cu"
+}
 namespace batchnorm {
 #include "batchnorm/batchnorm.cu"
 }

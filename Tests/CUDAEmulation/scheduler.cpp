@@ -7,7 +7,7 @@
 #include <ucontext.h>
 #include <vector>
 
-extern "C" const ck_emulation ck_emulation_default = {1, 4ull << 30, 1, 0, 0, nullptr, 0};
+extern "C" const ck_emulation ck_emulation_default = {1, 4ull << 30, 1, 0, 0, nullptr, 0, 90};
 
 namespace emulation {
 
@@ -20,7 +20,14 @@ namespace {
 
 enum class state { ready, at_barrier, at_warp, done };
 
-enum { STACK = 128 << 10, SHARED = 48 << 10, GAP = 64, POISON = 0xFF, GUARD = 0xA5 };
+enum { STACK = 128 << 10, DECLARED = 48 << 10, GAP = 64, POISON = 0xFF, GUARD = 0xA5, ALIGNMENT = 1024 };
+
+struct copy {
+    void *to;
+    const void *from;
+    bool there;
+    unsigned group;
+};
 
 struct fiber {
     std::unique_ptr<char[]> stack;
@@ -30,11 +37,18 @@ struct fiber {
     unsigned index = 0;
     size_t shared_at = 0;
     unsigned collectives = 0;
+    std::vector<copy> copies;  // that no wait has seen
+    unsigned group = 0;        // of the copies that are begun now
+    bool hidden = false;       // copies have arrived, and wgmma does not see them yet
+    std::vector<product> products;
 };
 
 struct machine {
     std::vector<fiber> fibers;
-    std::vector<unsigned char> shared = std::vector<unsigned char>(SHARED + 4096);
+    std::vector<unsigned char> memory = std::vector<unsigned char>(MOST_SHARED + 4096 + ALIGNMENT);
+    unsigned char *shared =
+        memory.data() + (ALIGNMENT - (uintptr_t)memory.data() % ALIGNMENT) % ALIGNMENT;  // of a block
+    size_t shared_size = MOST_SHARED + 4096;
     std::vector<std::pair<size_t, size_t>> used;  // of the shared memory, by the first thread to get there
     std::vector<shown> shown_by;                  // [2][threads]
     jmp_buf scheduler;
@@ -87,7 +101,7 @@ void run_block(std::mt19937_64 &random) {
     std::vector<unsigned> order(here.threads);
     std::iota(order.begin(), order.end(), 0u);
     std::shuffle(order.begin(), order.end(), random);
-    std::fill(here.shared.begin(), here.shared.end(), (unsigned char)POISON);
+    std::memset(here.shared, POISON, here.shared_size);
     here.used.clear();
     for (unsigned i = 0; i < here.threads; i++) {
         fiber &f = here.fibers[i];
@@ -95,6 +109,11 @@ void run_block(std::mt19937_64 &random) {
         f.index = i;
         f.shared_at = 0;
         f.collectives = 0;
+        if (!f.copies.empty()) fail("a thread ended before its asynchronous copies");
+        if (!f.products.empty()) fail("a thread ended before its products");
+        f.products.clear();
+        f.copies.clear();
+        f.group = 0;
     }
     for (;;) {
         for (unsigned i : order)
@@ -132,21 +151,31 @@ void fail(const char *text) {
     if (!failure) failure = text;
 }
 
+void *dynamic_shared_memory(size_t bytes) {
+    if (bytes > MOST_SHARED) fail("a kernel wants more than 227 KiB of shared memory");
+    if (here.current->shared_at != 0) fail("a kernel declares shared memory and asks for more");
+    if (here.used.empty()) {
+        here.used.push_back({0, bytes});
+        std::memset(here.shared + bytes, GUARD, GAP);
+    }
+    return here.shared;
+}
+
 void *shared_memory(size_t bytes) {
     fiber *f = here.current;
     size_t at = f->shared_at;
     f->shared_at = (at + bytes + GAP + 63) / 64 * 64;
-    if (at + bytes > SHARED) {
+    if (at + bytes > DECLARED) {
         fail("a kernel wants more than 48 KiB of shared memory");
-        return here.shared.data();
+        return here.shared;
     }
     bool is_new = true;
     for (auto &range : here.used) is_new = is_new && range.first != at;
     if (is_new) {
         here.used.push_back({at, bytes});
-        std::memset(here.shared.data() + at + bytes, GUARD, GAP);
+        std::memset(here.shared + at + bytes, GUARD, GAP);
     }
-    return here.shared.data() + at;
+    return here.shared + at;
 }
 
 void barrier() {
@@ -159,6 +188,51 @@ const shown *exchange(const shown &mine) {
     slots[f->index] = mine;
     give_way(state::at_warp);
     return slots + f->index / 32 * 32;
+}
+
+void begin_copy(void *to, const void *from, bool there) {
+    if ((uintptr_t)to % 16 != 0 || (uintptr_t)from % 16 != 0)
+        fail("cp.async of an address that is not aligned to 16 bytes");
+    if (to < (void *)here.shared || to > (void *)(here.shared + here.shared_size - 16))
+        fail("cp.async to elsewhere");
+    std::memset(to, POISON, 16);
+    here.current->copies.push_back({to, from, there, here.current->group});
+}
+
+void commit_copies() { here.current->group++; }
+
+void wait_for_copies(unsigned left) {
+    fiber *f = here.current;
+    std::vector<copy> later;
+    for (const copy &c : f->copies) {
+        if (c.group + left >= f->group) {
+            later.push_back(c);
+        } else if (c.there) {
+            std::memcpy(c.to, c.from, 16);
+        } else {
+            std::memset(c.to, 0, 16);
+        }
+    }
+    f->copies.swap(later);
+    f->hidden = true;
+}
+
+void show_to_wgmma() { here.current->hidden = false; }
+
+void begin_product(const product &p) {
+    if (here.current->hidden) fail("wgmma without a fence behind the asynchronous copies");
+    here.current->products.push_back(p);
+}
+
+void finish_products() {
+    for (product &p : here.current->products) {
+        std::vector<float> now(p.sums.size());
+        p.sum(now.data());
+        if (std::memcmp(now.data(), p.sums.data(), now.size() * sizeof(float)) != 0)
+            fail("shared memory changed while wgmma read it");
+        for (size_t i = 0; i < now.size(); i++) p.to[i] += now[i];
+    }
+    here.current->products.clear();
 }
 
 void run_grid(dimensions grid, dimensions block, const std::function<void()> &kernel) {

@@ -8,6 +8,8 @@
 
 namespace emulation {
 
+enum { MOST_SHARED = 227 << 10 };  // bytes of shared memory that a block may ask for beside what it declares
+
 extern thread_local ck_emulation settings;
 extern thread_local ck_emulation_counts counts;
 

@@ -489,7 +489,6 @@ CK_DEVICE void backward_weight(float *parts, const float *dy, const float *x, in
     DEFINE(name, small, MODE, 64, true) DEFINE(name, large, MODE, 128, true)
 DEFINE_MODE(strict, STRICT)
 DEFINE_MODE(tf32, TF32)
-DEFINE_MODE(bf16, BF16)
 
 // dw = the sum of the parts, in order.
 CK_KERNEL(256) ck_conv2d_add_parts(float *dw, const float *parts, int count, int64_t size) {

@@ -1,6 +1,6 @@
 // Which form of the convolution kernels a shape takes. All choices follow from the shape alone, so that the
 // same plan gives the same bits on every GPU of an architecture.
-#include "cuda.h"
+#include "launch_bf16.h"
 
 enum { LARGE = 128, SMALL = 64, ENOUGH_BLOCKS = 128, PARTIAL_DEPTH = 512 };
 
@@ -27,7 +27,6 @@ typedef enum form { ANY, BY_FOUR_SMALL, BY_FOUR_LARGE } form;
     static const ck_kernel pass##_kernels[][3] = {                                                           \
         [CK_MATH_FAST] = FORMS(pass, tf32),                                                                  \
         [CK_MATH_STRICT] = FORMS(pass, strict),                                                              \
-        [CK_MATH_BF16] = FORMS(pass, bf16),                                                                  \
     };
 KERNELS(forward)
 KERNELS(backward_data)
@@ -38,7 +37,8 @@ static form form_of(int64_t size, int by_four) {
 }
 
 ck_status ck_cuda_conv2d_forward(ck_cuda_state *cuda, const ck_conv2d_forward_operands *t, const conv2d *p,
-                                 void *) {
+                                 void *workspace) {
+    if (p->math == CK_MATH_BF16) return ck_conv2d_bf16_forward(cuda, t->y, t->x, t->w, p, workspace);
     int by_four = p->c % 4 == 0 && ck_is_aligned(t->x) && ck_is_aligned(t->w);
     int64_t rows = (int64_t)p->n * p->p * p->q, size = tile_size(rows, p->k, 1, by_four);
     ck_grid grid = {ck_ceil_div(rows, size), ck_ceil_div(p->k, size), 1};
@@ -48,7 +48,8 @@ ck_status ck_cuda_conv2d_forward(ck_cuda_state *cuda, const ck_conv2d_forward_op
 }
 
 ck_status ck_cuda_conv2d_backward_data(ck_cuda_state *cuda, const ck_conv2d_backward_data_operands *t,
-                                       const conv2d *p, void *) {
+                                       const conv2d *p, void *workspace) {
+    if (p->math == CK_MATH_BF16) return ck_conv2d_bf16_backward_data(cuda, t->dx, t->dy, t->w, p, workspace);
     int64_t classes = (int64_t)p->stride * p->stride;
     int by_four = p->c % 4 == 0 && p->k % 4 == 0 && ck_is_aligned(t->dy) && ck_is_aligned(t->w);
     int64_t rows = p->n * ck_ceil_div(p->h, p->stride) * ck_ceil_div(p->w, p->stride);
@@ -78,6 +79,8 @@ static struct split split_of(const conv2d *p) {
 
 ck_status ck_cuda_conv2d_backward_weight(ck_cuda_state *cuda, const ck_conv2d_backward_weight_operands *t,
                                          const conv2d *p, void *workspace) {
+    if (p->math == CK_MATH_BF16)
+        return ck_conv2d_bf16_backward_weight(cuda, t->dw, t->dy, t->x, p, workspace);
     struct split split = split_of(p);
     int64_t length = (int64_t)p->r * p->s * p->c, count = p->k * length;
     // A view that is not aligned takes the small tiles of any shape; its parts are as many.
@@ -94,9 +97,14 @@ ck_status ck_cuda_conv2d_backward_weight(ck_cuda_state *cuda, const ck_conv2d_ba
                      .count = (int32_t)split.parts, .size = count);
 }
 
-uint64_t ck_cuda_workspace_conv2d_forward(const conv2d *) { return 0; }
-uint64_t ck_cuda_workspace_conv2d_backward_data(const conv2d *) { return 0; }
+uint64_t ck_cuda_workspace_conv2d_forward(const conv2d *p) {
+    return p->math == CK_MATH_BF16 ? ck_conv2d_bf16_forward_workspace(p) : 0;
+}
+uint64_t ck_cuda_workspace_conv2d_backward_data(const conv2d *p) {
+    return p->math == CK_MATH_BF16 ? ck_conv2d_bf16_backward_data_workspace(p) : 0;
+}
 uint64_t ck_cuda_workspace_conv2d_backward_weight(const conv2d *p) {
+    if (p->math == CK_MATH_BF16) return ck_conv2d_bf16_backward_weight_workspace(p);
     struct split split = split_of(p);
     return split.parts == 1 ? 0 : sizeof(float) * (uint64_t)(split.parts * p->k * p->r * p->s * p->c);
 }

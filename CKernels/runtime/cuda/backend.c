@@ -112,9 +112,12 @@ static ck_status run(void *state, ck_kind kind, void *const *operands, const ck_
     return s->driver->synchronous ? synchronize(state) : CK_OK;
 }
 
+enum { FUNCTION_DYNAMIC_SHARED_BYTES = 8 };  // CUfunction_attribute
+
 ck_status ck_cuda_launch(ck_cuda_state *s, ck_kernel kernel, ck_grid grid, void **arguments) {
     const ck_cuda_driver *d = s->driver;
     const struct ck_kernel_entry *entry = &ck_kernel_entries[kernel];
+    unsigned shared = ck_kernel_shared_bytes(kernel);
     if (grid.x <= 0 || grid.y <= 0 || grid.z <= 0) return CK_OK;
     if (grid.x > INT32_MAX || grid.y > 65535 || grid.z > 65535)
         return ck_fail(CK_INVALID_ARGUMENT, "%s: a grid of %lld x %lld x %lld blocks is too large",
@@ -133,10 +136,14 @@ ck_status ck_cuda_launch(ck_cuda_state *s, ck_kernel kernel, ck_grid grid, void 
         CK_TRY(ck_cuda_check(
             d, d->module_function(&s->functions[kernel], s->modules[entry->source], entry->name),
             entry->name));
+        if (shared > 0)
+            CK_TRY(ck_cuda_check(
+                d, d->function_set(s->functions[kernel], FUNCTION_DYNAMIC_SHARED_BYTES, (int)shared),
+                entry->name));
     }
     return ck_cuda_check(d,
                          d->launch(s->functions[kernel], (unsigned)grid.x, (unsigned)grid.y, (unsigned)grid.z,
-                                   (unsigned)entry->threads, 1, 1, 0, s->stream, arguments, NULL),
+                                   (unsigned)entry->threads, 1, 1, shared, s->stream, arguments, NULL),
                          entry->name);
 }
 

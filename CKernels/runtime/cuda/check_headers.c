@@ -29,6 +29,7 @@ _Static_assert(CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES == 1 &&
 _Static_assert(CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR == 75 &&
                    CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR == 76,
                "device attributes");
+_Static_assert(CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES == 8, "function attributes");
 _Static_assert(CU_STREAM_NON_BLOCKING == 1 && CU_STREAM_CAPTURE_MODE_THREAD_LOCAL == 1 &&
                    CUDA_ERROR_OUT_OF_MEMORY == 2,
                "flags");

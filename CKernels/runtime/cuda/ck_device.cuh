@@ -4,10 +4,14 @@
 #ifndef CK_DEVICE_CUH
 #define CK_DEVICE_CUH
 
+#include "ck_params.h"
+
 #ifdef CK_EMULATED_DEVICE
 #include "emulated_device.h"
 #else
 #define CK_KERNEL(threads) extern "C" __global__ void __launch_bounds__(threads)
+// A kernel of which `blocks` blocks are to fit on a multiprocessor.
+#define CK_KERNEL_RESIDENT(threads, blocks) extern "C" __global__ void __launch_bounds__(threads, blocks)
 #define CK_DEVICE static __device__ __forceinline__
 #define CK_MEMBER __device__ __forceinline__
 // `count` values that the threads of a block share.
@@ -46,6 +50,19 @@ CK_DEVICE void ck_load_matrices_transposed(unsigned (&r)[4], const void *row) {
                  : "memory");
 }
 
+// Copies 16 bytes from global to shared memory while the thread goes on, or fills them with zeros. A commit
+// makes a group of the copies begun since the last one; a wait returns when all groups but the newest `LEFT`
+// are there.
+CK_DEVICE void ck_copy_async(void *to, const void *from, bool there) {
+    unsigned at = (unsigned)__cvta_generic_to_shared(to);
+    int bytes = there ? 16 : 0;
+    asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(at), "l"(from), "r"(bytes) : "memory");
+}
+CK_DEVICE void ck_copy_commit() { asm volatile("cp.async.commit_group;" ::: "memory"); }
+template <int LEFT> CK_DEVICE void ck_copy_wait() {
+    asm volatile("cp.async.wait_group %0;" ::"n"(LEFT) : "memory");
+}
+
 // Two floats rounded to bf16, the first in the lower half; a float rounded to TF32's ten bits.
 CK_DEVICE unsigned ck_pack_bf16(float low, float high) {
     unsigned packed;
@@ -59,9 +76,86 @@ CK_DEVICE unsigned ck_round_tf32(float x) {
 }
 CK_DEVICE float ck_bits_to_float(unsigned bits) { return __uint_as_float(bits); }
 CK_DEVICE unsigned ck_float_to_bits(float x) { return __float_as_uint(x); }
+
+// ---- wgmma, on sm_90 alone --------------------------------------------------------------------------------
+
+#define CK_SHARED_DYNAMIC(name, bytes) extern __shared__ __align__(1024) unsigned char name[]
+
+// Where a warpgroup's operand lies in shared memory: the matrix descriptor of the PTX ISA, with the 128-byte
+// swizzle.
+struct ck_matrix {
+    uint64_t bits;
+};
+
+// `leading` and `stride` in bytes. Lines of 128 bytes are in groups of eight, `stride` apart; a matrix across
+// the sum goes on `leading` further after 64 rows or columns.
+CK_DEVICE ck_matrix ck_matrix_at(const void *at, int leading, int stride) {
+    ck_matrix m;
+    m.bits = ((uint64_t)__cvta_generic_to_shared(at) & 0x3FFFF) >> 4 | (uint64_t)(leading >> 4) << 16 |
+             (uint64_t)(stride >> 4) << 32 | (uint64_t)1 << 62;
+    return m;
+}
+
+// What the thread has copied becomes visible to wgmma.
+CK_DEVICE void ck_show_to_wgmma() { asm volatile("fence.proxy.async.shared::cta;" ::: "memory"); }
+CK_DEVICE void ck_wgmma_begin() { asm volatile("wgmma.fence.sync.aligned;" ::: "memory"); }
+CK_DEVICE void ck_wgmma_commit() { asm volatile("wgmma.commit_group.sync.aligned;" ::: "memory"); }
+
+// Waits for all products that were committed; the sums may be read from here on, and not before.
+template <int N> CK_DEVICE void ck_wgmma_wait(float (&sums)[N][4]) {
+#pragma unroll
+    for (int i = 0; i < N; i++)
+        asm volatile("" : "+f"(sums[i][0]), "+f"(sums[i][1]), "+f"(sums[i][2]), "+f"(sums[i][3])::"memory");
+    asm volatile("wgmma.wait_group.sync.aligned 0;" ::: "memory");
+#pragma unroll
+    for (int i = 0; i < N; i++)
+        asm volatile("" : "+f"(sums[i][0]), "+f"(sums[i][1]), "+f"(sums[i][2]), "+f"(sums[i][3])::"memory");
+}
+
+// d += a b for a 64 x 16 and b 16 x 8N (wgmma.m64nNk16), both with their lines along the sum or, TRANSPOSED,
+// across it.
+template <bool TRANSPOSED> CK_DEVICE void ck_wgmma(float (&d)[8][4], ck_matrix a, ck_matrix b) {
+    asm volatile("wgmma.mma_async.sync.aligned.m64n64k16.f32.bf16.bf16 {"
+                 "%0, %1, %2, %3, %4, %5, %6, %7, "
+                 "%8, %9, %10, %11, %12, %13, %14, %15, "
+                 "%16, %17, %18, %19, %20, %21, %22, %23, "
+                 "%24, %25, %26, %27, %28, %29, %30, %31}, "
+                 "%32, %33, 1, 1, 1, %34, %34;"
+                 : "+f"(d[0][0]), "+f"(d[0][1]), "+f"(d[0][2]), "+f"(d[0][3]), "+f"(d[1][0]), "+f"(d[1][1]),
+                   "+f"(d[1][2]), "+f"(d[1][3]), "+f"(d[2][0]), "+f"(d[2][1]), "+f"(d[2][2]), "+f"(d[2][3]),
+                   "+f"(d[3][0]), "+f"(d[3][1]), "+f"(d[3][2]), "+f"(d[3][3]), "+f"(d[4][0]), "+f"(d[4][1]),
+                   "+f"(d[4][2]), "+f"(d[4][3]), "+f"(d[5][0]), "+f"(d[5][1]), "+f"(d[5][2]), "+f"(d[5][3]),
+                   "+f"(d[6][0]), "+f"(d[6][1]), "+f"(d[6][2]), "+f"(d[6][3]), "+f"(d[7][0]), "+f"(d[7][1]),
+                   "+f"(d[7][2]), "+f"(d[7][3])
+                 : "l"(a.bits), "l"(b.bits), "n"(TRANSPOSED ? 1 : 0));
+}
+template <bool TRANSPOSED> CK_DEVICE void ck_wgmma(float (&d)[16][4], ck_matrix a, ck_matrix b) {
+    asm volatile("wgmma.mma_async.sync.aligned.m64n128k16.f32.bf16.bf16 {"
+                 "%0, %1, %2, %3, %4, %5, %6, %7, "
+                 "%8, %9, %10, %11, %12, %13, %14, %15, "
+                 "%16, %17, %18, %19, %20, %21, %22, %23, "
+                 "%24, %25, %26, %27, %28, %29, %30, %31, "
+                 "%32, %33, %34, %35, %36, %37, %38, %39, "
+                 "%40, %41, %42, %43, %44, %45, %46, %47, "
+                 "%48, %49, %50, %51, %52, %53, %54, %55, "
+                 "%56, %57, %58, %59, %60, %61, %62, %63}, "
+                 "%64, %65, 1, 1, 1, %66, %66;"
+                 : "+f"(d[0][0]), "+f"(d[0][1]), "+f"(d[0][2]), "+f"(d[0][3]), "+f"(d[1][0]), "+f"(d[1][1]),
+                   "+f"(d[1][2]), "+f"(d[1][3]), "+f"(d[2][0]), "+f"(d[2][1]), "+f"(d[2][2]), "+f"(d[2][3]),
+                   "+f"(d[3][0]), "+f"(d[3][1]), "+f"(d[3][2]), "+f"(d[3][3]), "+f"(d[4][0]), "+f"(d[4][1]),
+                   "+f"(d[4][2]), "+f"(d[4][3]), "+f"(d[5][0]), "+f"(d[5][1]), "+f"(d[5][2]), "+f"(d[5][3]),
+                   "+f"(d[6][0]), "+f"(d[6][1]), "+f"(d[6][2]), "+f"(d[6][3]), "+f"(d[7][0]), "+f"(d[7][1]),
+                   "+f"(d[7][2]), "+f"(d[7][3]), "+f"(d[8][0]), "+f"(d[8][1]), "+f"(d[8][2]), "+f"(d[8][3]),
+                   "+f"(d[9][0]), "+f"(d[9][1]), "+f"(d[9][2]), "+f"(d[9][3]), "+f"(d[10][0]), "+f"(d[10][1]),
+                   "+f"(d[10][2]), "+f"(d[10][3]), "+f"(d[11][0]), "+f"(d[11][1]), "+f"(d[11][2]),
+                   "+f"(d[11][3]), "+f"(d[12][0]), "+f"(d[12][1]), "+f"(d[12][2]), "+f"(d[12][3]),
+                   "+f"(d[13][0]), "+f"(d[13][1]), "+f"(d[13][2]), "+f"(d[13][3]), "+f"(d[14][0]),
+                   "+f"(d[14][1]), "+f"(d[14][2]), "+f"(d[14][3]), "+f"(d[15][0]), "+f"(d[15][1]),
+                   "+f"(d[15][2]), "+f"(d[15][3])
+                 : "l"(a.bits), "l"(b.bits), "n"(TRANSPOSED ? 1 : 0));
+}
 #endif
 
-#include "ck_params.h"
 #include "ck_random.h"
 
 #define CK_INFINITY ck_bits_to_float(0x7f800000u)

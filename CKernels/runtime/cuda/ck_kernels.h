@@ -24,7 +24,7 @@
 // The sources, each a module: <source>.cu, embedded in sources.c.
 // clang-format off
 #define CK_KERNEL_SOURCES(X)                                                                                 \
-    X(augment) X(cutpaste) X(conv2d) X(batchnorm) X(elementwise) X(pool) X(dense) X(softmax) X(nt_xent)      \
+    X(augment) X(cutpaste) X(conv2d) X(conv2d_bf16) X(conv2d_hopper) X(batchnorm) X(elementwise) X(pool) X(dense) X(softmax) X(nt_xent)      \
     X(kde) X(sgd) X(lars)
 // clang-format on
 
@@ -49,7 +49,7 @@ KERNEL(cutpaste, ck_cutpaste, 256)
     ARGUMENT(ck_cutpaste_params, p)
 KERNEL_END(ck_cutpaste)
 
-// ---- Convolution: each pass in three modes and three forms (launch.c says which is taken when) ------------
+// ---- Convolution: each pass in two modes and three forms (launch.c says which is taken when) ------------
 
 #define CONV2D_KERNEL(pass, mode, form, threads, result, first, second, ...)                                 \
     KERNEL(conv2d, ck_conv2d_##pass##_##mode##_##form, threads)                                              \
@@ -65,8 +65,7 @@ KERNEL_END(ck_cutpaste)
     CONV2D_KERNEL(pass, mode, large, 256, __VA_ARGS__)
 #define CONV2D_PASS(pass, ...)                                                                               \
     CONV2D_MODE(pass, strict, __VA_ARGS__)                                                                   \
-    CONV2D_MODE(pass, tf32, __VA_ARGS__)                                                                     \
-    CONV2D_MODE(pass, bf16, __VA_ARGS__)
+    CONV2D_MODE(pass, tf32, __VA_ARGS__)
 
 CONV2D_PASS(forward, y, x, w, )
 CONV2D_PASS(backward_data, dx, dy, w, )
@@ -82,6 +81,81 @@ KERNEL(conv2d, ck_conv2d_add_parts, 256)
     ARGUMENT(int32_t, count)
     ARGUMENT(int64_t, size)
 KERNEL_END(ck_conv2d_add_parts)
+
+// ---- Convolution of bf16 values ---------------------------------------------------------------------------
+
+#define WINDOWS_KERNEL(source, size, threads)                                                                \
+    KERNEL(source, ck_##source##_windows_##size, threads)                                                    \
+        ARGUMENT(void *, to)                                                                                 \
+        ARGUMENT(const uint16_t *, from)                                                                     \
+        ARGUMENT(const uint16_t *, filters)                                                                  \
+        ARGUMENT(int32_t, backward)                                                                          \
+        ARGUMENT(int32_t, depth)                                                                             \
+        ARGUMENT(int32_t, is_bf16)                                                                           \
+        ARGUMENT(int32_t, parts)                                                                             \
+        ARGUMENT(int32_t, share)                                                                             \
+        ARGUMENT(ck_conv2d_params, p)                                                                        \
+    KERNEL_END(ck_##source##_windows_##size)
+#define GRADIENT_KERNEL(source, size, threads)                                                               \
+    KERNEL(source, ck_##source##_gradient_##size, threads)                                                   \
+        ARGUMENT(float *, parts)                                                                             \
+        ARGUMENT(const uint16_t *, dy)                                                                       \
+        ARGUMENT(const uint16_t *, x)                                                                        \
+        ARGUMENT(int32_t, depth)                                                                             \
+        ARGUMENT(int32_t, dy_depth)                                                                          \
+        ARGUMENT(int32_t, share)                                                                             \
+        ARGUMENT(ck_conv2d_params, p)                                                                        \
+    KERNEL_END(ck_##source##_gradient_##size)
+WINDOWS_KERNEL(conv2d_bf16, 128x128, 128)
+WINDOWS_KERNEL(conv2d_bf16, 128x64, 128)
+GRADIENT_KERNEL(conv2d_bf16, 128x128, 128)
+GRADIENT_KERNEL(conv2d_bf16, 64x128, 128)
+WINDOWS_KERNEL(conv2d_hopper, 128x128, 256)
+WINDOWS_KERNEL(conv2d_hopper, 128x64, 256)
+GRADIENT_KERNEL(conv2d_hopper, 128x128, 256)
+GRADIENT_KERNEL(conv2d_hopper, 64x128, 256)
+#undef WINDOWS_KERNEL
+#undef GRADIENT_KERNEL
+
+KERNEL(conv2d_bf16, ck_conv2d_bf16_pack, 256)
+    ARGUMENT(uint16_t *, to)
+    ARGUMENT(const float *, from)
+    ARGUMENT(int64_t, rows)
+    ARGUMENT(int32_t, channels)
+    ARGUMENT(int32_t, depth)
+KERNEL_END(ck_conv2d_bf16_pack)
+
+KERNEL(conv2d_bf16, ck_conv2d_bf16_fill, 256)
+    ARGUMENT(uint16_t *, to)
+    ARGUMENT(const uint16_t *, from)
+    ARGUMENT(int64_t, rows)
+    ARGUMENT(int32_t, channels)
+    ARGUMENT(int32_t, depth)
+KERNEL_END(ck_conv2d_bf16_fill)
+
+KERNEL(conv2d_bf16, ck_conv2d_bf16_turn, 256)
+    ARGUMENT(uint16_t *, to)
+    ARGUMENT(const float *, w)
+    ARGUMENT(int32_t, depth)
+    ARGUMENT(ck_conv2d_params, p)
+KERNEL_END(ck_conv2d_bf16_turn)
+
+KERNEL(conv2d_bf16, ck_conv2d_bf16_finish, 256)
+    ARGUMENT(void *, to)
+    ARGUMENT(const float *, from)
+    ARGUMENT(int32_t, is_bf16)
+    ARGUMENT(int32_t, parts)
+    ARGUMENT(int64_t, size)
+KERNEL_END(ck_conv2d_bf16_finish)
+
+KERNEL(conv2d_bf16, ck_conv2d_bf16_finish_gradient, 256)
+    ARGUMENT(float *, dw)
+    ARGUMENT(const float *, from)
+    ARGUMENT(int32_t, parts)
+    ARGUMENT(int64_t, rows)
+    ARGUMENT(int32_t, channels)
+    ARGUMENT(int32_t, depth)
+KERNEL_END(ck_conv2d_bf16_finish_gradient)
 
 // ---- Batch normalization ----------------------------------------------------------------------------------
 

@@ -145,10 +145,15 @@ static int write_cache(const char *folder, const char *path, const uint8_t *cont
 
 enum { OPTIONS = 2 };
 
+static void write_target(char *to, size_t size, ck_kernel_source source, int architecture) {
+    snprintf(to, size, "--gpu-architecture=sm_%d%s", architecture,
+             ck_source_architecture(source) == architecture ? "a" : "");
+}
+
 ck_status ck_cuda_compile(const ck_cuda_driver *driver, ck_kernel_source source, int architecture,
                           const char *folder, uint8_t **cubin, uint64_t *bytes) {
     char target[64], path[1200], own[1024];
-    snprintf(target, sizeof target, "--gpu-architecture=sm_%d", architecture);
+    write_target(target, sizeof target, source, architecture);
     const char *options[OPTIONS] = {target, "--std=c++17"};
     if (!folder && cache_folder(driver, own, sizeof own)) folder = own;
     int cached = folder && cache_path(path, sizeof path, folder, driver, source, options, OPTIONS);
@@ -227,7 +232,6 @@ ck_status ck_cuda_build_kernels(const ck_cuda_driver *driver, int architecture, 
     if (driver->libraries[CK_LIBRARY_nvrtc].reason[0])
         return ck_fail(CK_DEVICE_UNAVAILABLE, "%s", driver->libraries[CK_LIBRARY_nvrtc].reason);
     char target[64], own[1024], path[1200];
-    snprintf(target, sizeof target, "--gpu-architecture=sm_%d", architecture);
     const char *options[OPTIONS + 1] = {target, "--std=c++17", "--ptxas-options=-v"};
     if (!folder) {
         if (!cache_folder(driver, own, sizeof own))
@@ -235,6 +239,9 @@ ck_status ck_cuda_build_kernels(const ck_cuda_driver *driver, int architecture, 
         folder = own;
     }
     for (int source = 0; source < CK_SOURCE_COUNT; source++) {
+        int only = ck_source_architecture((ck_kernel_source)source);
+        if (only && only != architecture) continue;
+        write_target(target, sizeof target, (ck_kernel_source)source, architecture);
         uint8_t *cubin = NULL;
         uint64_t bytes = 0;
         char *log = NULL;

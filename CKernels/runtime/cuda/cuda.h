@@ -32,7 +32,22 @@ typedef struct ck_source_text {
     const char *name, *text;
 } ck_source_text;
 extern const ck_source_text ck_kernel_sources[CK_SOURCE_COUNT];
-enum { CK_HEADER_COUNT = 9 };
+// The one architecture (90 for sm_90) that a source is for, or 0; its machine code has that architecture's
+// own instructions (sm_90a).
+static inline int ck_source_architecture(ck_kernel_source source) {
+    return source == CK_SOURCE_conv2d_hopper ? 90 : 0;
+}
+// The bytes of shared memory beyond what it declares that a kernel is launched with.
+static inline unsigned ck_kernel_shared_bytes(ck_kernel kernel) {
+    switch (kernel) {
+    case CK_LAUNCH_ck_conv2d_hopper_windows_128x128:
+    case CK_LAUNCH_ck_conv2d_hopper_gradient_128x128: return CK_HOPPER_SHARED(128, 128);
+    case CK_LAUNCH_ck_conv2d_hopper_windows_128x64:
+    case CK_LAUNCH_ck_conv2d_hopper_gradient_64x128: return CK_HOPPER_SHARED(128, 64);
+    default: return 0;
+    }
+}
+enum { CK_HEADER_COUNT = 10 };
 extern const char *const ck_kernel_header_names[CK_HEADER_COUNT],
     *const ck_kernel_header_texts[CK_HEADER_COUNT];
 

@@ -10,6 +10,12 @@ static const char source_cutpaste[] = {
 static const char source_conv2d[] = {
 #embed "../../operations/conv2d/conv2d.cu"
     , 0};
+static const char source_conv2d_bf16[] = {
+#embed "../../operations/conv2d/conv2d_bf16.cu"
+    , 0};
+static const char source_conv2d_hopper[] = {
+#embed "../../operations/conv2d/conv2d_hopper.cu"
+    , 0};
 static const char source_batchnorm[] = {
 #embed "../../operations/batchnorm/batchnorm.cu"
     , 0};
@@ -40,6 +46,9 @@ static const char source_lars[] = {
 
 static const char header_device[] = {
 #embed "ck_device.cuh"
+    , 0};
+static const char header_conv2d_bf16[] = {
+#embed "../../operations/conv2d/conv2d_bf16.cuh"
     , 0};
 static const char header_jitter[] = {
 #embed "../../operations/augment/jitter.cuh"
@@ -76,7 +85,7 @@ const ck_source_text ck_kernel_sources[CK_SOURCE_COUNT] = {
 #define HEADERS(X)                                                                                           \
     X(device, "ck_device.cuh") X(jitter, "jitter.cuh") X(log_sum, "log_sum.cuh") X(params, "ck_params.h")    \
     X(portable, "ck_portable.h") X(random, "ck_random.h") X(color, "ck_color.h")                             \
-    X(dihedral, "ck_dihedral.h") X(augment, "ck_augment.h")
+    X(dihedral, "ck_dihedral.h") X(augment, "ck_augment.h") X(conv2d_bf16, "conv2d_bf16.cuh")
 // clang-format on
 #define NAME(name, file) file,
 #define TEXT(name, file) header_##name,

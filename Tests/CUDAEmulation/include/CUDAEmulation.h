@@ -21,6 +21,7 @@ typedef struct ck_emulation {
     int drop_last_block;        // a seeded bug: each grid is a block short
     const char *faulty_kernel;  // fails when it runs; or NULL
     int only_note;              // launches are noted, and nothing runs
+    int architecture;           // its compute capability, 90 for 9.0
 } ck_emulation;
 
 extern const ck_emulation ck_emulation_default;

@@ -1,0 +1,82 @@
+// Convolution of bf16 values by wgmma, on sm_90 alone (conv2d_bf16.cuh says how it is cut up). Two warpgroups
+// multiply straight from shared memory; the copies of the next slices go on meanwhile.
+#include "conv2d_bf16.cuh"
+
+// Shared memory holds lines of 128 bytes, in groups of eight whose chunks of 16 bytes are turned from line to
+// line: the "128-byte swizzle" of the PTX ISA. Along the sum, a line of A or B is one row or column of C and
+// all of a slice. Across it, a line is one place of the sum and 64 rows or columns of C; the next 64 lie
+// DEPTH lines further on.
+template <int TILE_ROWS, int TILE_COLUMNS> struct wgmma_product {
+    static const int THREADS = 256, ROWS = TILE_ROWS, COLUMNS = TILE_COLUMNS, DEPTH = 64, STAGES = 3;
+    static const int LINE = 128, GROUP = 8 * LINE, SIXTY_FOUR = DEPTH * LINE;
+    static const int A_BYTES = ROWS * LINE, STAGE_BYTES = A_BYTES + COLUMNS * LINE;
+    static const int DOWN = ROWS / 64, WIDTH = COLUMNS * DOWN / 2;  // warpgroups down, and the columns of one
+
+    float sums[WIDTH / 8][4];
+    int row, column;  // of the warpgroup's part of the tile
+
+    CK_MEMBER wgmma_product() : sums() {
+        int warpgroup = threadIdx.x / 128;
+        row = DOWN == 2 ? warpgroup * 64 : 0, column = DOWN == 2 ? 0 : warpgroup * WIDTH;
+    }
+
+    static CK_MEMBER int along(int line, int chunk) { return line * LINE + ((chunk ^ (line & 7)) << 4); }
+    static CK_MEMBER int a_across(int line, int chunk) {
+        return chunk / 8 * SIXTY_FOUR + line * LINE + ((chunk % 8 ^ (line & 7)) << 4);
+    }
+    static CK_MEMBER int b_across(int line, int chunk) { return a_across(line, chunk); }
+
+    template <bool ALONG> CK_MEMBER void multiply(const unsigned char *a) {
+        const unsigned char *b = a + A_BYTES;
+        ck_wgmma_begin();
+#pragma unroll
+        for (int k = 0; k < DEPTH / 16; k++)
+            if (ALONG)
+                ck_wgmma<false>(sums, ck_matrix_at(a + row * LINE + k * 32, 16, GROUP),
+                                ck_matrix_at(b + column * LINE + k * 32, 16, GROUP));
+            else
+                ck_wgmma<true>(sums,
+                               ck_matrix_at(a + row / 64 * SIXTY_FOUR + k * 2 * GROUP, SIXTY_FOUR, GROUP),
+                               ck_matrix_at(b + column / 64 * SIXTY_FOUR + k * 2 * GROUP, SIXTY_FOUR, GROUP));
+        ck_wgmma_commit();
+    }
+
+    template <bool ALONG, class Load>
+    CK_MEMBER void sum(int slices, unsigned char *shared, const Load &load) {
+#pragma unroll
+        for (int s = 0; s < STAGES - 1; s++) {
+            if (s < slices) load(shared + s * STAGE_BYTES);
+            ck_copy_commit();
+        }
+        int reading = 0, writing = STAGES - 1;
+        for (int s = 0; s < slices; s++) {
+            ck_copy_wait<STAGES - 2>();
+            ck_show_to_wgmma();
+            ck_wgmma_wait(sums);
+            __syncthreads();  // the slice is there, and the stage that is written next has been multiplied
+            multiply<ALONG>(shared + reading * STAGE_BYTES);
+            if (s + STAGES - 1 < slices) load(shared + writing * STAGE_BYTES);
+            ck_copy_commit();
+            reading = reading + 1 == STAGES ? 0 : reading + 1;
+            writing = writing + 1 == STAGES ? 0 : writing + 1;
+        }
+        ck_wgmma_wait(sums);
+        __syncthreads();
+    }
+
+    template <class Put> CK_MEMBER void each_pair(const Put &put) const {
+        int lane = threadIdx.x % 32, first = row + threadIdx.x % 128 / 32 * 16 + lane / 4;
+#pragma unroll
+        for (int e = 0; e < 4; e += 2)
+#pragma unroll
+            for (int j = 0; j < WIDTH / 8; j++)
+                put(first + e / 2 * 8, column + 8 * j + lane % 4 * 2, sums[j][e], sums[j][e + 1]);
+    }
+};
+
+#define SHARED(rows, columns) CK_SHARED_DYNAMIC(shared, CK_HOPPER_SHARED(rows, columns))
+CK_WINDOWS(ck_conv2d_hopper, 128x128, 2, SHARED(128, 128), wgmma_product<128, 128>)
+CK_WINDOWS(ck_conv2d_hopper, 128x64, 3, SHARED(128, 64), wgmma_product<128, 64>)
+CK_GRADIENT(ck_conv2d_hopper, 128x128, 2, SHARED(128, 128), wgmma_product<128, 128>)
+CK_GRADIENT(ck_conv2d_hopper, 64x128, 3, SHARED(64, 128), wgmma_product<64, 128>)
+#undef SHARED

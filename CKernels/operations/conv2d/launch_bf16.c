@@ -1,0 +1,228 @@
+// How a convolution in bf16 is cut into blocks, and what is packed before it (conv2d_bf16.cu). All choices
+// follow from the shape alone, so that the same plan gives the same bits on every GPU of an architecture.
+#include "launch_bf16.h"
+#include <math.h>
+
+enum {
+    DEPTH = 64,  // of a slice of the sum: one of wgmma's, two of mma.sync's
+    ROWS = 128,  // of a tile
+    MULTIPROCESSORS = 132,
+};
+
+// Whether the kernels of conv2d_hopper.cu are taken.
+static int is_hopper(const ck_cuda_state *cuda) {
+    return cuda->properties.major == 9 && cuda->properties.minor == 0;
+}
+// Slices of the kernel that is taken in one of DEPTH.
+static int32_t slices_in_one(const ck_cuda_state *cuda) { return is_hopper(cuda) ? 1 : 2; }
+
+typedef ck_conv2d_params conv2d;
+
+static int64_t eight(int64_t channels) { return ck_ceil_div(channels, 8) * 8; }
+static int64_t taps(const conv2d *p) { return (int64_t)p->r * p->s; }
+static int64_t pixels_in(const conv2d *p) { return (int64_t)p->n * p->h * p->w; }
+static int64_t pixels_out(const conv2d *p) { return (int64_t)p->n * p->p * p->q; }
+
+// Scratch memory, a piece after another.
+static uint64_t padded(uint64_t bytes) { return (bytes + 255) / 256 * 256; }
+static void *take(unsigned char **at, uint64_t bytes) {
+    void *piece = *at;
+    *at += padded(bytes);
+    return piece;
+}
+
+// ---- Sums in parts ----------------------------------------------------------------------------------------
+
+// A sum of `slices` slices in `parts` parts of `share` slices.
+struct split {
+    int32_t parts, share;
+};
+
+// Cuts the sums so that the blocks fill the GPU, `resident` to a multiprocessor. Costs are in slices of such
+// a pair: a block has some to begin and end with, one alone on its multiprocessor is quicker, and parts are
+// written and read again.
+static struct split split_of(int64_t tiles, int64_t slices, int64_t results, int resident) {
+    struct split best = {1, (int32_t)ck_max64(1, slices)};
+    double lowest = INFINITY;
+    for (int64_t wanted = 1; wanted <= 64 && (wanted == 1 || slices / wanted >= 2); wanted++) {
+        int64_t share = ck_max64(1, ck_ceil_div(slices, wanted)),
+                parts = ck_max64(1, ck_ceil_div(slices, share));
+        int64_t blocks = tiles * parts;
+        double rounds =
+            blocks <= MULTIPROCESSORS ? 0.6 : (double)ck_ceil_div(blocks, resident * MULTIPROCESSORS);
+        double cost = rounds * (double)(share + 6);
+        if (parts > 1) cost += 8 + (double)(parts * results) / 225000;
+        if (cost < lowest) lowest = cost, best = (struct split){(int32_t)parts, (int32_t)share};
+    }
+    return best;
+}
+
+// ---- Forward, and backward to the data --------------------------------------------------------------------
+
+// The sum of products of windows with filters that a pass is: of `depth` channels, a multiple of eight.
+struct pass {
+    int backward;
+    int64_t depth, channels, lines, classes, columns, results;
+    struct split split;
+};
+
+static struct pass pass_of(const conv2d *p, int backward) {
+    struct pass a = {.backward = backward};
+    a.classes = backward ? (int64_t)p->stride * p->stride : 1;
+    a.depth = eight(backward ? p->k : p->c);
+    a.channels = backward ? p->c : p->k;
+    // Of the class with the most.
+    a.lines = backward ? p->n * ck_ceil_div(p->h, p->stride) * ck_ceil_div(p->w, p->stride) : pixels_out(p);
+    a.columns = a.channels > 64 ? 128 : 64;
+    a.results = (backward ? pixels_in(p) : pixels_out(p)) * a.channels;
+    int64_t most_taps = backward ? ck_ceil_div(p->r, p->stride) * ck_ceil_div(p->s, p->stride) : taps(p);
+    int64_t tiles = ck_ceil_div(a.lines, ROWS) * ck_ceil_div(a.channels, a.columns) * a.classes;
+    a.split = split_of(tiles, ck_ceil_div(most_taps * a.depth, DEPTH), a.results, a.columns == 64 ? 3 : 2);
+    return a;
+}
+
+static uint64_t filter_bytes(const conv2d *p, const struct pass *a) {
+    return 2 * (uint64_t)(a->channels * taps(p) * a->depth);
+}
+static uint64_t part_bytes(const struct pass *a) {
+    return a->split.parts > 1 ? sizeof(float) * (uint64_t)(a->split.parts * a->results) : 0;
+}
+// Of rows that are packed: those in single precision, and those whose channels are not a multiple of eight.
+static uint64_t row_bytes(const conv2d *p, int64_t rows, int64_t channels) {
+    return ck_is_bf16(p) && channels % 8 == 0 ? 0 : 2 * (uint64_t)(rows * eight(channels));
+}
+
+// Gives the rows in bf16 and filled up to a multiple of eight channels: as they are, or packed at `to`.
+static ck_status pack(ck_cuda_state *cuda, const conv2d *p, const uint16_t **rows, uint16_t *to,
+                      const void *from, int64_t count, int64_t channels) {
+    int64_t depth = eight(channels);
+    ck_grid grid = ck_elements(count * depth / 8);
+    *rows = to;
+    if (!ck_is_bf16(p))
+        return CK_LAUNCH(cuda, ck_conv2d_bf16_pack, grid, .to = to, .from = from, .rows = count,
+                         .channels = (int32_t)channels, .depth = (int32_t)depth);
+    if (channels % 8 != 0)
+        return CK_LAUNCH(cuda, ck_conv2d_bf16_fill, grid, .to = to, .from = from, .rows = count,
+                         .channels = (int32_t)channels, .depth = (int32_t)depth);
+    if (!ck_is_aligned(from))
+        return ck_fail(CK_INVALID_ARGUMENT, "a convolution's tensors in bf16 start at multiples of 16 bytes");
+    *rows = from;
+    return CK_OK;
+}
+
+static ck_status run_windows(ck_cuda_state *cuda, const conv2d *p, const struct pass *a, void *to,
+                             const uint16_t *from, const uint16_t *filters, float *parts) {
+    ck_grid grid = {ck_ceil_div(a->lines, ROWS) * ck_ceil_div(a->channels, a->columns),
+                    a->classes * a->split.parts, 1};
+    static const ck_kernel kernels[2][2] = {
+        {CK_LAUNCH_ck_conv2d_bf16_windows_128x64, CK_LAUNCH_ck_conv2d_bf16_windows_128x128},
+        {CK_LAUNCH_ck_conv2d_hopper_windows_128x64, CK_LAUNCH_ck_conv2d_hopper_windows_128x128},
+    };
+    ck_kernel kernel = kernels[is_hopper(cuda)][a->columns == 128];
+    CK_TRY(ck_launch_ck_conv2d_bf16_windows_128x128(
+        cuda, kernel, grid,
+        (ck_conv2d_bf16_windows_128x128_arguments){.to = a->split.parts > 1 ? parts : to,
+                                                   .from = from,
+                                                   .filters = filters,
+                                                   .backward = a->backward,
+                                                   .depth = (int32_t)a->depth,
+                                                   .is_bf16 = ck_is_bf16(p),
+                                                   .parts = a->split.parts,
+                                                   .share = a->split.share * slices_in_one(cuda),
+                                                   .p = *p}));
+    if (a->split.parts == 1) return CK_OK;
+    return CK_LAUNCH(cuda, ck_conv2d_bf16_finish, ck_elements(ck_ceil_div(a->results, 2)), .to = to,
+                     .from = parts, .is_bf16 = ck_is_bf16(p), .parts = a->split.parts, .size = a->results);
+}
+
+uint64_t ck_conv2d_bf16_forward_workspace(const conv2d *p) {
+    struct pass a = pass_of(p, 0);
+    return padded(row_bytes(p, pixels_in(p), p->c)) + padded(filter_bytes(p, &a)) + part_bytes(&a);
+}
+
+ck_status ck_conv2d_bf16_forward(ck_cuda_state *cuda, void *y, const void *x, const float *w, const conv2d *p,
+                                 void *workspace) {
+    struct pass a = pass_of(p, 0);
+    unsigned char *at = workspace;
+    uint16_t *packed = take(&at, row_bytes(p, pixels_in(p), p->c)), *filters = take(&at, filter_bytes(p, &a));
+    const uint16_t *rows;
+    CK_TRY(pack(cuda, p, &rows, packed, x, pixels_in(p), p->c));
+    CK_TRY(CK_LAUNCH(cuda, ck_conv2d_bf16_pack, ck_elements(a.channels * taps(p) * a.depth / 8),
+                     .to = filters, .from = w, .rows = a.channels * taps(p), .channels = p->c,
+                     .depth = (int32_t)a.depth));
+    return run_windows(cuda, p, &a, y, rows, filters, (float *)at);
+}
+
+uint64_t ck_conv2d_bf16_backward_data_workspace(const conv2d *p) {
+    struct pass a = pass_of(p, 1);
+    return padded(row_bytes(p, pixels_out(p), p->k)) + padded(filter_bytes(p, &a)) + part_bytes(&a);
+}
+
+ck_status ck_conv2d_bf16_backward_data(ck_cuda_state *cuda, void *dx, const void *dy, const float *w,
+                                       const conv2d *p, void *workspace) {
+    struct pass a = pass_of(p, 1);
+    unsigned char *at = workspace;
+    uint16_t *packed = take(&at, row_bytes(p, pixels_out(p), p->k)),
+             *filters = take(&at, filter_bytes(p, &a));
+    const uint16_t *rows;
+    CK_TRY(pack(cuda, p, &rows, packed, dy, pixels_out(p), p->k));
+    ck_grid grid = {ck_ceil_div(a.depth, 32), ck_ceil_div(p->c, 32), taps(p)};
+    CK_TRY(CK_LAUNCH(cuda, ck_conv2d_bf16_turn, grid, .to = filters, .w = w, .depth = (int32_t)a.depth,
+                     .p = *p));
+    return run_windows(cuda, p, &a, dx, rows, filters, (float *)at);
+}
+
+// ---- Backward to the filters ------------------------------------------------------------------------------
+
+struct gradient {
+    int64_t rows, depth, dy_depth, length, pixels;
+    struct split split;
+    int direct;  // one part, which is dw
+};
+
+static struct gradient gradient_of(const conv2d *p) {
+    struct gradient g = {.rows = p->k > 64 ? 128 : 64, .depth = eight(p->c), .dy_depth = eight(p->k)};
+    g.length = taps(p) * g.depth;
+    g.pixels = pixels_out(p);
+    int64_t tiles = ck_ceil_div(p->k, g.rows) * ck_ceil_div(g.length, 128);
+    g.split = split_of(tiles, ck_ceil_div(g.pixels, DEPTH), p->k * g.length, g.rows == 64 ? 3 : 2);
+    g.direct = g.split.parts == 1 && g.depth == p->c;
+    return g;
+}
+
+uint64_t ck_conv2d_bf16_backward_weight_workspace(const conv2d *p) {
+    struct gradient g = gradient_of(p);
+    return padded(row_bytes(p, pixels_out(p), p->k)) + padded(row_bytes(p, pixels_in(p), p->c)) +
+           (g.direct ? 0 : sizeof(float) * (uint64_t)(g.split.parts * p->k * g.length));
+}
+
+ck_status ck_conv2d_bf16_backward_weight(ck_cuda_state *cuda, float *dw, const void *dy, const void *x,
+                                         const conv2d *p, void *workspace) {
+    struct gradient g = gradient_of(p);
+    unsigned char *at = workspace;
+    uint16_t *packed_dy = take(&at, row_bytes(p, pixels_out(p), p->k));
+    uint16_t *packed_x = take(&at, row_bytes(p, pixels_in(p), p->c));
+    float *parts = g.direct ? dw : (float *)at;
+    const uint16_t *rows, *windows;
+    CK_TRY(pack(cuda, p, &rows, packed_dy, dy, pixels_out(p), p->k));
+    CK_TRY(pack(cuda, p, &windows, packed_x, x, pixels_in(p), p->c));
+    ck_grid grid = {ck_ceil_div(p->k, g.rows), ck_ceil_div(g.length, 128), g.split.parts};
+    static const ck_kernel kernels[2][2] = {
+        {CK_LAUNCH_ck_conv2d_bf16_gradient_64x128, CK_LAUNCH_ck_conv2d_bf16_gradient_128x128},
+        {CK_LAUNCH_ck_conv2d_hopper_gradient_64x128, CK_LAUNCH_ck_conv2d_hopper_gradient_128x128},
+    };
+    ck_kernel kernel = kernels[is_hopper(cuda)][g.rows == 128];
+    CK_TRY(ck_launch_ck_conv2d_bf16_gradient_128x128(
+        cuda, kernel, grid,
+        (ck_conv2d_bf16_gradient_128x128_arguments){.parts = parts,
+                                                    .dy = rows,
+                                                    .x = windows,
+                                                    .depth = (int32_t)g.depth,
+                                                    .dy_depth = (int32_t)g.dy_depth,
+                                                    .share = g.split.share * slices_in_one(cuda),
+                                                    .p = *p}));
+    if (g.direct) return CK_OK;
+    return CK_LAUNCH(cuda, ck_conv2d_bf16_finish_gradient, ck_elements(p->k * taps(p) * p->c), .dw = dw,
+                     .from = parts, .parts = g.split.parts, .rows = p->k * taps(p), .channels = p->c,
+                     .depth = (int32_t)g.depth);
+}
