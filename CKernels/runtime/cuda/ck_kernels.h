@@ -3,7 +3,8 @@
 //
 // Like ck_operations.h the file has no include guard, and its includer defines the words:
 //
-//   OPERATION_KERNEL(source, name, threads)   an operation's own kernel, from KERNEL_FOR in ck_operations.h
+//   OPERATION_KERNEL(source, name, threads)   an operation's own kernel, from KERNEL_FOR or
+//                                             KERNEL_FOR_ACTIVATIONS in ck_operations.h
 //   KERNEL(source, name, threads)             another one, in <source>.cu, launched in blocks of `threads`
 //     ARGUMENT(type, name)                    one of its parameters, in order
 //   KERNEL_END(name)
@@ -29,6 +30,11 @@
 // clang-format on
 
 #define KERNEL_FOR(name, params, source, threads, grid) OPERATION_KERNEL(source, ck_##name, threads)
+// clang-format off
+#define KERNEL_FOR_ACTIVATIONS(name, params, source, threads, grid)                                          \
+    OPERATION_KERNEL(source, ck_##name, threads)                                                             \
+    OPERATION_KERNEL(source, ck_##name##_bf16, threads)
+// clang-format on
 #include "ck_operations.h"
 
 // clang-format off
