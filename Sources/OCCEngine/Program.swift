@@ -20,12 +20,13 @@ public final class Program {
 
     /// A program without plans.
     ///
-    /// - Parameter activations: how activations lie in memory, `float32` or `bfloat16`; nil for `float32`. The CPU computes on
+    /// - Parameter activations: how activations lie in memory, `float32` or `bfloat16`; nil for what the math mode
+    ///   means on the device, which is `bfloat16` for `bf16` on a GPU and `float32` otherwise. The CPU computes on
     ///   copies of `bfloat16` activations: slow, and of use to learn what their rounding does.
     public init(device: Device, math: MathMode = .fast, activations: ElementType? = nil) {
         self.device = device
         self.math = math
-        activationType = activations ?? .float32
+        activationType = activations ?? (math == .bf16 && device.isGPU ? .bfloat16 : .float32)
         precondition([.float32, .bfloat16].contains(activationType), "activations are of real numbers")
     }
 

@@ -65,8 +65,6 @@ typedef struct ck_grid {
 // Puts a kernel on the stream; `arguments` are the addresses of its parameters.
 ck_status ck_cuda_launch(ck_cuda_state *cuda, ck_kernel kernel, ck_grid grid, void **arguments);
 
-typedef struct float4 float4;  // on the device: four floats, aligned to 16 bytes
-
 // A kernel's parameters as a struct, and ck_launch_<kernel>, which takes it: of `kernel`, which is that one
 // or another with the same parameters.
 #define KERNEL(source, name, threads) typedef struct name##_arguments {
