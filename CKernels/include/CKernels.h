@@ -5,6 +5,7 @@
 #define CKERNELS_H
 
 #include "ck_augment.h"
+#include "ck_bf16.h"
 #include "ck_params.h"
 #include "ck_random.h"
 #include <stddef.h>
@@ -104,8 +105,9 @@ enum {
 #include "ck_operations.h"
 };
 
-// The types of an operand's elements; CK_step is the step-state block.
-typedef enum CK_CLOSED ck_element { CK_f32, CK_i32, CK_u8, CK_step } ck_element;
+// The types of an operand's elements; CK_step is the step-state block. CK_act is in declarations only: f32 or
+// bf16, as the parameters say; no tensor has it.
+typedef enum CK_CLOSED ck_element { CK_f32, CK_i32, CK_u8, CK_step, CK_bf16, CK_act } ck_element;
 
 typedef enum CK_CLOSED ck_direction { CK_OUT, CK_UPDATE, CK_IN } ck_direction;
 
@@ -149,6 +151,7 @@ typedef struct ck_operation {
 // Why an operation does not fit its declaration.
 typedef struct ck_misfit {
     int32_t operand;                // or -1: it is the parameters
+    ck_element element;             // that is expected
     int32_t rank;                   // of what is expected
     int64_t expected[CK_MAX_RANK];  // extents; -1 for any
     const char *requirement;        // that the parameters do not meet
@@ -157,6 +160,9 @@ typedef struct ck_misfit {
 // The extents that an operand has by the parameters: their number, and -1 for any.
 int32_t ck_operand_extents(ck_kind kind, const ck_operation_params *params, int32_t operand,
                            int64_t extents[CK_MAX_RANK]);
+
+// The type that an operand has by the parameters: that of its declaration, or for CK_act what they say.
+ck_element ck_operand_element(ck_kind kind, const ck_operation_params *params, int32_t operand);
 
 // Compares tensors and parameters with the declaration. CK_INVALID_ARGUMENT with the first misfit, which may
 // be NULL.

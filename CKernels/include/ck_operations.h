@@ -7,15 +7,22 @@
 // plan is made.
 //
 //   OPERATION(name, params, summary)  begins an operation; its parameters, a ck_<params>_params, are p below
-//     OUT(name, type, extents...)     an operand that is written: f32, i32, u8, or step (the step-state
-//     block) UPDATE(name, type, extents...)  one that is read and written IN(name, type, extents...)      one
-//     that is read OPTIONAL_OUT, OPTIONAL_IN       the same, but may be absent REQUIRE(condition, text) what
-//     else must hold; `t` tells of each operand whether it is there WORKSPACE(name, params)         it needs
-//     scratch memory: each backend says how much, ..._workspace_<name> KERNEL_FOR(name, params, source,
-//     threads, grid)
+//     OUT(name, type, extents...)     an operand that is written
+//     UPDATE(name, type, extents...)  one that is read and written
+//     IN(name, type, extents...)      one that is read
+//     OPTIONAL_OUT, OPTIONAL_IN       the same, but may be absent
+//     REQUIRE(condition, text)        what else must hold; `t` tells of each operand whether it is there
+//     WORKSPACE(name, params)         it needs scratch memory: each backend says how much,
+//                                     ..._workspace_<name>
+//     KERNEL_FOR(name, params, source, threads, grid)
 //                                     on a GPU it is one kernel, ck_<name>(operands..., p), in <source>.cu
+//     KERNEL_FOR_ACTIVATIONS(...)     the same, and a second one, ck_<name>_bf16, for activations in bf16
 //     LAUNCHER(name, params)          on a GPU it has a launcher of its own, ck_cuda_<name>
 //   END(name)
+//
+// A type is f32, bf16, i32, u8, step (the step-state block), or act: f32 or bf16, as p->activations says, the
+// same for all `act` operands of an operation. These are activations and their gradients; weights, statistics
+// and losses are f32 always.
 //
 // Operands are listed outputs first. An extent is an expression of p, or ANY. A tensor fits when its last
 // extents are those declared and its first ones come to the first declared one's count: [N,H,W,C] fits
@@ -49,6 +56,9 @@
 #endif
 #ifndef KERNEL_FOR
 #define KERNEL_FOR(name, params, source, threads, grid)
+#endif
+#ifndef KERNEL_FOR_ACTIVATIONS
+#define KERNEL_FOR_ACTIVATIONS(name, params, source, threads, grid)
 #endif
 #ifndef LAUNCHER
 #define LAUNCHER(name, params)
@@ -166,8 +176,8 @@ END(gaussian_noise)
             "P and Q follow from the image, the filter, the stride and the padding")
 
 OPERATION(conv2d_forward, conv2d, "The convolution of x with the filters w, zeros around the image")
-    OUT(y, f32, p->n, p->p, p->q, p->k)
-    IN(x, f32, p->n, p->h, p->w, p->c)
+    OUT(y, act, p->n, p->p, p->q, p->k)
+    IN(x, act, p->n, p->h, p->w, p->c)
     IN(w, f32, p->k, p->r, p->s, p->c)
     REQUIRE_CONVOLUTION
     WORKSPACE(conv2d_forward, conv2d)
@@ -175,8 +185,8 @@ OPERATION(conv2d_forward, conv2d, "The convolution of x with the filters w, zero
 END(conv2d_forward)
 
 OPERATION(conv2d_backward_data, conv2d, "A convolution's gradient by its input")
-    OUT(dx, f32, p->n, p->h, p->w, p->c)
-    IN(dy, f32, p->n, p->p, p->q, p->k)
+    OUT(dx, act, p->n, p->h, p->w, p->c)
+    IN(dy, act, p->n, p->p, p->q, p->k)
     IN(w, f32, p->k, p->r, p->s, p->c)
     REQUIRE_CONVOLUTION
     WORKSPACE(conv2d_backward_data, conv2d)
@@ -185,8 +195,8 @@ END(conv2d_backward_data)
 
 OPERATION(conv2d_backward_weight, conv2d, "A convolution's gradient by its filters")
     OUT(dw, f32, p->k, p->r, p->s, p->c)
-    IN(dy, f32, p->n, p->p, p->q, p->k)
-    IN(x, f32, p->n, p->h, p->w, p->c)
+    IN(dy, act, p->n, p->p, p->q, p->k)
+    IN(x, act, p->n, p->h, p->w, p->c)
     REQUIRE_CONVOLUTION
     WORKSPACE(conv2d_backward_weight, conv2d)
     LAUNCHER(conv2d_backward_weight, conv2d)
@@ -218,13 +228,13 @@ END(dense_backward_weight)
 // ---- Batch normalization ----------------------------------------------------------------------------------
 
 OPERATION(batchnorm_forward, batchnorm, "relu?((x - mean) * inverse_deviation * gamma + beta + residual)")
-    OUT(y, f32, p->rows, p->channels)
+    OUT(y, act, p->rows, p->channels)
     OUT(mean, f32, p->channels)
     OUT(inverse_deviation, f32, p->channels)
     UPDATE(running_mean, f32, p->channels)
     UPDATE(running_variance, f32, p->channels)
-    IN(x, f32, p->rows, p->channels)
-    OPTIONAL_IN(residual, f32, p->rows, p->channels)
+    IN(x, act, p->rows, p->channels)
+    OPTIONAL_IN(residual, act, p->rows, p->channels)
     IN(gamma, f32, p->channels)
     IN(beta, f32, p->channels)
     WORKSPACE(batchnorm_forward, batchnorm)
@@ -232,13 +242,13 @@ OPERATION(batchnorm_forward, batchnorm, "relu?((x - mean) * inverse_deviation * 
 END(batchnorm_forward)
 
 OPERATION(batchnorm_backward, batchnorm, "The gradients of batchnorm_forward")
-    OUT(dx, f32, p->rows, p->channels)
+    OUT(dx, act, p->rows, p->channels)
     OUT(dgamma, f32, p->channels)
     OUT(dbeta, f32, p->channels)
-    OPTIONAL_OUT(dresidual, f32, p->rows, p->channels)
-    IN(dy, f32, p->rows, p->channels)
-    IN(x, f32, p->rows, p->channels)
-    IN(y, f32, p->rows, p->channels)
+    OPTIONAL_OUT(dresidual, act, p->rows, p->channels)
+    IN(dy, act, p->rows, p->channels)
+    IN(x, act, p->rows, p->channels)
+    IN(y, act, p->rows, p->channels)
     IN(mean, f32, p->channels)
     IN(inverse_deviation, f32, p->channels)
     IN(gamma, f32, p->channels)
@@ -247,9 +257,9 @@ OPERATION(batchnorm_backward, batchnorm, "The gradients of batchnorm_forward")
 END(batchnorm_backward)
 
 OPERATION(batchnorm_inference, batchnorm, "batchnorm_forward by the running statistics")
-    OUT(y, f32, p->rows, p->channels)
-    IN(x, f32, p->rows, p->channels)
-    OPTIONAL_IN(residual, f32, p->rows, p->channels)
+    OUT(y, act, p->rows, p->channels)
+    IN(x, act, p->rows, p->channels)
+    OPTIONAL_IN(residual, act, p->rows, p->channels)
     IN(gamma, f32, p->channels)
     IN(beta, f32, p->channels)
     IN(running_mean, f32, p->channels)
@@ -259,10 +269,10 @@ OPERATION(batchnorm_inference, batchnorm, "batchnorm_forward by the running stat
 END(batchnorm_inference)
 
 OPERATION(batchnorm_inference_backward, batchnorm, "The gradients of batchnorm_inference by its inputs")
-    OUT(dx, f32, p->rows, p->channels)
-    OPTIONAL_OUT(dresidual, f32, p->rows, p->channels)
-    IN(dy, f32, p->rows, p->channels)
-    IN(y, f32, p->rows, p->channels)
+    OUT(dx, act, p->rows, p->channels)
+    OPTIONAL_OUT(dresidual, act, p->rows, p->channels)
+    IN(dy, act, p->rows, p->channels)
+    IN(y, act, p->rows, p->channels)
     IN(gamma, f32, p->channels)
     IN(running_variance, f32, p->channels)
     WORKSPACE(batchnorm_inference_backward, batchnorm)
@@ -272,24 +282,36 @@ END(batchnorm_inference_backward)
 // ---- Elementwise ------------------------------------------------------------------------------------------
 
 OPERATION(relu_forward, elementwise, "max(0, x)")
-    OUT(y, f32, p->count)
-    IN(x, f32, p->count)
-    KERNEL_FOR(relu_forward, elementwise, elementwise, 256, ck_elements(p->count))
+    OUT(y, act, p->count)
+    IN(x, act, p->count)
+    KERNEL_FOR_ACTIVATIONS(relu_forward, elementwise, elementwise, 256, ck_vectors(p->count))
 END(relu_forward)
 
 OPERATION(relu_backward, elementwise, "dy where y > 0, else 0")
-    OUT(dx, f32, p->count)
-    IN(dy, f32, p->count)
-    IN(y, f32, p->count)
-    KERNEL_FOR(relu_backward, elementwise, elementwise, 256, ck_elements(p->count))
+    OUT(dx, act, p->count)
+    IN(dy, act, p->count)
+    IN(y, act, p->count)
+    KERNEL_FOR_ACTIVATIONS(relu_backward, elementwise, elementwise, 256, ck_vectors(p->count))
 END(relu_backward)
 
 OPERATION(add, elementwise, "a + b")
-    OUT(y, f32, p->count)
-    IN(a, f32, p->count)
-    IN(b, f32, p->count)
-    KERNEL_FOR(add, elementwise, elementwise, 256, ck_elements(p->count))
+    OUT(y, act, p->count)
+    IN(a, act, p->count)
+    IN(b, act, p->count)
+    KERNEL_FOR_ACTIVATIONS(add, elementwise, elementwise, 256, ck_vectors(p->count))
 END(add)
+
+OPERATION(to_bf16, elementwise, "x rounded to bf16, ties to even")
+    OUT(y, bf16, p->count)
+    IN(x, f32, p->count)
+    KERNEL_FOR(to_bf16, elementwise, elementwise, 256, ck_vectors(p->count))
+END(to_bf16)
+
+OPERATION(from_bf16, elementwise, "x in single precision")
+    OUT(y, f32, p->count)
+    IN(x, bf16, p->count)
+    KERNEL_FOR(from_bf16, elementwise, elementwise, 256, ck_vectors(p->count))
+END(from_bf16)
 
 OPERATION(mean_squared_error_forward, elementwise, "The mean of (x - target)^2 over all elements")
     OUT(loss, f32, 1)
@@ -324,43 +346,43 @@ END(sum_of_squares)
             "P and Q follow from the image, the window, the stride and the padding")
 
 OPERATION(max_pool_forward, pool, "The largest value of each window of R x R, and its place in the window")
-    OUT(y, f32, p->n, p->p, p->q, p->c)
+    OUT(y, act, p->n, p->p, p->q, p->c)
     OUT(argmax, u8, p->n, p->p, p->q, p->c)
-    IN(x, f32, p->n, p->h, p->w, p->c)
+    IN(x, act, p->n, p->h, p->w, p->c)
     REQUIRE_POOLING
-    KERNEL_FOR(max_pool_forward, pool, pool, 256, ck_elements((int64_t)p->n * p->p * p->q * p->c))
+    KERNEL_FOR_ACTIVATIONS(max_pool_forward, pool, pool, 256, ck_vectors((int64_t)p->n * p->p * p->q * p->c))
 END(max_pool_forward)
 
 OPERATION(max_pool_backward, pool, "Max pooling's gradient")
-    OUT(dx, f32, p->n, p->h, p->w, p->c)
-    IN(dy, f32, p->n, p->p, p->q, p->c)
+    OUT(dx, act, p->n, p->h, p->w, p->c)
+    IN(dy, act, p->n, p->p, p->q, p->c)
     IN(argmax, u8, p->n, p->p, p->q, p->c)
     REQUIRE_POOLING
-    KERNEL_FOR(max_pool_backward, pool, pool, 256, ck_elements(IMAGE_ELEMENTS))
+    KERNEL_FOR_ACTIVATIONS(max_pool_backward, pool, pool, 256, ck_vectors(IMAGE_ELEMENTS))
 END(max_pool_backward)
 
 OPERATION(global_average_pool_forward, pool, "The mean of each channel over an image's pixels")
     OUT(y, f32, p->n, p->c)
-    IN(x, f32, p->n, p->h, p->w, p->c)
-    KERNEL_FOR(global_average_pool_forward, pool, pool, 256, ck_elements((int64_t)p->n * p->c))
+    IN(x, act, p->n, p->h, p->w, p->c)
+    KERNEL_FOR_ACTIVATIONS(global_average_pool_forward, pool, pool, 256, ck_vectors((int64_t)p->n * p->c))
 END(global_average_pool_forward)
 
 OPERATION(global_average_pool_backward, pool, "Global average pooling's gradient")
-    OUT(dx, f32, p->n, p->h, p->w, p->c)
+    OUT(dx, act, p->n, p->h, p->w, p->c)
     IN(dy, f32, p->n, p->c)
-    KERNEL_FOR(global_average_pool_backward, pool, pool, 256, ck_elements(IMAGE_ELEMENTS))
+    KERNEL_FOR_ACTIVATIONS(global_average_pool_backward, pool, pool, 256, ck_vectors(IMAGE_ELEMENTS))
 END(global_average_pool_backward)
 
 OPERATION(upsample_forward, pool, "Each pixel repeated 2 x 2")
-    OUT(y, f32, p->n, 2 * p->h, 2 * p->w, p->c)
-    IN(x, f32, p->n, p->h, p->w, p->c)
-    KERNEL_FOR(upsample_forward, pool, pool, 256, ck_elements(4 * IMAGE_ELEMENTS))
+    OUT(y, act, p->n, 2 * p->h, 2 * p->w, p->c)
+    IN(x, act, p->n, p->h, p->w, p->c)
+    KERNEL_FOR_ACTIVATIONS(upsample_forward, pool, pool, 256, ck_vectors(4 * IMAGE_ELEMENTS))
 END(upsample_forward)
 
 OPERATION(upsample_backward, pool, "Upsampling's gradient")
-    OUT(dx, f32, p->n, p->h, p->w, p->c)
-    IN(dy, f32, p->n, 2 * p->h, 2 * p->w, p->c)
-    KERNEL_FOR(upsample_backward, pool, pool, 256, ck_elements(IMAGE_ELEMENTS))
+    OUT(dx, act, p->n, p->h, p->w, p->c)
+    IN(dy, act, p->n, 2 * p->h, 2 * p->w, p->c)
+    KERNEL_FOR_ACTIVATIONS(upsample_backward, pool, pool, 256, ck_vectors(IMAGE_ELEMENTS))
 END(upsample_backward)
 
 #define REQUIRE_CROP                                                                                         \
@@ -368,28 +390,28 @@ END(upsample_backward)
             "P and Q are H and W without the border, and at least 1")
 
 OPERATION(crop_forward, pool, "The image without a border of p's pad pixels")
-    OUT(y, f32, p->n, p->p, p->q, p->c)
-    IN(x, f32, p->n, p->h, p->w, p->c)
+    OUT(y, act, p->n, p->p, p->q, p->c)
+    IN(x, act, p->n, p->h, p->w, p->c)
     REQUIRE_CROP
-    KERNEL_FOR(crop_forward, pool, pool, 256, ck_elements((int64_t)p->n * p->p * p->q * p->c))
+    KERNEL_FOR_ACTIVATIONS(crop_forward, pool, pool, 256, ck_vectors((int64_t)p->n * p->p * p->q * p->c))
 END(crop_forward)
 
 OPERATION(crop_backward, pool, "Cropping's gradient, zero in the border")
-    OUT(dx, f32, p->n, p->h, p->w, p->c)
-    IN(dy, f32, p->n, p->p, p->q, p->c)
+    OUT(dx, act, p->n, p->h, p->w, p->c)
+    IN(dy, act, p->n, p->p, p->q, p->c)
     REQUIRE_CROP
-    KERNEL_FOR(crop_backward, pool, pool, 256, ck_elements(IMAGE_ELEMENTS))
+    KERNEL_FOR_ACTIVATIONS(crop_backward, pool, pool, 256, ck_vectors(IMAGE_ELEMENTS))
 END(crop_backward)
 
 OPERATION(window_means, pool, "The mean of each window of R x R; a column's sum first, then those of its columns")
     OUT(y, f32, p->n, p->p, p->q, p->c)
-    IN(x, f32, p->n, p->h, p->w, p->c)
+    IN(x, act, p->n, p->h, p->w, p->c)
     REQUIRE(p->r >= 1 && p->stride >= 1 && p->pad == 0, "a window and its stride are at least 1; there is no padding")
     REQUIRE(p->p >= 1 && p->q >= 1 && (p->p - 1) * p->stride + p->r <= p->h &&
                 (p->q - 1) * p->stride + p->r <= p->w,
             "the windows lie within the image")
     WORKSPACE(window_means, pool)
-    KERNEL_FOR(window_means, pool, pool, 256, ck_elements((int64_t)p->n * p->p * p->q * p->c))
+    KERNEL_FOR_ACTIVATIONS(window_means, pool, pool, 256, ck_vectors((int64_t)p->n * p->p * p->q * p->c))
 END(window_means)
 
 // ---- Rows: N of C -----------------------------------------------------------------------------------------
@@ -510,5 +532,6 @@ END(lars)
 #undef REQUIRE
 #undef WORKSPACE
 #undef KERNEL_FOR
+#undef KERNEL_FOR_ACTIVATIONS
 #undef LAUNCHER
 #undef END

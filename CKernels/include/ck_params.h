@@ -3,7 +3,7 @@
 // (ck_step_state, indices, labels).
 //
 // Shapes: N images, H x W pixels, C channels in, K channels out, R x S filter, P x Q pixels out; NHWC and
-// KRSC, fp32.
+// KRSC.
 #ifndef CK_PARAMS_H
 #define CK_PARAMS_H
 
@@ -52,7 +52,8 @@ typedef struct ck_cutpaste_params {  // N images of H x W x C
 
 typedef struct ck_conv2d_params {
     int32_t n, h, w, c, k, r, s, stride, pad, p, q;
-    int32_t math;  // CK_MATH_...
+    int32_t math;         // CK_MATH_...
+    int32_t activations;  // CK_f32 or CK_bf16: how activations and their gradients lie in memory
 } ck_conv2d_params;
 
 typedef struct ck_batchnorm_params {  // rows = N*H*W
@@ -60,15 +61,18 @@ typedef struct ck_batchnorm_params {  // rows = N*H*W
     int32_t channels;
     int32_t relu;  // y = max(0, normalized + residual)
     float epsilon;
-    float momentum;  // running = (1 - momentum) * running + momentum * batch (PyTorch's sense)
+    float momentum;       // running = (1 - momentum) * running + momentum * batch (PyTorch's sense)
+    int32_t activations;  // CK_f32 or CK_bf16: how activations and their gradients lie in memory
 } ck_batchnorm_params;
 
 typedef struct ck_elementwise_params {
     int64_t count;
+    int32_t activations;  // CK_f32 or CK_bf16: how activations and their gradients lie in memory
 } ck_elementwise_params;
 
 typedef struct ck_pool_params {  // window r x r, H x W in, P x Q out
     int32_t n, h, w, c, r, stride, pad, p, q;
+    int32_t activations;  // CK_f32 or CK_bf16: how activations and their gradients lie in memory
 } ck_pool_params;
 
 typedef struct ck_dense_params {  // y[N,K] = x[N,C] w[K,C]^T + b[K]

@@ -29,23 +29,31 @@ const ck_declaration *ck_declaration_of(ck_kind kind) {
     return (unsigned)kind < CK_KIND_COUNT ? &declarations[kind] : NULL;
 }
 
-// ---- Extents and requirements -----------------------------------------------------------------------------
+// ---- Types, extents and requirements ----------------------------------------------------------------------
 
 struct extents {
+    ck_element element;
     int32_t rank;
     int64_t extents[CK_MAX_RANK];
 };
 
 // clang-format off
-#define EXTENTS(...) (struct extents){sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t), {__VA_ARGS__}}
+#define ELEMENT_f32 CK_f32
+#define ELEMENT_bf16 CK_bf16
+#define ELEMENT_i32 CK_i32
+#define ELEMENT_u8 CK_u8
+#define ELEMENT_step CK_step
+#define ELEMENT_act (ck_element)p->activations
+#define EXTENTS(type, ...)                                                                                   \
+    (struct extents){ELEMENT_##type, sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t), {__VA_ARGS__}}
 // clang-format on
 
-// extents_<name>(params, to): those of every operand.
+// extents_<name>(params, to): type and extents of every operand.
 #define OPERATION(name, params, summary)                                                                     \
     static void extents_##name(const ck_operation_params *all, struct extents *to) {                         \
         const ck_##params##_params *p = &all->params;                                                        \
         (void)p;
-#define OUT(name, type, ...) *to++ = EXTENTS(__VA_ARGS__);
+#define OUT(name, type, ...) *to++ = EXTENTS(type, __VA_ARGS__);
 #define IN OUT
 #define END(name) }
 #include "ck_operations.h"
@@ -81,6 +89,12 @@ int32_t ck_operand_extents(ck_kind kind, const ck_operation_params *params, int3
     return all[operand].rank;
 }
 
+ck_element ck_operand_element(ck_kind kind, const ck_operation_params *params, int32_t operand) {
+    struct extents all[CK_MAX_TENSORS];
+    checks[kind].extents(params, all);
+    return all[operand].element;
+}
+
 // ---- The check --------------------------------------------------------------------------------------------
 
 // Whether a tensor's last extents are those expected, and its first ones come to the first one expected.
@@ -99,7 +113,11 @@ static int has_extents(const ck_tensor *tensor, const struct extents *expected) 
 }
 
 static const char *const element_names[] = {
-    [CK_f32] = "f32", [CK_i32] = "i32", [CK_u8] = "u8", [CK_step] = "step"};
+    [CK_f32] = "f32", [CK_i32] = "i32", [CK_u8] = "u8", [CK_step] = "step", [CK_bf16] = "bf16"};
+
+static const char *name_of(ck_element element) {
+    return element <= CK_bf16 ? element_names[element] : "of no type";
+}
 
 static void write_shape(char *text, size_t size, const int64_t *extents, int32_t rank) {
     size_t at = (size_t)snprintf(text, size, "[");
@@ -126,21 +144,29 @@ ck_status ck_operation_check(const ck_operation *operation, ck_misfit *misfit) {
     for (int32_t i = 0; i < declaration->operand_count; i++) {
         const ck_tensor *tensor = &operation->tensors[i];
         const ck_operand *operand = &declaration->operands[i];
+        int is_activation = operand->element == CK_act;
+        if (is_activation && expected[i].element != CK_f32 && expected[i].element != CK_bf16) {
+            const char *text = "activations are f32 or bf16";
+            if (misfit) *misfit = (ck_misfit){.operand = -1, .requirement = text};
+            return ck_fail(CK_INVALID_ARGUMENT, "%s: %s", declaration->name, text);
+        }
         if (!present[i] && operand->is_optional) continue;
         if (present[i] && tensor->rank >= 1 && tensor->rank <= CK_MAX_RANK &&
-            tensor->element == operand->element && has_extents(tensor, &expected[i]))
+            tensor->element == expected[i].element && has_extents(tensor, &expected[i]))
             continue;
         if (misfit) {
-            *misfit = (ck_misfit){.operand = i, .rank = expected[i].rank};
+            *misfit = (ck_misfit){.operand = i, .element = expected[i].element, .rank = expected[i].rank};
             memcpy(misfit->expected, expected[i].extents, sizeof misfit->expected);
         }
+        int is_of_another_type = is_activation && present[i] && tensor->element != expected[i].element;
         char wanted[128], given[128] = "absent";
         write_shape(wanted, sizeof wanted, expected[i].extents, expected[i].rank);
         if (present[i])
             write_shape(given, sizeof given, tensor->shape, (int32_t)ck_min64(tensor->rank, CK_MAX_RANK));
-        return ck_fail(CK_INVALID_ARGUMENT, "%s: %s is %s%s, expected %s%s", declaration->name, operand->name,
-                       present[i] ? element_names[tensor->element] : "", given,
-                       element_names[operand->element], wanted);
+        return ck_fail(CK_INVALID_ARGUMENT, "%s: %s is %s%s, expected %s%s%s", declaration->name,
+                       operand->name, present[i] ? name_of(tensor->element) : "", given,
+                       name_of(expected[i].element), wanted,
+                       is_of_another_type ? ", as the operation's activations are" : "");
     }
     return CK_OK;
 }

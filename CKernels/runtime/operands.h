@@ -4,7 +4,15 @@
 
 #include "internal.h"
 
+// Activations: the CPU's kernels see single precision whatever the plan keeps (cpu/backend.c converts);
+// a GPU's launchers look at p->activations.
+#ifndef CK_ACTIVATION
+#define CK_ACTIVATION void
+#endif
+
 typedef float ck_element_f32;
+typedef uint16_t ck_element_bf16;
+typedef CK_ACTIVATION ck_element_act;
 typedef int32_t ck_element_i32;
 typedef uint8_t ck_element_u8;
 typedef ck_step_state ck_element_step;

@@ -90,7 +90,7 @@ ck_status ck_plan_workspace(ck_device device, const ck_operation *operations, in
 
 static uint64_t bytes_of(const ck_tensor *tensor) {
     static const uint64_t sizes[] = {
-        [CK_f32] = 4, [CK_i32] = 4, [CK_u8] = 1, [CK_step] = sizeof(ck_step_state)};
+        [CK_f32] = 4, [CK_i32] = 4, [CK_u8] = 1, [CK_step] = sizeof(ck_step_state), [CK_bf16] = 2};
     uint64_t bytes = sizes[tensor->element];
     for (int32_t d = 0; d < tensor->rank; d++) bytes *= (uint64_t)tensor->shape[d];
     return bytes;

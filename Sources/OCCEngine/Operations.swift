@@ -2,7 +2,8 @@
 import CKernels
 
 // One function for each operation: appends it to the plan, for a layer whose name errors and listings show. The
-// operands are checked against their declaration at once; `flop` counts a multiply-add as two.
+// operands are checked against their declaration at once; `flop` counts a multiply-add as two. Activations are all
+// of the first one's type.
 extension PlanBuilder {
     /// The part of image `index` from `corner` (row, column) on, divided by 255.
     ///
@@ -179,12 +180,14 @@ extension PlanBuilder {
     /// The convolution of x with the filters w, zeros around the image.
     ///
     /// - Parameters:
-    ///   - y: written, float32 [N, P, Q, K].
-    ///   - x: read, float32 [N, H, W, C].
+    ///   - y: written, float32 or bfloat16 [N, P, Q, K].
+    ///   - x: read, float32 or bfloat16 [N, H, W, C].
     ///   - w: read, float32 [K, R, S, C].
     package func conv2dForward(
         _ layer: String, y: Tensor, x: Tensor, w: Tensor, _ params: ck_conv2d_params, flop: Int = 0
     ) throws {
+        var params = params
+        params.activations = y.type.activations
         try append(
             .CK_KIND_conv2d_forward, layer,
             [
@@ -195,12 +198,14 @@ extension PlanBuilder {
     /// A convolution's gradient by its input.
     ///
     /// - Parameters:
-    ///   - dx: written, float32 [N, H, W, C].
-    ///   - dy: read, float32 [N, P, Q, K].
+    ///   - dx: written, float32 or bfloat16 [N, H, W, C].
+    ///   - dy: read, float32 or bfloat16 [N, P, Q, K].
     ///   - w: read, float32 [K, R, S, C].
     package func conv2dBackwardData(
         _ layer: String, dx: Tensor, dy: Tensor, w: Tensor, _ params: ck_conv2d_params, flop: Int = 0
     ) throws {
+        var params = params
+        params.activations = dx.type.activations
         try append(
             .CK_KIND_conv2d_backward_data, layer,
             [
@@ -212,11 +217,13 @@ extension PlanBuilder {
     ///
     /// - Parameters:
     ///   - dw: written, float32 [K, R, S, C].
-    ///   - dy: read, float32 [N, P, Q, K].
-    ///   - x: read, float32 [N, H, W, C].
+    ///   - dy: read, float32 or bfloat16 [N, P, Q, K].
+    ///   - x: read, float32 or bfloat16 [N, H, W, C].
     package func conv2dBackwardWeight(
         _ layer: String, dw: Tensor, dy: Tensor, x: Tensor, _ params: ck_conv2d_params, flop: Int = 0
     ) throws {
+        var params = params
+        params.activations = dy.type.activations
         try append(
             .CK_KIND_conv2d_backward_weight, layer,
             [
@@ -279,13 +286,13 @@ extension PlanBuilder {
     /// relu?((x - mean) * inverse_deviation * gamma + beta + residual).
     ///
     /// - Parameters:
-    ///   - y: written, float32 [rows, channels].
+    ///   - y: written, float32 or bfloat16 [rows, channels].
     ///   - mean: written, float32 [channels].
     ///   - inverseDeviation: written, float32 [channels].
     ///   - runningMean: read and written, float32 [channels].
     ///   - runningVariance: read and written, float32 [channels].
-    ///   - x: read, float32 [rows, channels].
-    ///   - residual: read, float32 [rows, channels], or nil.
+    ///   - x: read, float32 or bfloat16 [rows, channels].
+    ///   - residual: read, float32 or bfloat16 [rows, channels], or nil.
     ///   - gamma: read, float32 [channels].
     ///   - beta: read, float32 [channels].
     package func batchnormForward(
@@ -293,6 +300,8 @@ extension PlanBuilder {
         runningVariance: Tensor, x: Tensor, residual: Tensor?, gamma: Tensor, beta: Tensor,
         _ params: ck_batchnorm_params, flop: Int = 0
     ) throws {
+        var params = params
+        params.activations = y.type.activations
         try append(
             .CK_KIND_batchnorm_forward, layer,
             [
@@ -303,13 +312,13 @@ extension PlanBuilder {
     /// The gradients of batchnorm_forward.
     ///
     /// - Parameters:
-    ///   - dx: written, float32 [rows, channels].
+    ///   - dx: written, float32 or bfloat16 [rows, channels].
     ///   - dgamma: written, float32 [channels].
     ///   - dbeta: written, float32 [channels].
-    ///   - dresidual: written, float32 [rows, channels], or nil.
-    ///   - dy: read, float32 [rows, channels].
-    ///   - x: read, float32 [rows, channels].
-    ///   - y: read, float32 [rows, channels].
+    ///   - dresidual: written, float32 or bfloat16 [rows, channels], or nil.
+    ///   - dy: read, float32 or bfloat16 [rows, channels].
+    ///   - x: read, float32 or bfloat16 [rows, channels].
+    ///   - y: read, float32 or bfloat16 [rows, channels].
     ///   - mean: read, float32 [channels].
     ///   - inverseDeviation: read, float32 [channels].
     ///   - gamma: read, float32 [channels].
@@ -318,6 +327,8 @@ extension PlanBuilder {
         x: Tensor, y: Tensor, mean: Tensor, inverseDeviation: Tensor, gamma: Tensor,
         _ params: ck_batchnorm_params, flop: Int = 0
     ) throws {
+        var params = params
+        params.activations = dx.type.activations
         try append(
             .CK_KIND_batchnorm_backward, layer,
             [
@@ -328,9 +339,9 @@ extension PlanBuilder {
     /// batchnorm_forward by the running statistics.
     ///
     /// - Parameters:
-    ///   - y: written, float32 [rows, channels].
-    ///   - x: read, float32 [rows, channels].
-    ///   - residual: read, float32 [rows, channels], or nil.
+    ///   - y: written, float32 or bfloat16 [rows, channels].
+    ///   - x: read, float32 or bfloat16 [rows, channels].
+    ///   - residual: read, float32 or bfloat16 [rows, channels], or nil.
     ///   - gamma: read, float32 [channels].
     ///   - beta: read, float32 [channels].
     ///   - runningMean: read, float32 [channels].
@@ -339,6 +350,8 @@ extension PlanBuilder {
         _ layer: String, y: Tensor, x: Tensor, residual: Tensor?, gamma: Tensor, beta: Tensor,
         runningMean: Tensor, runningVariance: Tensor, _ params: ck_batchnorm_params, flop: Int = 0
     ) throws {
+        var params = params
+        params.activations = y.type.activations
         try append(
             .CK_KIND_batchnorm_inference, layer,
             [
@@ -349,16 +362,18 @@ extension PlanBuilder {
     /// The gradients of batchnorm_inference by its inputs.
     ///
     /// - Parameters:
-    ///   - dx: written, float32 [rows, channels].
-    ///   - dresidual: written, float32 [rows, channels], or nil.
-    ///   - dy: read, float32 [rows, channels].
-    ///   - y: read, float32 [rows, channels].
+    ///   - dx: written, float32 or bfloat16 [rows, channels].
+    ///   - dresidual: written, float32 or bfloat16 [rows, channels], or nil.
+    ///   - dy: read, float32 or bfloat16 [rows, channels].
+    ///   - y: read, float32 or bfloat16 [rows, channels].
     ///   - gamma: read, float32 [channels].
     ///   - runningVariance: read, float32 [channels].
     package func batchnormInferenceBackward(
         _ layer: String, dx: Tensor, dresidual: Tensor?, dy: Tensor, y: Tensor, gamma: Tensor,
         runningVariance: Tensor, _ params: ck_batchnorm_params, flop: Int = 0
     ) throws {
+        var params = params
+        params.activations = dx.type.activations
         try append(
             .CK_KIND_batchnorm_inference_backward, layer,
             [
@@ -369,11 +384,13 @@ extension PlanBuilder {
     /// max(0, x).
     ///
     /// - Parameters:
-    ///   - y: written, float32 [count].
-    ///   - x: read, float32 [count].
+    ///   - y: written, float32 or bfloat16 [count].
+    ///   - x: read, float32 or bfloat16 [count].
     package func reluForward(
         _ layer: String, y: Tensor, x: Tensor, _ params: ck_elementwise_params, flop: Int = 0
     ) throws {
+        var params = params
+        params.activations = y.type.activations
         try append(
             .CK_KIND_relu_forward, layer,
             [
@@ -384,13 +401,15 @@ extension PlanBuilder {
     /// dy where y > 0, else 0.
     ///
     /// - Parameters:
-    ///   - dx: written, float32 [count].
-    ///   - dy: read, float32 [count].
-    ///   - y: read, float32 [count].
+    ///   - dx: written, float32 or bfloat16 [count].
+    ///   - dy: read, float32 or bfloat16 [count].
+    ///   - y: read, float32 or bfloat16 [count].
     package func reluBackward(
         _ layer: String, dx: Tensor, dy: Tensor, y: Tensor, _ params: ck_elementwise_params,
         flop: Int = 0
     ) throws {
+        var params = params
+        params.activations = dx.type.activations
         try append(
             .CK_KIND_relu_backward, layer,
             [
@@ -401,16 +420,48 @@ extension PlanBuilder {
     /// a + b.
     ///
     /// - Parameters:
-    ///   - y: written, float32 [count].
-    ///   - a: read, float32 [count].
-    ///   - b: read, float32 [count].
+    ///   - y: written, float32 or bfloat16 [count].
+    ///   - a: read, float32 or bfloat16 [count].
+    ///   - b: read, float32 or bfloat16 [count].
     package func add(
         _ layer: String, y: Tensor, a: Tensor, b: Tensor, _ params: ck_elementwise_params, flop: Int = 0
     ) throws {
+        var params = params
+        params.activations = y.type.activations
         try append(
             .CK_KIND_add, layer,
             [
                 y, a, b,
+            ], ck_operation_params(elementwise: params), flop: flop)
+    }
+
+    /// x rounded to bf16, ties to even.
+    ///
+    /// - Parameters:
+    ///   - y: written, bfloat16 [count].
+    ///   - x: read, float32 [count].
+    package func toBf16(
+        _ layer: String, y: Tensor, x: Tensor, _ params: ck_elementwise_params, flop: Int = 0
+    ) throws {
+        try append(
+            .CK_KIND_to_bf16, layer,
+            [
+                y, x,
+            ], ck_operation_params(elementwise: params), flop: flop)
+    }
+
+    /// x in single precision.
+    ///
+    /// - Parameters:
+    ///   - y: written, float32 [count].
+    ///   - x: read, bfloat16 [count].
+    package func fromBf16(
+        _ layer: String, y: Tensor, x: Tensor, _ params: ck_elementwise_params, flop: Int = 0
+    ) throws {
+        try append(
+            .CK_KIND_from_bf16, layer,
+            [
+                y, x,
             ], ck_operation_params(elementwise: params), flop: flop)
     }
 
@@ -466,12 +517,14 @@ extension PlanBuilder {
     /// The largest value of each window of R x R, and its place in the window.
     ///
     /// - Parameters:
-    ///   - y: written, float32 [N, P, Q, C].
+    ///   - y: written, float32 or bfloat16 [N, P, Q, C].
     ///   - argmax: written, uint8 [N, P, Q, C].
-    ///   - x: read, float32 [N, H, W, C].
+    ///   - x: read, float32 or bfloat16 [N, H, W, C].
     package func maxPoolForward(
         _ layer: String, y: Tensor, argmax: Tensor, x: Tensor, _ params: ck_pool_params, flop: Int = 0
     ) throws {
+        var params = params
+        params.activations = y.type.activations
         try append(
             .CK_KIND_max_pool_forward, layer,
             [
@@ -482,12 +535,14 @@ extension PlanBuilder {
     /// Max pooling's gradient.
     ///
     /// - Parameters:
-    ///   - dx: written, float32 [N, H, W, C].
-    ///   - dy: read, float32 [N, P, Q, C].
+    ///   - dx: written, float32 or bfloat16 [N, H, W, C].
+    ///   - dy: read, float32 or bfloat16 [N, P, Q, C].
     ///   - argmax: read, uint8 [N, P, Q, C].
     package func maxPoolBackward(
         _ layer: String, dx: Tensor, dy: Tensor, argmax: Tensor, _ params: ck_pool_params, flop: Int = 0
     ) throws {
+        var params = params
+        params.activations = dx.type.activations
         try append(
             .CK_KIND_max_pool_backward, layer,
             [
@@ -499,10 +554,12 @@ extension PlanBuilder {
     ///
     /// - Parameters:
     ///   - y: written, float32 [N, C].
-    ///   - x: read, float32 [N, H, W, C].
+    ///   - x: read, float32 or bfloat16 [N, H, W, C].
     package func globalAveragePoolForward(
         _ layer: String, y: Tensor, x: Tensor, _ params: ck_pool_params, flop: Int = 0
     ) throws {
+        var params = params
+        params.activations = x.type.activations
         try append(
             .CK_KIND_global_average_pool_forward, layer,
             [
@@ -513,11 +570,13 @@ extension PlanBuilder {
     /// Global average pooling's gradient.
     ///
     /// - Parameters:
-    ///   - dx: written, float32 [N, H, W, C].
+    ///   - dx: written, float32 or bfloat16 [N, H, W, C].
     ///   - dy: read, float32 [N, C].
     package func globalAveragePoolBackward(
         _ layer: String, dx: Tensor, dy: Tensor, _ params: ck_pool_params, flop: Int = 0
     ) throws {
+        var params = params
+        params.activations = dx.type.activations
         try append(
             .CK_KIND_global_average_pool_backward, layer,
             [
@@ -528,11 +587,13 @@ extension PlanBuilder {
     /// Each pixel repeated 2 x 2.
     ///
     /// - Parameters:
-    ///   - y: written, float32 [N, 2 * H, 2 * W, C].
-    ///   - x: read, float32 [N, H, W, C].
+    ///   - y: written, float32 or bfloat16 [N, 2 * H, 2 * W, C].
+    ///   - x: read, float32 or bfloat16 [N, H, W, C].
     package func upsampleForward(
         _ layer: String, y: Tensor, x: Tensor, _ params: ck_pool_params, flop: Int = 0
     ) throws {
+        var params = params
+        params.activations = y.type.activations
         try append(
             .CK_KIND_upsample_forward, layer,
             [
@@ -543,11 +604,13 @@ extension PlanBuilder {
     /// Upsampling's gradient.
     ///
     /// - Parameters:
-    ///   - dx: written, float32 [N, H, W, C].
-    ///   - dy: read, float32 [N, 2 * H, 2 * W, C].
+    ///   - dx: written, float32 or bfloat16 [N, H, W, C].
+    ///   - dy: read, float32 or bfloat16 [N, 2 * H, 2 * W, C].
     package func upsampleBackward(
         _ layer: String, dx: Tensor, dy: Tensor, _ params: ck_pool_params, flop: Int = 0
     ) throws {
+        var params = params
+        params.activations = dx.type.activations
         try append(
             .CK_KIND_upsample_backward, layer,
             [
@@ -558,11 +621,13 @@ extension PlanBuilder {
     /// The image without a border of p's pad pixels.
     ///
     /// - Parameters:
-    ///   - y: written, float32 [N, P, Q, C].
-    ///   - x: read, float32 [N, H, W, C].
+    ///   - y: written, float32 or bfloat16 [N, P, Q, C].
+    ///   - x: read, float32 or bfloat16 [N, H, W, C].
     package func cropForward(
         _ layer: String, y: Tensor, x: Tensor, _ params: ck_pool_params, flop: Int = 0
     ) throws {
+        var params = params
+        params.activations = y.type.activations
         try append(
             .CK_KIND_crop_forward, layer,
             [
@@ -573,11 +638,13 @@ extension PlanBuilder {
     /// Cropping's gradient, zero in the border.
     ///
     /// - Parameters:
-    ///   - dx: written, float32 [N, H, W, C].
-    ///   - dy: read, float32 [N, P, Q, C].
+    ///   - dx: written, float32 or bfloat16 [N, H, W, C].
+    ///   - dy: read, float32 or bfloat16 [N, P, Q, C].
     package func cropBackward(
         _ layer: String, dx: Tensor, dy: Tensor, _ params: ck_pool_params, flop: Int = 0
     ) throws {
+        var params = params
+        params.activations = dx.type.activations
         try append(
             .CK_KIND_crop_backward, layer,
             [
@@ -589,10 +656,12 @@ extension PlanBuilder {
     ///
     /// - Parameters:
     ///   - y: written, float32 [N, P, Q, C].
-    ///   - x: read, float32 [N, H, W, C].
+    ///   - x: read, float32 or bfloat16 [N, H, W, C].
     package func windowMeans(
         _ layer: String, y: Tensor, x: Tensor, _ params: ck_pool_params, flop: Int = 0
     ) throws {
+        var params = params
+        params.activations = x.type.activations
         try append(
             .CK_KIND_window_means, layer,
             [

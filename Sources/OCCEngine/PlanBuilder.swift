@@ -42,6 +42,9 @@ public final class PlanBuilder {
     public let purpose: Purpose
     /// How exactly the plan computes.
     public let math: MathMode
+    /// How activations and their gradients lie in memory: `float32` or `bfloat16`. Layers make their outputs with
+    /// their input's type; a network converts its images with `activations`.
+    public let activationType: ElementType
     /// The parameters and inputs that the program's plans declare, up to here.
     public private(set) var layout: ParameterLayout
     /// The operations appended so far, in the order in which they run.
@@ -51,9 +54,10 @@ public final class PlanBuilder {
     private var backward: [(reads: [Tensor], writes: Tensor, run: (ReversePass) throws -> Void)] = []
     private var differentiable: Set<Tensor> = []
 
-    init(purpose: Purpose, math: MathMode, layout: ParameterLayout) {
+    init(purpose: Purpose, math: MathMode, activationType: ElementType, layout: ParameterLayout) {
         self.purpose = purpose
         self.math = math
+        self.activationType = activationType
         self.layout = layout
     }
 
@@ -108,6 +112,34 @@ public final class PlanBuilder {
         operations.append(operation)
     }
 
+    /// `x` in the plan's activation type: itself, or a copy that is appended, through which gradients flow; of any
+    /// shape.
+    public func activations(_ x: Tensor) throws -> Tensor { try converted(x, to: activationType) }
+
+    /// `x` in single precision, for operations that take nothing else: itself, or a copy that is appended, through
+    /// which gradients flow; of any shape.
+    public func singlePrecision(_ x: Tensor) throws -> Tensor { try converted(x, to: .float32) }
+
+    private func converted(_ x: Tensor, to type: ElementType) throws -> Tensor {
+        guard x.type != type else { return x }
+        let y = transient(x.name, x.shape, type: type)
+        try convert(x, to: y)
+        recordBackward(of: y, from: [x]) { pass in
+            guard let dy = pass.gradient(of: y) else { return }
+            try pass.contribute(to: x) { dx in try self.convert(dy, to: dx) }
+        }
+        return y
+    }
+
+    private func convert(_ x: Tensor, to y: Tensor) throws {
+        let params = ck_elementwise_params(count: Int64(x.count))
+        if y.type == .bfloat16 {
+            try toBf16("convert", y: y, x: x, params)
+        } else {
+            try fromBf16("convert", y: y, x: x, params)
+        }
+    }
+
     /// Says how the gradient of `output` becomes those of the tensors it was computed from.
     ///
     /// - Parameter run: appends the backward operations; called by `differentiate` where a gradient of
@@ -152,7 +184,7 @@ public final class ReversePass {
     /// Contributions of several consumers are added. Does nothing where no gradient is wanted.
     package func contribute(to tensor: Tensor, _ write: (Tensor) throws -> Void) throws {
         guard builder.isDifferentiable(tensor) else { return }
-        let contribution = builder.transient("d \(tensor.name)", tensor.shape)
+        let contribution = builder.transient("d \(tensor.name)", tensor.shape, type: tensor.type)
         try write(contribution)
         try contribute(contribution, to: tensor)
     }
@@ -163,7 +195,7 @@ public final class ReversePass {
             gradients[tensor] = gradient
             return
         }
-        let sum = builder.transient("d \(tensor.name)", tensor.shape)
+        let sum = builder.transient("d \(tensor.name)", tensor.shape, type: tensor.type)
         try builder.add(
             sum.name, y: sum, a: known, b: gradient, ck_elementwise_params(count: Int64(tensor.count)),
             flop: tensor.count)

@@ -52,7 +52,7 @@ public struct PlannedOperation: Sendable {
             layer: layer, operation: name,
             problem: .operand(
                 String(cString: declaration.operands[index].name), expected: extents,
-                expectedType: ElementType(declared: declaration.operands[index].element),
+                expectedType: ElementType(declared: misfit.element),
                 given: tensors[index]?.shape, givenType: tensors[index]?.type))
     }
 }
@@ -105,7 +105,8 @@ public struct PlanError: Error, CustomStringConvertible, Sendable, Equatable {
 extension ElementType {
     init(declared element: ck_element) {
         switch element {
-        case .CK_f32: self = .float32
+        case .CK_f32, .CK_act: self = .float32
+        case .CK_bf16: self = .bfloat16
         case .CK_i32: self = .int32
         case .CK_u8: self = .uint8
         case .CK_step: self = .stepState

@@ -11,15 +11,23 @@ public final class Program {
     public let device: Device
     /// How exactly its plans compute.
     public let math: MathMode
+    /// How activations lie in its memory: `float32` or `bfloat16`.
+    public let activationType: ElementType
     /// The parameters and inputs that its plans share.
     public private(set) var layout = ParameterLayout()
     private var plans: [Plan] = []
     private var memory: ProgramMemory?
 
     /// A program without plans.
-    public init(device: Device, math: MathMode = .fast) {
+    ///
+    /// - Parameter activations: how activations lie in memory, `float32` or `bfloat16`; nil for what the math mode
+    ///   means on the device, which is `bfloat16` for `bf16` on a GPU and `float32` otherwise. The CPU computes on
+    ///   copies of `bfloat16` activations: slow, and of use to learn what their rounding does.
+    public init(device: Device, math: MathMode = .fast, activations: ElementType? = nil) {
         self.device = device
         self.math = math
+        activationType = activations ?? (math == .bf16 && device.isGPU ? .bfloat16 : .float32)
+        precondition([.float32, .bfloat16].contains(activationType), "activations are of real numbers")
     }
 
     /// A plan made by `build`, which appends operations to the builder and returns what the caller wants of
@@ -28,7 +36,8 @@ public final class Program {
         _ name: String, _ purpose: PlanBuilder.Purpose, _ build: (PlanBuilder) throws -> Result
     ) throws -> (plan: Plan, result: Result) {
         precondition(memory == nil, "plans are added before the program is loaded")
-        let builder = PlanBuilder(purpose: purpose, math: math, layout: layout)
+        let builder = PlanBuilder(
+            purpose: purpose, math: math, activationType: activationType, layout: layout)
         let result = try build(builder)
         layout = builder.layout
         let plan = Plan(name: name, operations: builder.operations, placement: TransientPlacement(builder))
@@ -155,8 +164,11 @@ public final class Program {
 
     // MARK: Data
 
-    /// Writes a tensor's bytes.
+    /// Writes a tensor's bytes; floats to a bfloat16 tensor are rounded to the nearest, ties to even.
     public func write<Element: BitwiseCopyable>(_ values: [Element], to tensor: Tensor) throws {
+        if tensor.type == .bfloat16, let floats = values as? [Float] {
+            return try write(floats.map(ck_bf16_of), to: tensor)
+        }
         try values.withUnsafeBytes { bytes in
             precondition(
                 bytes.count == tensor.bytes, "\(tensor.name): \(bytes.count) bytes, not \(tensor.bytes)")
@@ -166,10 +178,19 @@ public final class Program {
         }
     }
 
-    /// Reads a tensor's values; a transient only if the plan keeps it.
+    /// Reads a tensor's values, which are float32 or bfloat16; a transient only if the plan keeps it.
     public func read(_ tensor: Tensor, of plan: Plan? = nil) throws -> [Float] {
+        if tensor.type == .bfloat16 {
+            return try read(tensor, of: plan, as: UInt16.self).map(ck_float_of_bf16)
+        }
         precondition(tensor.type == .float32)
-        return try [Float](unsafeUninitializedCapacity: tensor.count) { buffer, count in
+        return try read(tensor, of: plan, as: Float.self)
+    }
+
+    private func read<Element: BitwiseCopyable>(
+        _ tensor: Tensor, of plan: Plan?, as type: Element.Type
+    ) throws -> [Element] {
+        try [Element](unsafeUninitializedCapacity: tensor.count) { buffer, count in
             try check(
                 ck_arena_read(
                     arena, UInt64(address(of: tensor, in: plan)), buffer.baseAddress!, UInt64(tensor.bytes)))

@@ -3,6 +3,8 @@ import CKernels
 /// The type of a tensor's elements.
 public enum ElementType: Sendable {
     case float32, int32, uint8
+    /// The upper half of a float: 8 bits of exponent, 7 of fraction. Activations only.
+    case bfloat16
     /// The block that the host writes before each step: seed, step, learning rate.
     case stepState
 
@@ -11,6 +13,7 @@ public enum ElementType: Sendable {
         switch self {
         case .float32, .int32: 4
         case .uint8: 1
+        case .bfloat16: 2
         case .stepState: MemoryLayout<ck_step_state>.size
         }
     }
@@ -21,8 +24,15 @@ public enum ElementType: Sendable {
         case .float32: .CK_f32
         case .int32: .CK_i32
         case .uint8: .CK_u8
+        case .bfloat16: .CK_bf16
         case .stepState: .CK_step
         }
+    }
+
+    /// What an operation's parameters say of activations where its first one is of this type: bf16, or single
+    /// precision, which is then expected of it.
+    var activations: Int32 {
+        Int32((self == .bfloat16 ? ck_element.CK_bf16 : ck_element.CK_f32).rawValue)
     }
 }
 

@@ -3,7 +3,8 @@ import OCCEngine
 
 /// Appends max(0, x), any shape.
 public func relu(_ x: Tensor, in plan: PlanBuilder) throws -> Tensor {
-    let y = plan.transient("relu", x.shape), params = ck_elementwise_params(count: Int64(x.count))
+    let y = plan.transient("relu", x.shape, type: x.type)
+    let params = ck_elementwise_params(count: Int64(x.count))
     try plan.reluForward("relu", y: y, x: x, params, flop: x.count)
     plan.recordBackward(of: y, from: [x]) { pass in
         guard let dy = pass.gradient(of: y) else { return }
@@ -16,7 +17,7 @@ public func relu(_ x: Tensor, in plan: PlanBuilder) throws -> Tensor {
 
 /// a + b, of one shape.
 public func add(_ a: Tensor, _ b: Tensor, in plan: PlanBuilder) throws -> Tensor {
-    let y = plan.transient("sum", a.shape)
+    let y = plan.transient("sum", a.shape, type: a.type)
     try plan.add("sum", y: y, a: a, b: b, ck_elementwise_params(count: Int64(a.count)), flop: a.count)
     plan.recordBackward(of: y, from: [a, b]) { pass in
         guard let dy = pass.gradient(of: y) else { return }
@@ -27,6 +28,7 @@ public func add(_ a: Tensor, _ b: Tensor, in plan: PlanBuilder) throws -> Tensor
 
 /// Appends a and b side by side: [...,C] and [...,K] of as many rows -> [...,C + K].
 public func concatenate(_ a: Tensor, _ b: Tensor, in plan: PlanBuilder) throws -> Tensor {
+    let a = try plan.singlePrecision(a), b = try plan.singlePrecision(b)
     let c = a.shape.last ?? 1, k = b.shape.last ?? 1
     let params = ck_dense_params(n: Int32(a.count / max(1, c)), c: Int32(c), k: Int32(k), math: 0)
     let y = plan.transient("concatenation", a.shape.dropLast() + [c + k])
@@ -44,6 +46,7 @@ public func concatenate(_ a: Tensor, _ b: Tensor, in plan: PlanBuilder) throws -
 
 /// Rows divided by their L2 norm (at least `epsilon`); [N,C].
 public func l2Normalize(_ x: Tensor, epsilon: Float = 1e-12, in plan: PlanBuilder) throws -> Tensor {
+    let x = try plan.singlePrecision(x)
     let params = try rowParams(x, epsilon: epsilon, "l2", "l2_normalize_forward")
     let y = plan.transient("l2", x.shape), norm = plan.transient("l2 norm", [x.shape[0]])
     try plan.l2NormalizeForward("l2", y: y, norm: norm, x: x, params, flop: 3 * x.count)
@@ -58,6 +61,7 @@ public func l2Normalize(_ x: Tensor, epsilon: Float = 1e-12, in plan: PlanBuilde
 
 /// Class probabilities; [N,C].
 public func softmax(_ logits: Tensor, in plan: PlanBuilder) throws -> Tensor {
+    let logits = try plan.singlePrecision(logits)
     let params = try rowParams(logits, epsilon: 0, "softmax", "softmax")
     let p = plan.transient("softmax", logits.shape)
     try plan.softmax("softmax", p: p, logits: logits, params, flop: 4 * logits.count)

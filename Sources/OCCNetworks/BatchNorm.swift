@@ -26,7 +26,7 @@ public struct BatchNorm: Sendable {
         self.momentum = momentum
     }
 
-    /// Appends the layer to a plan: x [...,C] -> the same shape, `residual` of that shape added before the
+    /// Appends the layer to a plan: x [...,C] -> the same shape and type, `residual` of these added before the
     /// ReLU.
     public func callAsFunction(_ x: Tensor, residual: Tensor? = nil, in plan: PlanBuilder) throws -> Tensor {
         guard let channels = x.shape.last else {
@@ -36,7 +36,7 @@ public struct BatchNorm: Sendable {
         let beta = try plan.parameter("\(name).bias", [channels], .zeros)
         let runningMean = try plan.statistic("\(name).running_mean", [channels], .zeros)
         let runningVariance = try plan.statistic("\(name).running_var", [channels], .ones)
-        let y = plan.transient(name, x.shape)
+        let y = plan.transient(name, x.shape, type: x.type)
         let params = ck_batchnorm_params(
             rows: Int64(x.count / channels), channels: Int32(channels), relu: relu ? 1 : 0, epsilon: epsilon,
             momentum: momentum)
@@ -48,7 +48,7 @@ public struct BatchNorm: Sendable {
                 runningVariance: runningVariance, params, flop: 2 * x.count)
             plan.recordBackward(of: y, from: sources) { pass in
                 guard let dy = pass.gradient(of: y) else { return }
-                let dx = plan.transient("d \(x.name)", x.shape)
+                let dx = plan.transient("d \(x.name)", x.shape, type: x.type)
                 let dresidual = Self.gradient(of: residual, in: plan)
                 try plan.batchnormInferenceBackward(
                     name, dx: dx, dresidual: dresidual, dy: dy, y: y, gamma: gamma,
@@ -67,7 +67,7 @@ public struct BatchNorm: Sendable {
             flop: 7 * x.count)
         plan.recordBackward(of: y, from: sources) { pass in
             guard let dy = pass.gradient(of: y) else { return }
-            let dx = plan.transient("d \(x.name)", x.shape)
+            let dx = plan.transient("d \(x.name)", x.shape, type: x.type)
             let dresidual = Self.gradient(of: residual, in: plan)
             try plan.batchnormBackward(
                 name, dx: dx, dgamma: pass.gradient(ofParameter: gamma)!,
@@ -81,6 +81,6 @@ public struct BatchNorm: Sendable {
 
     private static func gradient(of residual: Tensor?, in plan: PlanBuilder) -> Tensor? {
         guard let residual, plan.isDifferentiable(residual) else { return nil }
-        return plan.transient("d \(residual.name)", residual.shape)
+        return plan.transient("d \(residual.name)", residual.shape, type: residual.type)
     }
 }

@@ -27,13 +27,14 @@ public struct Conv2D: Sendable {
         self.padding = padding ?? kernel / 2
     }
 
-    /// Appends the layer to a plan: x [N,H,W,C] -> [N,P,Q,K] with P = (H + 2 padding - R) / stride + 1.
+    /// Appends the layer to a plan: x [N,H,W,C] -> [N,P,Q,K] of its type, with P = (H + 2 padding - R) / stride +
+    /// 1.
     public func callAsFunction(_ x: Tensor, in plan: PlanBuilder) throws -> Tensor {
         let shape = try x.shape(dimensions: 4, of: name, "conv2d_forward")
         let (n, h, w, c) = (shape[0], shape[1], shape[2], shape[3])
         let p = (h + 2 * padding - kernel) / stride + 1, q = (w + 2 * padding - kernel) / stride + 1
         let weight = try plan.parameter("\(name).weight", [channels, kernel, kernel, c], .fanOut(scale: 2))
-        let y = plan.transient(name, [n, p, q, channels])
+        let y = plan.transient(name, [n, p, q, channels], type: x.type)
         let params = ck_conv2d_params(
             n: Int32(n), h: Int32(h), w: Int32(w), c: Int32(c), k: Int32(channels), r: Int32(kernel),
             s: Int32(kernel), stride: Int32(stride), pad: Int32(padding), p: Int32(p), q: Int32(q),

@@ -19,6 +19,7 @@ public struct Dense: Sendable {
 
     /// Appends the layer to a plan: x [N,C] -> [N,K].
     public func callAsFunction(_ x: Tensor, in plan: PlanBuilder) throws -> Tensor {
+        let x = try plan.singlePrecision(x)
         let shape = try x.shape(dimensions: 2, of: name, "dense_forward"), (n, c) = (shape[0], shape[1])
         let weight = try plan.parameter("\(name).weight", [units, c], .glorotUniform)
         let offset = bias ? try plan.parameter("\(name).bias", [units], .zeros) : nil

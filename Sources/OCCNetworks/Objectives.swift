@@ -3,6 +3,7 @@ import OCCEngine
 
 /// The mean softmax cross-entropy of logits [N,C] and labels int32 [N]; a scalar.
 public func softmaxCrossEntropy(_ logits: Tensor, labels: Tensor, in plan: PlanBuilder) throws -> Tensor {
+    let logits = try plan.singlePrecision(logits)
     let params = try rowParams(logits, epsilon: 0, "cross-entropy", "softmax_cross_entropy_forward")
     let loss = plan.transient("loss", [1]), p = plan.transient("probabilities", logits.shape)
     try plan.softmaxCrossEntropyForward(
@@ -30,6 +31,7 @@ public enum ContrastiveForm: String, Codable, CaseIterable, Sendable {
 public func ntXent(
     _ z: Tensor, temperature: Float, form: ContrastiveForm, in plan: PlanBuilder
 ) throws -> Tensor {
+    let z = try plan.singlePrecision(z)
     let shape = try z.shape(dimensions: 2, of: "nt-xent", "nt_xent_forward"), d = shape[1]
     let b = shape[0] / 2
     let anchors = form == .symmetric ? 2 * b : b, pairs = form == .symmetric ? 4 * b * b : b * b
@@ -48,6 +50,7 @@ public func ntXent(
 
 /// The mean squared difference of two tensors of one shape; a scalar. No gradient flows to the target.
 public func meanSquaredError(_ x: Tensor, target: Tensor, in plan: PlanBuilder) throws -> Tensor {
+    let x = try plan.singlePrecision(x), target = try plan.singlePrecision(target)
     let loss = plan.transient("loss", [1]), params = ck_elementwise_params(count: Int64(x.count))
     try plan.meanSquaredErrorForward("mse", loss: loss, x: x, target: target, params, flop: 3 * x.count)
     plan.recordBackward(of: loss, from: [x]) { pass in
@@ -61,6 +64,7 @@ public func meanSquaredError(_ x: Tensor, target: Tensor, in plan: PlanBuilder) 
 
 /// The sum of squares of all elements; a scalar without gradient.
 public func sumOfSquares(_ x: Tensor, in plan: PlanBuilder) throws -> Tensor {
+    let x = try plan.singlePrecision(x)
     let y = plan.transient("sum of squares", [1])
     try plan.sumOfSquares(x.name, y: y, x: x, ck_elementwise_params(count: Int64(x.count)), flop: 2 * x.count)
     return y

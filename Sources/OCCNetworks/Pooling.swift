@@ -10,7 +10,7 @@ public func maxPool(
     let q = (x.shape[2] + 2 * padding - kernel) / stride + 1
     (params.r, params.stride, params.pad) = (Int32(kernel), Int32(stride), Int32(padding))
     (params.p, params.q) = (Int32(p), Int32(q))
-    let y = plan.transient("maxpool", [x.shape[0], p, q, x.shape[3]])
+    let y = plan.transient("maxpool", [x.shape[0], p, q, x.shape[3]], type: x.type)
     let argmax = plan.transient("maxpool places", y.shape, type: .uint8)
     try plan.maxPoolForward("maxpool", y: y, argmax: argmax, x: x, params, flop: y.count * kernel * kernel)
     plan.recordBackward(of: y, from: [x]) { [params] pass in
@@ -22,7 +22,9 @@ public func maxPool(
     return y
 }
 
-/// The mean over an image's pixels; [N,H,W,C] -> [N,C].
+/// The mean over an image's pixels; [N,H,W,C] -> [N,C], in single precision.
+///
+/// Everything behind it, from a head to a detector's features, is in single precision then.
 public func globalAveragePool(_ x: Tensor, in plan: PlanBuilder) throws -> Tensor {
     let params = try poolParams(x, "avgpool", "global_average_pool_forward")
     let y = plan.transient("avgpool", [x.shape[0], x.shape[3]])
@@ -39,7 +41,8 @@ public func globalAveragePool(_ x: Tensor, in plan: PlanBuilder) throws -> Tenso
 /// Appends upsampling, each pixel repeated 2 x 2; [N,H,W,C] -> [N,2H,2W,C].
 public func upsample(_ x: Tensor, in plan: PlanBuilder) throws -> Tensor {
     let params = try poolParams(x, "upsample", "upsample_forward")
-    let y = plan.transient("upsample", [x.shape[0], 2 * x.shape[1], 2 * x.shape[2], x.shape[3]])
+    let y = plan.transient(
+        "upsample", [x.shape[0], 2 * x.shape[1], 2 * x.shape[2], x.shape[3]], type: x.type)
     try plan.upsampleForward("upsample", y: y, x: x, params)
     plan.recordBackward(of: y, from: [x]) { pass in
         guard let dy = pass.gradient(of: y) else { return }
@@ -57,7 +60,7 @@ public func crop(_ x: Tensor, border: Int, in plan: PlanBuilder) throws -> Tenso
     var params = try poolParams(x, "crop", "crop_forward")
     let p = x.shape[1] - 2 * border, q = x.shape[2] - 2 * border
     (params.pad, params.p, params.q) = (Int32(border), Int32(p), Int32(q))
-    let y = plan.transient("crop", [x.shape[0], p, q, x.shape[3]])
+    let y = plan.transient("crop", [x.shape[0], p, q, x.shape[3]], type: x.type)
     try plan.cropForward("crop", y: y, x: x, params)
     plan.recordBackward(of: y, from: [x]) { [params] pass in
         guard let dy = pass.gradient(of: y) else { return }
@@ -66,8 +69,8 @@ public func crop(_ x: Tensor, border: Int, in plan: PlanBuilder) throws -> Tenso
     return y
 }
 
-/// Appends the means of count x count windows of side x side pixels, `stride` apart; [N,H,W,C] -> [N,count,count,C].
-/// It has no gradient.
+/// Appends the means of count x count windows of side x side pixels, `stride` apart; [N,H,W,C] -> [N,count,count,C] in
+/// single precision. It has no gradient.
 ///
 /// Of a map that an encoder without padding made of a large image, they are the features of the image's patches.
 package func windowMeans(

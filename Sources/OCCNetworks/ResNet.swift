@@ -89,7 +89,7 @@ public struct ResNet: Encoder, Equatable {
         try requireField(within: side)
         let large = side > 64 && padding == .zeros
         var x = try conv("conv1", channels: channels(64), kernel: large ? 7 : 3, stride: large ? 2 : 1)(
-            images, in: plan)
+            plan.activations(images), in: plan)
         x = try BatchNorm("bn1", relu: true)(x, in: plan)
         if large { x = try maxPool(x, kernel: 3, stride: 2, padding: 1, in: plan) }
         var maps: [Tensor] = []

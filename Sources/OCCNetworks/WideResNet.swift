@@ -77,7 +77,7 @@ public struct WideResNet: Encoder, Equatable {
         try requireField(within: side)
         let large = side > 64 && padding == .zeros
         var x = try conv("conv1", channels: 16, kernel: large ? 7 : 3, stride: large ? 2 : 1)(
-            images, in: plan)
+            plan.activations(images), in: plan)
         if large { x = try maxPool(x, kernel: 3, stride: 2, padding: 1, in: plan) }
         var maps: [Tensor] = []
         for group in 0..<stages {

@@ -22,6 +22,11 @@ enum LayerCases {
                 "\(count)", .CK_KIND_add, params, ["a": .input(a), "b": .input(b)],
                 expected: { s in ["y": zip(s["a"], s["b"]).map { $0 + $1 }] }),
             OperationCase(
+                "\(count)", .CK_KIND_to_bf16, params, ["x": .input(a)], expected: { ["y": $0["x"]] }),
+            OperationCase(
+                "\(count)", .CK_KIND_from_bf16, params, ["x": .input(roundedToBfloat16(a))], tolerance: 0,
+                expected: { ["y": $0["x"]] }),
+            OperationCase(
                 "\(count)", .CK_KIND_mean_squared_error_forward, params,
                 ["x": .input(a), "target": .input(b)],
                 expected: { s in ["loss": [meanSquare(s["x"], s["target"])]] }),

@@ -5,26 +5,39 @@ import CKernels
 enum NormalizationCases {
     private static let epsilon = 1e-5
 
-    static let all: [OperationCase] = [(7, 5), (64, 3), (1, 4), (33, 17), (3000, 20)].enumerated().flatMap {
-        index, size in
-        [false, true].flatMap { relu in
-            [false, true].flatMap { hasResidual in
-                cases(
-                    rows: size.0, channels: size.1, relu: relu, hasResidual: hasResidual,
-                    seed: UInt64(200 + index))
+    static let all = cases(
+        [(7, 5), (64, 3), (1, 4), (33, 17), (3000, 20), (5000, 8), (1100, 16), (70, 264)], rounded: { $0 })
+
+    /// The same in bf16: the values are rounded before anything is computed of them.
+    static let bfloat16 = cases(
+        [(7, 5), (1, 4), (33, 17), (3000, 20), (25, 16), (5000, 8), (1100, 24), (70, 264)],
+        rounded: roundedToBfloat16
+    ).map { $0.inBfloat16() }
+
+    private static func cases(
+        _ sizes: [(Int, Int)], rounded: @escaping ([Float]) -> [Float]
+    ) -> [OperationCase] {
+        sizes.enumerated().flatMap { index, size in
+            [false, true].flatMap { relu in
+                [false, true].flatMap { hasResidual in
+                    cases(
+                        rows: size.0, channels: size.1, relu: relu, hasResidual: hasResidual,
+                        seed: UInt64(200 + index), rounded: rounded)
+                }
             }
         }
     }
 
-    private static func cases(rows: Int, channels: Int, relu: Bool, hasResidual: Bool, seed: UInt64)
-        -> [OperationCase]
-    {
+    private static func cases(
+        rows: Int, channels: Int, relu: Bool, hasResidual: Bool, seed: UInt64, rounded: ([Float]) -> [Float]
+    ) -> [OperationCase] {
         var random = TestRandom(seed)
         let count = rows * channels
         // A mean far from zero: sums of squares without care would lose it.
-        let x = random.normals(count, scale: 0.5, shift: 3), residual = random.normals(count)
+        let x = rounded(random.normals(count, scale: 0.5, shift: 3))
+        let residual = rounded(random.normals(count))
         let gamma = random.normals(channels, scale: 0.3, shift: 1), beta = random.normals(channels)
-        let dy = random.normals(count)
+        let dy = rounded(random.normals(count))
         let runningMean = random.normals(channels),
             runningVariance = random.uniforms(channels).map { $0 + 0.5 }
         @Sendable func double(_ values: [Float]) -> [Double] { values.map(Double.init) }

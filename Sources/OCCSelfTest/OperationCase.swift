@@ -91,9 +91,44 @@ public struct OperationCase: Sendable, CustomStringConvertible {
             name, kind, params, operands.slots, tolerance: tolerance, expected: expected)
     }
 
+    /// Whether activations are among its operands, which may be bf16.
+    public var hasActivations: Bool {
+        let declaration = ck_declaration_of(kind).pointee
+        return (0..<Int(declaration.operand_count)).contains { declaration.operands[$0].element == .CK_act }
+    }
+
+    /// The same operation with activations in bf16; those that it reads are rounded.
+    public func inBfloat16() -> OperationCase {
+        precondition(hasActivations, "\(self) has no activations")
+        let type = Int32(ck_element.CK_bf16.rawValue)
+        var params = params
+        switch paramsName {
+        case "conv2d": params.conv2d.activations = type
+        case "batchnorm": params.batchnorm.activations = type
+        case "elementwise": params.elementwise.activations = type
+        case "pool": params.pool.activations = type
+        default: preconditionFailure("\(paramsName) has no activations")
+        }
+        let declaration = ck_declaration_of(kind).pointee
+        var slots = operands.slots
+        for index in 0..<Int(declaration.operand_count) where declaration.operands[index].element == .CK_act {
+            let name = String(cString: declaration.operands[index].name)
+            if case .input(let values) = slots[name] { slots[name] = .input(roundedToBfloat16(values)) }
+        }
+        return OperationCase(
+            "\(name) bf16", kind, params, slots, tolerance: tolerance, expected: expected)
+    }
+
+    /// What the normalized mean square error of an output may be: the case's own tolerance, and where the output is
+    /// bf16 the square of the largest relative error of rounding, 2^-8.
+    func tolerance(of output: String) -> Double {
+        let isRounded = declared.contains { $0.name == output && $0.element == .CK_bf16 }
+        return tolerance + (isRounded ? 0x1.08p-16 : 0)
+    }
+
     // MARK: Operands as bytes
 
-    /// An operand as it is declared, with its extents by the parameters (-1: any).
+    /// An operand as it is declared, with its type and extents by the parameters (-1: any).
     private struct Declared {
         let name: String
         let direction: ck_direction
@@ -109,7 +144,8 @@ public struct OperationCase: Sendable, CustomStringConvertible {
             var extents = [Int64](repeating: 0, count: Int(CK_MAX_RANK)), params = params
             let rank = ck_operand_extents(kind, &params, Int32(index), &extents)
             return Declared(
-                name: String(cString: operand.name), direction: operand.direction, element: operand.element,
+                name: String(cString: operand.name), direction: operand.direction,
+                element: ck_operand_element(kind, &params, Int32(index)),
                 isOptional: operand.is_optional != 0, extents: extents.prefix(Int(rank)).map(Int.init))
         }
     }
@@ -127,7 +163,8 @@ public struct OperationCase: Sendable, CustomStringConvertible {
         let slot = operands.slots[operand.name], count = operand.extents.reduce(1, *)
         let bytes: [UInt8]
         switch slot {
-        case .updated(let values), .input(let values): bytes = raw(values)
+        case .updated(let values), .input(let values):
+            bytes = operand.element == .CK_bf16 ? raw(values.map(ck_bf16_of)) : raw(values)
         case .indices(let values): bytes = raw(values)
         case .bytes(let values): bytes = values
         case .step(let state): bytes = withUnsafeBytes(of: state) { Array($0) }
@@ -135,14 +172,16 @@ public struct OperationCase: Sendable, CustomStringConvertible {
             guard slot != nil || !operand.isOptional else { return nil }
             precondition(operand.direction == .CK_OUT, "\(self): \(operand.name) is not given")
             // What is not written shows.
-            bytes =
-                operand.element == .CK_u8
-                ? [UInt8](repeating: 0xEE, count: count) : raw([Float](repeating: .nan, count: count))
+            switch operand.element {
+            case .CK_u8: bytes = [UInt8](repeating: 0xEE, count: count)
+            case .CK_bf16: bytes = raw([UInt16](repeating: 0xFFFF, count: count))  // NaN
+            default: bytes = raw([Float](repeating: .nan, count: count))
+            }
         }
         var tensor = ck_tensor()
         tensor.element = operand.element
         tensor.rank = Int32(operand.extents.count)
-        let size = [.CK_u8: 1, .CK_step: MemoryLayout<ck_step_state>.size][operand.element] ?? 4
+        let size = [.CK_u8: 1, .CK_bf16: 2, .CK_step: MemoryLayout<ck_step_state>.size][operand.element] ?? 4
         let others = operand.extents.filter { $0 >= 0 }.reduce(1, *)
         withUnsafeMutableBytes(of: &tensor.shape) { shape in
             let shape = shape.bindMemory(to: Int64.self)
@@ -224,10 +263,13 @@ public struct OperationCase: Sendable, CustomStringConvertible {
             guard let operand, operand.isWritten else { continue }
             let range = offset..<offset + operand.bytes.count
             expectedBytes.replaceSubrange(range, with: after[range])
-            outcome.outputs[operand.name] =
-                operand.tensor.element == .CK_u8
-                ? after[range].map(Double.init)
-                : Array(after[range]).withUnsafeBytes { $0.bindMemory(to: Float.self).map(Double.init) }
+            outcome.outputs[operand.name] = Array(after[range]).withUnsafeBytes { bytes in
+                switch operand.tensor.element {
+                case .CK_u8: bytes.map(Double.init)
+                case .CK_bf16: bytes.bindMemory(to: UInt16.self).map { Double(ck_float_of_bf16($0)) }
+                default: bytes.bindMemory(to: Float.self).map(Double.init)
+                }
+            }
         }
         if !expectedBytes.elementsEqual(after.prefix(image.count)) {
             let place = expectedBytes.indices.first { expectedBytes[$0] != after[$0] }!
@@ -256,9 +298,9 @@ public struct OperationCase: Sendable, CustomStringConvertible {
         let outcome = try run(on: device)
         return outcome.problems
             + expected(operands).sorted { $0.key < $1.key }.compactMap { name, expected in
-                difference(outcome.outputs[name] ?? [], expected, tolerance: tolerance + rounding).map {
-                    "\(name): \($0)"
-                }
+                difference(
+                    outcome.outputs[name] ?? [], expected, tolerance: tolerance(of: name) + rounding
+                ).map { "\(name): \($0)" }
             }
     }
 }
@@ -330,6 +372,11 @@ public func finiteDifferences(
         moved[index] = point[index]
         return (above - below) / (2 * step)
     }
+}
+
+/// Rounds to bf16, ties to even.
+public func roundedToBfloat16(_ values: [Float]) -> [Float] {
+    values.map { ck_float_of_bf16(ck_bf16_of($0)) }
 }
 
 /// Sums the products a b.

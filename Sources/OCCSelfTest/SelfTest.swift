@@ -58,8 +58,9 @@ public enum SelfTest {
             let expected = try operation.inMode(.strict).run(on: reference.handle, timed: timed)
             row.failures += got.problems.map { "\(operation.name): \($0)" }
             if timed { (row.seconds, row.referenceSeconds) = (got.seconds, expected.seconds) }
-            let tolerance = 4 * operation.tolerance + OperationCase.roundingTolerance(math)
             for (name, values) in expected.outputs {
+                let tolerance =
+                    4 * operation.tolerance(of: name) + OperationCase.roundingTolerance(math)
                 let other = got.outputs[name] ?? []
                 if let failure = difference(other, values, tolerance: tolerance) {
                     row.failures.append("\(operation.name), \(name): \(failure)")

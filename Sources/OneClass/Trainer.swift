@@ -69,12 +69,24 @@ public final class Trainer {
     ///   - images: what the encoder learns from; they stay on the device.
     ///   - dataDigest: what a checkpoint must say of its data to be continued:
     ///     `OneClassSplit.trainingDigest`; nil for the digest of the images alone.
-    public init(
+    public convenience init(
         configuration: RunConfiguration, images: ImageBatch, device: Device, dataDigest: String? = nil
+    ) throws {
+        try self.init(
+            configuration: configuration, images: images, device: device, dataDigest: dataDigest,
+            activations: nil)
+    }
+
+    /// The same with activations of another type than the math mode means on the device (`Program`).
+    package init(
+        configuration: RunConfiguration, images: ImageBatch, device: Device, dataDigest: String? = nil,
+        activations: ElementType?
     ) throws {
         self.dataDigest = dataDigest ?? images.digest
         let configuration = configuration.resolved
-        training = try TrainingPlan(configuration, images: images.count, side: images.side, device: device)
+        training = try TrainingPlan(
+            configuration, images: images.count, side: images.side, device: device,
+            activations: activations)
         try configuration.checkFit(
             images: configuration.labeledNormals ?? images.count,
             grid: configuration.grid(side: images.side), columns: training.scoring.features.featureCount)

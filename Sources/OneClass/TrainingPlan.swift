@@ -34,7 +34,16 @@ public struct TrainingPlan {
     ///   - images: how many there are to train on.
     ///   - side: theirs, in pixels.
     /// - Throws: `OCCError(.usage)` naming a setting that does not go with the others or the images.
-    public init(_ configuration: RunConfiguration, images: Int, side: Int, device: Device) throws {
+    public init(
+        _ configuration: RunConfiguration, images: Int, side: Int, device: Device
+    ) throws {
+        try self.init(configuration, images: images, side: side, device: device, activations: nil)
+    }
+
+    /// The same with activations of another type than the math mode means on the device (`Program`).
+    package init(
+        _ configuration: RunConfiguration, images: Int, side: Int, device: Device, activations: ElementType?
+    ) throws {
         try configuration.validate()
         self.configuration = configuration
         totalSteps = configuration.totalSteps(images: images)
@@ -45,7 +54,7 @@ public struct TrainingPlan {
                 remedy: "Give \(setting: "steps").")
         }
         try configuration.checkStep(side: configuration.patch ?? side)
-        program = Program(device: device, math: configuration.math)
+        program = Program(device: device, math: configuration.math, activations: activations)
         let method = configuration.method, rows = configuration.itemsPerStep * method.copies
         let grid = try configuration.grid(side: side), augmentation = try configuration.augmentation
         (plan, tensors) = try program.add("train", .training) { plan in

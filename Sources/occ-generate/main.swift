@@ -36,7 +36,7 @@ extension String {
 
 struct Operand {
     let name: String, text: String
-    let isStep: Bool, isOptional: Bool
+    let isStep: Bool, isOptional: Bool, isActivation: Bool
 
     init(_ operand: ck_operand) {
         let direction =
@@ -51,10 +51,13 @@ struct Operand {
             case .CK_i32: "int32"
             case .CK_u8: "uint8"
             case .CK_step: "step state"
+            case .CK_bf16: "bfloat16"
+            case .CK_act: "float32 or bfloat16"
             }
         name = camelCase(String(cString: operand.name))
         isStep = operand.element == .CK_step
         isOptional = operand.is_optional != 0
+        isActivation = operand.element == .CK_act
         text = "\(direction), \(element) [\(readable(String(cString: operand.extents)))]"
     }
 }
@@ -82,7 +85,8 @@ print(
     import CKernels
 
     // One function for each operation: appends it to the plan, for a layer whose name errors and listings show. The
-    // operands are checked against their declaration at once; `flop` counts a multiply-add as two.
+    // operands are checked against their declaration at once; `flop` counts a multiply-add as two. Activations are all
+    // of the first one's type.
     extension PlanBuilder {
     """)
 var isFirst = true
@@ -103,6 +107,11 @@ for kind in (0..<UInt32(CK_KIND_COUNT)).map({ ck_kind(rawValue: $0)! }) {
     printWrapped(
         ["_ layer: String"] + parameters + ["_ params: ck_\(params)_params", "flop: Int = 0"], indentation: 8)
     print("    ) throws {")
+    // How activations lie in memory follows from the first that is always there; the check compares the others.
+    if let activation = operands.first(where: { $0.isActivation && !$0.isOptional }) {
+        print("        var params = params")
+        print("        params.activations = \(activation.name).type.activations")
+    }
     print("        try append(")
     print("            .CK_KIND_\(name), layer,")
     print("            [")

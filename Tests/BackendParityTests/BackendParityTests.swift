@@ -6,7 +6,12 @@ import Testing
 @Suite struct BackendParityTests {
     static let cases = OperationCases.all
 
-    @Test(arguments: cases)
+    /// Activations in bf16, of convolutions; those of the other operations are among the cases.
+    static let convolutions = cases.filter {
+        $0.operationName.hasPrefix("conv2d") && !$0.name.hasSuffix("bf16")
+    }.map { $0.inBfloat16() }
+
+    @Test(arguments: cases + convolutions)
     func cpu(_ operation: OperationCase) throws {
         var device = ck_device()
         try #require(ck_device_create_cpu(&device) == .CK_OK)
@@ -25,6 +30,27 @@ import Testing
 
     @Test func convolutionReferenceAgreesWithFiniteDifferences() {
         #expect(ConvolutionCases.referenceFailures() == [])
+    }
+
+    /// To the nearest, ties to even; beyond the largest lies infinity, and NaN stays NaN.
+    @Test func roundingToBfloat16() {
+        for (value, expected) in [
+            (1.0, 0x3F80), (-2.0, 0xC000), (0.0, 0x0000), (-0.0, 0x8000),
+            (1 + 0x1p-8, 0x3F80), (1 + 0x1p-8 + 0x1p-20, 0x3F81), (1 + 3 * 0x1p-8, 0x3F82),
+            (1 + 0x1p-7, 0x3F81), (1 + 0x1p-8 - 0x1p-20, 0x3F80),
+            (0x1.FEp127, 0x7F7F), (0x1.FFp127, 0x7F80), (0x1.FEFFFEp127, 0x7F7F),
+            (.infinity, 0x7F80), (-.infinity, 0xFF80),
+            (0x1p-133, 0x0001), (0x1p-134, 0x0000), (0x1.8p-134, 0x0001), (0x1.8p-133, 0x0002),
+            (0x1p-149, 0x0000), (0x1.FFp-127, 0x0080),
+        ] as [(Float, Int)] {
+            #expect(ck_bf16_of(value) == UInt16(expected), "\(value)")
+        }
+        for bits in [0x7FC0_0000, 0x7F80_0001, 0xFFFF_FFFF, 0xFF80_0001, 0x7FFF_FFFF] as [UInt32] {
+            #expect(ck_float_of_bf16(ck_bf16_of(Float(bitPattern: bits))).isNaN, "\(bits)")
+        }
+        for bits in UInt16.min...UInt16.max where !ck_float_of_bf16(bits).isNaN {
+            #expect(ck_bf16_of(ck_float_of_bf16(bits)) == bits)
+        }
     }
 
     /// The harness itself: a wrong value, a NaN and a write outside must all show.

@@ -2,6 +2,7 @@
 #ifndef EMULATED_DEVICE_H
 #define EMULATED_DEVICE_H
 
+#include "ck_bf16.h"
 #include <cmath>
 #include <cstdint>
 #include <cstring>
@@ -92,13 +93,12 @@ struct alignas(16) uint4 {
 static inline float ck_bits_to_float(unsigned bits) { return emulation::to_float(bits); }
 static inline unsigned ck_float_to_bits(float x) { return emulation::to_bits(x); }
 
-// To the nearest, ties away from zero.
-static inline unsigned ck_round_tf32(float x) { return (emulation::to_bits(x) + 0x1000u) & ~0x1FFFu; }
-
-static inline unsigned ck_round_bf16(float x) {
-    unsigned bits = emulation::to_bits(x);
-    return (bits + 0x7FFFu + (bits >> 16 & 1)) >> 16;  // to the nearest, ties to even
+// To the nearest, ties away from zero; NaN stays NaN.
+static inline unsigned ck_round_tf32(float x) {
+    return x != x ? 0x7FFFFFFFu : (emulation::to_bits(x) + 0x1000u) & ~0x1FFFu;
 }
+
+static inline unsigned ck_round_bf16(float x) { return ck_bf16_of(x); }
 static inline unsigned ck_pack_bf16(float low, float high) {
     return ck_round_bf16(low) | ck_round_bf16(high) << 16;
 }

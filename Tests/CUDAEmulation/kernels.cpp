@@ -68,19 +68,25 @@ template <class Kernel, class Listed>
 constexpr bool takes = std::is_same<typename parameters<Kernel>::list, Listed>::value;
 
 typedef float element_f32;
+typedef uint16_t element_bf16;
 typedef int32_t element_i32;
 typedef uint8_t element_u8;
 typedef ck_step_state element_step;
 
-#define OPERATION(name, params, summary) typedef types < void
+#define OPERATION(name, params, summary) template <class element_act> using name##_operands = types < void
 #define OUT(name, type, ...) , element_##type *
 #define IN(name, type, ...) , const element_##type *
 #define KERNEL_FOR(name, params, source, threads, grid) , ck_##params##_params
-#define END(name) > name##_operands;
+#define KERNEL_FOR_ACTIVATIONS KERNEL_FOR
+#define END(name) > ;
 #include "ck_operations.h"
 #define KERNEL_FOR(name, params, source, threads, grid)                                                      \
-    static_assert(takes<decltype(&::source::ck_##name), name##_operands>,                                    \
+    static_assert(takes<decltype(&::source::ck_##name), name##_operands<float>>,                             \
                   #name ": other parameters than it is listed with");
+#define KERNEL_FOR_ACTIVATIONS(name, params, source, threads, grid)                                          \
+    KERNEL_FOR(name, params, source, threads, grid)                                                          \
+    static_assert(takes<decltype(&::source::ck_##name##_bf16), name##_operands<uint16_t>>,                   \
+                  #name "_bf16: other parameters than it is listed with");
 #include "ck_operations.h"
 
 #define KERNEL(source, name, threads) static_assert(takes<decltype(&::source::name), types<void

@@ -1,79 +1,161 @@
 // Batch normalization with the residual add and the ReLU behind it (CPU: batchnorm.c, where the formulas
-// are). Sums: a block takes 32 channels and a share of the rows, 8 rows at a time; the blocks' parts are
-// combined in order, in double precision.
+// are). Each kernel over the values has four forms: activations in single precision or bf16, and N = 1 value
+// at a time or the N values of 16 bytes, for which the channels come to whole vectors and all is aligned.
+//
+// Sums: in a block, `lanes` threads side by side take N channels each, and the others the rows below them; a
+// block's share of the rows gives a part, and the parts are added in double precision. Every sum has one
+// order, which follows from the shape.
 #include "ck_device.cuh"
 
-enum { LANES = 32, PARTS = 8 };
+enum { THREADS = 256 };
 
-CK_DEVICE int64_t end_of(int64_t first, int64_t share, int64_t rows) {
-    return first + share < rows ? first + share : rows;
-}
-
-// Goes over rows x `groups` values with the channel at hand, without a division for each.
+// Goes over rows x `groups` vectors with the channels at hand, without a division for each. Where a step is
+// a whole number of rows, a thread's channels stay.
 struct walk {
     int64_t i;
-    int c, groups, step;
+    int group, groups, step;
     CK_MEMBER walk(int group_count) {
         groups = group_count;
         i = ck_first();
-        c = (int)(i % groups);
+        group = (int)(i % groups);
         step = (int)(ck_stride() % groups);
     }
     CK_MEMBER void next() {
         i += ck_stride();
-        c += step;
-        c -= c >= groups ? groups : 0;
+        group += step;
+        group -= group >= groups ? groups : 0;
     }
 };
 
-// partial[block][0][c] = sum of x - s, [1][c] = sum of (x - s)^2, where s is the block's first value of the
-// channel: that keeps the squares as exact as a second pass would.
-CK_KERNEL(256) ck_batchnorm_moments(float *partial, const float *x, int64_t share, ck_batchnorm_params p) {
-    CK_SHARED(float, shared, 2 * LANES * PARTS);
-    int lane = threadIdx.x % LANES, part = threadIdx.x / LANES, c = blockIdx.y * LANES + lane;
-    int64_t first = (int64_t)blockIdx.x * share, end = end_of(first, share, p.rows);
-    float sum = 0, squares = 0;
-    if (c < p.channels) {
-        float shift = x[first * p.channels + c];
-        for (int64_t row = first + part; row < end; row += PARTS) {
-            float d = x[row * p.channels + c] - shift;
-            sum += d;
-            squares += d * d;
-        }
+// The rows of a block and the place of a thread in it.
+struct part {
+    int64_t row, end;
+    int lane, rows, c;  // rows that the block takes at once; the first of the thread's channels
+    template <int N> CK_MEMBER static part of(int64_t share, int lanes, int64_t rows) {
+        part at;
+        int64_t first = (int64_t)blockIdx.x * share;
+        at.lane = threadIdx.x % lanes;
+        at.rows = THREADS / lanes;
+        at.row = first + threadIdx.x / lanes;
+        at.end = first + share < rows ? first + share : rows;
+        at.c = (int)(blockIdx.y * lanes + at.lane) * N;
+        return at;
     }
-    shared[threadIdx.x] = sum;
-    shared[LANES * PARTS + threadIdx.x] = squares;
+};
+
+// Adds up each of a block's `lanes` columns of threads, as a tree, and writes a part: [2][channels].
+template <int N>
+CK_DEVICE void add_part(float *partial, float (&a)[N], float (&b)[N], float *shared, int lanes, int c,
+                        int channels) {
+    int tid = threadIdx.x;
+    for (int k = 0; k < N; k++) {
+        shared[2 * k * THREADS + tid] = a[k];
+        shared[(2 * k + 1) * THREADS + tid] = b[k];
+    }
     __syncthreads();
-    if (part != 0 || c >= p.channels) return;
-    for (int i = 1; i < PARTS; i++) {
-        sum += shared[i * LANES + lane];
-        squares += shared[LANES * PARTS + i * LANES + lane];
+    for (int half = THREADS / 2; half >= lanes; half /= 2) {
+        if (tid < half)
+            for (int k = 0; k < 2 * N; k++) shared[k * THREADS + tid] += shared[k * THREADS + tid + half];
+        __syncthreads();
     }
-    float *to = partial + (int64_t)blockIdx.x * 2 * p.channels + c;
-    to[0] = sum;
-    to[p.channels] = squares;
+    if (tid >= lanes || c >= channels) return;
+    for (int k = 0; k < N; k++) {
+        a[k] = shared[2 * k * THREADS + tid];
+        b[k] = shared[(2 * k + 1) * THREADS + tid];
+    }
+    float *to = partial + (int64_t)blockIdx.x * 2 * channels + c;
+    ck_store(to, a);
+    ck_store(to + channels, b);
 }
 
-// One thread to a channel: Chan's combination of the blocks, the statistics, and y's scale and shift.
-CK_KERNEL(64)
-ck_batchnorm_statistics(float *mean, float *inverse_deviation, float *running_mean, float *running_variance,
-                        float *scale, float *shift, const float *partial, const float *x, const float *gamma,
-                        const float *beta, int64_t blocks, int64_t share, ck_batchnorm_params p) {
-    int c = blockIdx.x * 64 + threadIdx.x;
-    if (c >= p.channels) return;
-    double total = 0, m2 = 0, average = 0;
-    for (int64_t b = 0; b < blocks; b++) {
-        int64_t first = b * share;
-        double count = (double)(end_of(first, share, p.rows) - first), all = total + count;
-        double sum = partial[b * 2 * p.channels + c], squares = partial[(b * 2 + 1) * p.channels + c];
-        double delta = (double)x[first * p.channels + c] + sum / count - average;
-        average += delta * count / all;
-        m2 += squares - sum * sum / count + delta * delta * total * count / all;
-        total = all;
+// A thread's sum of its channel's parts: 64 threads to a channel, four channels to a block, for which
+// `shared` has 2 * THREADS doubles. The block's first four threads get all of it.
+enum { CHANNELS = 4 };
+
+CK_DEVICE void add_parts(double &a, double &b, const float *partial, double *shared, int parts,
+                         int channels) {
+    int tid = threadIdx.x, c = (int)blockIdx.x * CHANNELS + tid % CHANNELS;
+    a = b = 0;
+    if (c < channels) {
+        enum { AHEAD = 4, STEP = THREADS / CHANNELS };
+        const float *from = partial + c;
+        int i = tid / CHANNELS;
+        for (; i + (AHEAD - 1) * STEP < parts; i += AHEAD * STEP) {
+            float u[AHEAD], v[AHEAD];
+            for (int k = 0; k < AHEAD; k++) {
+                const float *at = from + (int64_t)(i + k * STEP) * 2 * channels;
+                u[k] = at[0], v[k] = at[channels];
+            }
+            for (int k = 0; k < AHEAD; k++) a += u[k], b += v[k];
+        }
+        for (; i < parts; i += STEP) {
+            const float *at = from + (int64_t)i * 2 * channels;
+            a += at[0], b += at[channels];
+        }
     }
-    m2 = m2 > 0 ? m2 : 0;
-    double variance = m2 / total, inverse = 1.0 / sqrt(variance + (double)p.epsilon);
-    double unbiased = total > 1 ? m2 / (total - 1) : variance;
+    shared[tid] = a, shared[THREADS + tid] = b;
+    __syncthreads();
+    for (int half = THREADS / 2; half >= CHANNELS; half /= 2) {
+        if (tid < half)
+            shared[tid] += shared[tid + half], shared[THREADS + tid] += shared[THREADS + tid + half];
+        __syncthreads();
+    }
+    if (tid < CHANNELS) a = shared[tid], b = shared[THREADS + tid];
+}
+
+// ---- Forward ----------------------------------------------------------------------------------------------
+
+// partial[part][0][c] = sum of x - s, [1][c] = sum of (x - s)^2, where s, which goes to `origin`, is the
+// channel's first value: that keeps the squares as exact as a second pass would.
+template <class T, int N>
+CK_DEVICE void moments(float *partial, float *origin, const void *values, int64_t share, int lanes,
+                       const ck_batchnorm_params &p) {
+    CK_SHARED(float, shared, 2 * N * THREADS);
+    enum { AHEAD = 4 };
+    part at = part::of<N>(share, lanes, p.rows);
+    float sum[N] = {}, squares[N] = {}, s[N] = {};
+    if (at.c < p.channels) {
+        const T *x = (const T *)values + at.c;
+        ck_load(s, x);
+        if (blockIdx.x == 0 && threadIdx.x == at.lane) ck_store(origin + at.c, s);
+        int64_t row = at.row;
+        for (; row + (AHEAD - 1) * at.rows < at.end; row += AHEAD * at.rows) {
+            float v[AHEAD][N];
+            for (int i = 0; i < AHEAD; i++) ck_load(v[i], x + (row + i * at.rows) * p.channels);
+            for (int i = 0; i < AHEAD; i++)
+                for (int k = 0; k < N; k++) {
+                    float d = v[i][k] - s[k];
+                    sum[k] += d;
+                    squares[k] += d * d;
+                }
+        }
+        for (; row < at.end; row += at.rows) {
+            float v[N];
+            ck_load(v, x + row * p.channels);
+            for (int k = 0; k < N; k++) {
+                float d = v[k] - s[k];
+                sum[k] += d;
+                squares[k] += d * d;
+            }
+        }
+    }
+    add_part(partial, sum, squares, shared, lanes, at.c, p.channels);
+}
+
+// The statistics, and y's scale and shift.
+CK_KERNEL(256)
+ck_batchnorm_statistics(float *mean, float *inverse_deviation, float *running_mean, float *running_variance,
+                        float *scale, float *shift, const float *partial, const float *origin,
+                        const float *gamma, const float *beta, int32_t parts, ck_batchnorm_params p) {
+    CK_SHARED(double, shared, 2 * THREADS);
+    double sum, squares;
+    add_parts(sum, squares, partial, shared, parts, p.channels);
+    int c = (int)blockIdx.x * CHANNELS + (int)threadIdx.x;
+    if (threadIdx.x >= CHANNELS || c >= p.channels) return;
+    double rows = (double)p.rows, average = origin[c] + sum / rows, m2 = squares - sum * sum / rows;
+    m2 = m2 > 0 ? m2 : m2 == m2 ? 0 : m2;
+    double variance = m2 / rows, inverse = 1.0 / sqrt(variance + (double)p.epsilon);
+    double unbiased = rows > 1 ? m2 / (rows - 1) : variance;
     mean[c] = (float)average;
     inverse_deviation[c] = (float)inverse;
     scale[c] = (float)(inverse * gamma[c]);
@@ -83,78 +165,90 @@ ck_batchnorm_statistics(float *mean, float *inverse_deviation, float *running_me
 }
 
 // y = x * scale + shift (+ residual), and the ReLU.
-CK_KERNEL(256)
-ck_batchnorm_normalize(float *y, const float *x, const float *residual, const float *scale,
-                       const float *shift, ck_batchnorm_params p) {
-    int64_t count = p.rows * p.channels;
-    for (walk at(p.channels); at.i < count; at.next()) {
-        float value = x[at.i] * scale[at.c] + shift[at.c];
-        if (residual) value += residual[at.i];
-        y[at.i] = p.relu && !(value > 0) ? 0 : value;
-    }
-}
-
-// The same, four channels at a time; channels is a multiple of 4 and everything is aligned to 16 bytes.
-CK_KERNEL(256)
-ck_batchnorm_normalize4(float4 *y, const float4 *x, const float4 *residual, const float4 *scale,
-                        const float4 *shift, ck_batchnorm_params p) {
-    int64_t count = p.rows * p.channels / 4;
-    for (walk at(p.channels / 4); at.i < count; at.next()) {
-        float4 v = x[at.i], a = scale[at.c], b = shift[at.c];
-        v.x = v.x * a.x + b.x, v.y = v.y * a.y + b.y, v.z = v.z * a.z + b.z, v.w = v.w * a.w + b.w;
-        if (residual) {
-            float4 r = residual[at.i];
-            v.x += r.x, v.y += r.y, v.z += r.z, v.w += r.w;
+template <class T, int N>
+CK_DEVICE void normalize(void *results, const void *values, const void *added, const float *scale,
+                         const float *shift, const ck_batchnorm_params &p) {
+    T *y = (T *)results;
+    const T *x = (const T *)values, *residual = (const T *)added;
+    int64_t count = p.rows * (p.channels / N);
+    walk at(p.channels / N);
+    if (at.i >= count) return;
+    float a[N], b[N];
+    ck_load(a, scale + at.group * N), ck_load(b, shift + at.group * N);
+    for (; at.i < count; at.next()) {
+        if (at.step) ck_load(a, scale + at.group * N), ck_load(b, shift + at.group * N);
+        float v[N], r[N];
+        ck_load(v, x + at.i * N);
+        if (residual) ck_load(r, residual + at.i * N);
+        for (int k = 0; k < N; k++) {
+            v[k] = v[k] * a[k] + b[k];
+            if (residual) v[k] += r[k];
+            if (p.relu) v[k] = v[k] > 0 ? v[k] : 0;
         }
-        if (p.relu)
-            v.x = fmaxf(v.x, 0.0f), v.y = fmaxf(v.y, 0.0f), v.z = fmaxf(v.z, 0.0f), v.w = fmaxf(v.w, 0.0f);
-        y[at.i] = v;
+        ck_store(y + at.i * N, v);
     }
 }
 
 // ---- Backward ---------------------------------------------------------------------------------------------
 
-// partial[block][0][c] = sum of dy behind the ReLU, [1][c] = sum of dy * (x - mean).
-CK_KERNEL(256)
-ck_batchnorm_gradient_sums(float *partial, const float *dy, const float *x, const float *y, const float *mean,
-                           int64_t share, ck_batchnorm_params p) {
-    CK_SHARED(float, shared, 2 * LANES * PARTS);
-    int lane = threadIdx.x % LANES, part = threadIdx.x / LANES, c = blockIdx.y * LANES + lane;
-    int64_t first = (int64_t)blockIdx.x * share, end = end_of(first, share, p.rows);
-    float s1 = 0, s2 = 0;
-    if (c < p.channels) {
-        float m = mean[c];
-        for (int64_t row = first + part; row < end; row += PARTS) {
-            int64_t at = row * p.channels + c;
-            float g = !p.relu || y[at] > 0 ? dy[at] : 0;
-            s1 += g;
-            s2 += g * (x[at] - m);
-        }
-    }
-    shared[threadIdx.x] = s1;
-    shared[LANES * PARTS + threadIdx.x] = s2;
-    __syncthreads();
-    if (part != 0 || c >= p.channels) return;
-    for (int i = 1; i < PARTS; i++) {
-        s1 += shared[i * LANES + lane];
-        s2 += shared[LANES * PARTS + i * LANES + lane];
-    }
-    float *to = partial + (int64_t)blockIdx.x * 2 * p.channels + c;
-    to[0] = s1;
-    to[p.channels] = s2;
+// dy behind the ReLU.
+template <class T, int N>
+CK_DEVICE void load_gradient(float (&g)[N], const T *dy, const T *y, int64_t at, int relu) {
+    float out[N];
+    ck_load(g, dy + at);
+    if (!relu) return;
+    ck_load(out, y + at);
+    for (int k = 0; k < N; k++) g[k] = out[k] > 0 ? g[k] : 0;
 }
 
-CK_KERNEL(64)
+// partial[part][0][c] = sum of dy behind the ReLU, [1][c] = sum of dy * (x - mean).
+template <class T, int N>
+CK_DEVICE void gradient_sums(float *partial, const void *gradients, const void *values, const void *results,
+                             const float *mean, int64_t share, int lanes, const ck_batchnorm_params &p) {
+    CK_SHARED(float, shared, 2 * N * THREADS);
+    enum { AHEAD = 2 };
+    part at = part::of<N>(share, lanes, p.rows);
+    float s1[N] = {}, s2[N] = {}, m[N];
+    if (at.c < p.channels) {
+        const T *dy = (const T *)gradients + at.c, *x = (const T *)values + at.c,
+                *y = (const T *)results + at.c;
+        ck_load(m, mean + at.c);
+        int64_t row = at.row;
+        for (; row + (AHEAD - 1) * at.rows < at.end; row += AHEAD * at.rows) {
+            float g[AHEAD][N], v[AHEAD][N];
+            for (int i = 0; i < AHEAD; i++) {
+                int64_t from = (row + i * at.rows) * p.channels;
+                load_gradient(g[i], dy, y, from, p.relu);
+                ck_load(v[i], x + from);
+            }
+            for (int i = 0; i < AHEAD; i++)
+                for (int k = 0; k < N; k++) {
+                    s1[k] += g[i][k];
+                    s2[k] += g[i][k] * (v[i][k] - m[k]);
+                }
+        }
+        for (; row < at.end; row += at.rows) {
+            float g[N], v[N];
+            load_gradient(g, dy, y, row * p.channels, p.relu);
+            ck_load(v, x + row * p.channels);
+            for (int k = 0; k < N; k++) {
+                s1[k] += g[k];
+                s2[k] += g[k] * (v[k] - m[k]);
+            }
+        }
+    }
+    add_part(partial, s1, s2, shared, lanes, at.c, p.channels);
+}
+
+CK_KERNEL(256)
 ck_batchnorm_gradient_statistics(float *dgamma, float *dbeta, float *scale, float *mean_dy, float *slope,
                                  const float *partial, const float *inverse_deviation, const float *gamma,
-                                 int64_t blocks, ck_batchnorm_params p) {
-    int c = blockIdx.x * 64 + threadIdx.x;
-    if (c >= p.channels) return;
-    double s1 = 0, s2 = 0;
-    for (int64_t b = 0; b < blocks; b++) {
-        s1 += partial[b * 2 * p.channels + c];
-        s2 += partial[(b * 2 + 1) * p.channels + c];
-    }
+                                 int32_t parts, ck_batchnorm_params p) {
+    CK_SHARED(double, shared, 2 * THREADS);
+    double s1, s2;
+    add_parts(s1, s2, partial, shared, parts, p.channels);
+    int c = (int)blockIdx.x * CHANNELS + (int)threadIdx.x;
+    if (threadIdx.x >= CHANNELS || c >= p.channels) return;
     s2 *= inverse_deviation[c];
     dbeta[c] = (float)s1;
     dgamma[c] = (float)s2;
@@ -163,40 +257,29 @@ ck_batchnorm_gradient_statistics(float *dgamma, float *dbeta, float *scale, floa
     slope[c] = (float)(inverse_deviation[c] * s2 / (double)p.rows);
 }
 
-CK_DEVICE float gradient_of(float g, float x, float mean, float scale, float mean_dy, float slope) {
-    return scale * (g - mean_dy - (x - mean) * slope);
-}
-
-CK_KERNEL(256)
-ck_batchnorm_gradient(float *dx, float *dresidual, const float *dy, const float *x, const float *y,
-                      const float *mean, const float *scale, const float *mean_dy, const float *slope,
-                      ck_batchnorm_params p) {
-    int64_t count = p.rows * p.channels;
-    for (walk at(p.channels); at.i < count; at.next()) {
-        int c = at.c;
-        float g = !p.relu || y[at.i] > 0 ? dy[at.i] : 0;
-        if (dresidual) dresidual[at.i] = g;
-        dx[at.i] = gradient_of(g, x[at.i], mean[c], scale[c], mean_dy[c], slope[c]);
-    }
-}
-
-// The same, four channels at a time.
-CK_KERNEL(256)
-ck_batchnorm_gradient4(float4 *dx, float4 *dresidual, const float4 *dy, const float4 *x, const float4 *y,
-                       const float4 *mean, const float4 *scale, const float4 *mean_dy, const float4 *slope,
-                       ck_batchnorm_params p) {
-    int64_t count = p.rows * p.channels / 4;
-    for (walk at(p.channels / 4); at.i < count; at.next()) {
-        float4 g = dy[at.i], v = x[at.i], m = mean[at.c], s = scale[at.c], d = mean_dy[at.c], k = slope[at.c];
-        if (p.relu) {
-            float4 out = y[at.i];
-            g.x = out.x > 0 ? g.x : 0, g.y = out.y > 0 ? g.y : 0, g.z = out.z > 0 ? g.z : 0,
-            g.w = out.w > 0 ? g.w : 0;
+// dx = scale * (dy behind the ReLU - mean_dy - (x - mean) * slope).
+template <class T, int N>
+CK_DEVICE void gradient(void *dx, void *dresidual, const void *gradients, const void *values,
+                        const void *results, const float *mean, const float *scale, const float *mean_dy,
+                        const float *slope, const ck_batchnorm_params &p) {
+    const T *dy = (const T *)gradients, *x = (const T *)values, *y = (const T *)results;
+    int64_t count = p.rows * (p.channels / N);
+    walk at(p.channels / N);
+    if (at.i >= count) return;
+    float m[N], s[N], d[N], l[N];
+    bool is_first = true;
+    for (; at.i < count; at.next()) {
+        if (is_first || at.step) {
+            int c = at.group * N;
+            ck_load(m, mean + c), ck_load(s, scale + c), ck_load(d, mean_dy + c), ck_load(l, slope + c);
+            is_first = false;
         }
-        if (dresidual) dresidual[at.i] = g;
-        v.x = gradient_of(g.x, v.x, m.x, s.x, d.x, k.x), v.y = gradient_of(g.y, v.y, m.y, s.y, d.y, k.y);
-        v.z = gradient_of(g.z, v.z, m.z, s.z, d.z, k.z), v.w = gradient_of(g.w, v.w, m.w, s.w, d.w, k.w);
-        dx[at.i] = v;
+        float g[N], v[N];
+        load_gradient(g, dy, y, at.i * N, p.relu);
+        ck_load(v, x + at.i * N);
+        if (dresidual) ck_store((T *)dresidual + at.i * N, g);
+        for (int k = 0; k < N; k++) v[k] = s[k] * (g[k] - d[k] - (v[k] - m[k]) * l[k]);
+        ck_store((T *)dx + at.i * N, v);
     }
 }
 
@@ -213,13 +296,48 @@ ck_batchnorm_inference_scale(float *scale, float *shift, const float *gamma, con
     if (shift) shift[c] = (float)(beta[c] - mean[c] * gamma[c] * inverse);
 }
 
-CK_KERNEL(256)
-ck_batchnorm_inference_gradient(float *dx, float *dresidual, const float *dy, const float *y,
-                                const float *scale, ck_batchnorm_params p) {
-    int64_t count = p.rows * p.channels;
-    for (walk at(p.channels); at.i < count; at.next()) {
-        float g = !p.relu || y[at.i] > 0 ? dy[at.i] : 0;
-        if (dresidual) dresidual[at.i] = g;
-        dx[at.i] = scale[at.c] * g;
+template <class T, int N>
+CK_DEVICE void inference_gradient(void *dx, void *dresidual, const void *gradients, const void *results,
+                                  const float *scale, const ck_batchnorm_params &p) {
+    const T *dy = (const T *)gradients, *y = (const T *)results;
+    int64_t count = p.rows * (p.channels / N);
+    walk at(p.channels / N);
+    if (at.i >= count) return;
+    float s[N];
+    ck_load(s, scale + at.group * N);
+    for (; at.i < count; at.next()) {
+        if (at.step) ck_load(s, scale + at.group * N);
+        float g[N];
+        load_gradient(g, dy, y, at.i * N, p.relu);
+        if (dresidual) ck_store((T *)dresidual + at.i * N, g);
+        for (int k = 0; k < N; k++) g[k] *= s[k];
+        ck_store((T *)dx + at.i * N, g);
     }
 }
+
+// ---- The four forms ---------------------------------------------------------------------------------------
+
+#define FORMS(name, parameters, arguments)                                                                   \
+    CK_KERNEL(256) ck_batchnorm_##name parameters { name<float, 1> arguments; }                              \
+    CK_KERNEL(256) ck_batchnorm_##name##_wide parameters { name<float, 4> arguments; }                       \
+    CK_KERNEL(256) ck_batchnorm_##name##_bf16 parameters { name<uint16_t, 1> arguments; }                    \
+    CK_KERNEL(256) ck_batchnorm_##name##_bf16_wide parameters { name<uint16_t, 8> arguments; }
+
+FORMS(moments,
+      (float *partial, float *origin, const void *x, int64_t share, int32_t lanes, ck_batchnorm_params p),
+      (partial, origin, x, share, lanes, p))
+FORMS(normalize,
+      (void *y, const void *x, const void *residual, const float *scale, const float *shift,
+       ck_batchnorm_params p),
+      (y, x, residual, scale, shift, p))
+FORMS(gradient_sums,
+      (float *partial, const void *dy, const void *x, const void *y, const float *mean, int64_t share,
+       int32_t lanes, ck_batchnorm_params p),
+      (partial, dy, x, y, mean, share, lanes, p))
+FORMS(gradient,
+      (void *dx, void *dresidual, const void *dy, const void *x, const void *y, const float *mean,
+       const float *scale, const float *mean_dy, const float *slope, ck_batchnorm_params p),
+      (dx, dresidual, dy, x, y, mean, scale, mean_dy, slope, p))
+FORMS(inference_gradient,
+      (void *dx, void *dresidual, const void *dy, const void *y, const float *scale, ck_batchnorm_params p),
+      (dx, dresidual, dy, y, scale, p))

@@ -146,6 +146,42 @@ uint64_t ck_cpu_workspace_sum_of_squares(const ck_elementwise_params *p) {
     return ck_cpu_partial_bytes(p->count);
 }
 
+// ---- Conversion -------------------------------------------------------------------------------------------
+
+struct conversion {
+    int64_t count;
+    float *single;
+    uint16_t *half;
+    const float *from_single;
+    const uint16_t *from_half;
+};
+
+static void round_block(void *context, int64_t index, int worker) {
+    (void)worker;
+    struct conversion *j = context;
+    int64_t end = ck_min64(j->count, (index + 1) * CK_BLOCK);
+    for (int64_t i = index * CK_BLOCK; i < end; i++) j->half[i] = ck_bf16_of(j->from_single[i]);
+}
+
+static void widen_block(void *context, int64_t index, int worker) {
+    (void)worker;
+    struct conversion *j = context;
+    int64_t end = ck_min64(j->count, (index + 1) * CK_BLOCK);
+    for (int64_t i = index * CK_BLOCK; i < end; i++) j->single[i] = ck_float_of_bf16(j->from_half[i]);
+}
+
+ck_status ck_cpu_to_bf16(const ck_to_bf16_operands *t, const ck_elementwise_params *p, void *) {
+    struct conversion j = {.count = p->count, .half = t->y, .from_single = t->x};
+    ck_parallel_for(ck_block_count(j.count), round_block, &j);
+    return CK_OK;
+}
+
+ck_status ck_cpu_from_bf16(const ck_from_bf16_operands *t, const ck_elementwise_params *p, void *) {
+    struct conversion j = {.count = p->count, .single = t->y, .from_half = t->x};
+    ck_parallel_for(ck_block_count(j.count), widen_block, &j);
+    return CK_OK;
+}
+
 // ---- Concatenation ----------------------------------------------------------------------------------------
 
 // Rows of C and of K side by side in `both`, a block of rows to a task; `split` copies the other way.

@@ -1,16 +1,63 @@
-// ReLU, add, concatenation, mean squared error and sums (CPU: elementwise.c).
+// ReLU, add, conversion, concatenation, mean squared error and sums (CPU: elementwise.c).
 #include "ck_device.cuh"
 
+struct positive {
+    CK_MEMBER float operator()(float x, float) const { return x > 0 ? x : 0; }
+};
+struct where_positive {  // dy, y
+    CK_MEMBER float operator()(float dy, float y) const { return y > 0 ? dy : 0; }
+};
+struct itself {
+    CK_MEMBER float operator()(float x, float) const { return x; }
+};
+
+// y = f(a, b), or f(a, 0) where b is NULL; N values at a time, from `first` to before `end`.
+template <int N, class Y, class X, class F>
+CK_DEVICE void apply(Y *y, const X *a, const X *b, int64_t first, int64_t end, F f) {
+    for (int64_t i = first + ck_first() * N; i < end; i += ck_stride() * N) {
+        float u[N], v[N] = {};
+        ck_load(u, a + i);
+        if (b) ck_load(v, b + i);
+        for (int k = 0; k < N; k++) u[k] = f(u[k], v[k]);
+        ck_store(y + i, u);
+    }
+}
+
+// The same for all values: in vectors as far as they go.
+template <class Y, class X, class F> CK_DEVICE void apply(Y *y, const X *a, const X *b, int64_t count, F f) {
+    enum { N = ck_vector<X>::WIDTH < ck_vector<Y>::WIDTH ? ck_vector<Y>::WIDTH : ck_vector<X>::WIDTH };
+    int64_t whole = ck_are_aligned(y, a, b) ? count / N * N : 0;
+    apply<N>(y, a, b, 0, whole, f);
+    apply<1>(y, a, b, whole, count, f);
+}
+
 CK_KERNEL(256) ck_relu_forward(float *y, const float *x, ck_elementwise_params p) {
-    for (int64_t i = ck_first(); i < p.count; i += ck_stride()) y[i] = x[i] > 0 ? x[i] : 0;
+    apply(y, x, (const float *)nullptr, p.count, positive());
+}
+CK_KERNEL(256) ck_relu_forward_bf16(uint16_t *y, const uint16_t *x, ck_elementwise_params p) {
+    apply(y, x, (const uint16_t *)nullptr, p.count, positive());
 }
 
 CK_KERNEL(256) ck_relu_backward(float *dx, const float *dy, const float *y, ck_elementwise_params p) {
-    for (int64_t i = ck_first(); i < p.count; i += ck_stride()) dx[i] = y[i] > 0 ? dy[i] : 0;
+    apply(dx, dy, y, p.count, where_positive());
+}
+CK_KERNEL(256)
+ck_relu_backward_bf16(uint16_t *dx, const uint16_t *dy, const uint16_t *y, ck_elementwise_params p) {
+    apply(dx, dy, y, p.count, where_positive());
 }
 
 CK_KERNEL(256) ck_add(float *y, const float *a, const float *b, ck_elementwise_params p) {
-    for (int64_t i = ck_first(); i < p.count; i += ck_stride()) y[i] = a[i] + b[i];
+    apply(y, a, b, p.count, ck_plus());
+}
+CK_KERNEL(256) ck_add_bf16(uint16_t *y, const uint16_t *a, const uint16_t *b, ck_elementwise_params p) {
+    apply(y, a, b, p.count, ck_plus());
+}
+
+CK_KERNEL(256) ck_to_bf16(uint16_t *y, const float *x, ck_elementwise_params p) {
+    apply(y, x, (const float *)nullptr, p.count, itself());
+}
+CK_KERNEL(256) ck_from_bf16(float *y, const uint16_t *x, ck_elementwise_params p) {
+    apply(y, x, (const uint16_t *)nullptr, p.count, itself());
 }
 
 CK_KERNEL(256) ck_concatenate(float *y, const float *a, const float *b, ck_dense_params p) {

@@ -1,109 +1,242 @@
 // Max pooling, global average pooling, upsampling, cropping and the means of windows, NHWC (CPU: pool.c).
-// Gradients are gathered, not scattered, so that every sum has one thread and one order.
+// Gradients are gathered, not scattered, so that every sum has one thread and one order. A thread takes N
+// neighboring channels of a pixel: 16 bytes of them, or one where they do not come to whole vectors.
 #include "ck_device.cuh"
 
-CK_KERNEL(256) ck_max_pool_forward(float *y, uint8_t *argmax, const float *x, ck_pool_params p) {
-    int64_t count = (int64_t)p.n * p.p * p.q * p.c;
-    for (int64_t i = ck_first(); i < count; i += ck_stride()) {
-        int c = (int)(i % p.c), q = (int)(i / p.c % p.q), row = (int)(i / p.c / p.q % p.p);
-        int64_t n = i / p.c / p.q / p.p;
-        float best = 0;
-        int place = -1;
-        for (int r = 0; r < p.r; r++)
-            for (int s = 0; s < p.r; s++) {
-                int h = row * p.stride - p.pad + r, w = q * p.stride - p.pad + s;
-                if (h < 0 || h >= p.h || w < 0 || w >= p.w) continue;
-                float value = x[((n * p.h + h) * p.w + w) * p.c + c];
-                if (place < 0 || value > best) best = value, place = r * p.r + s;
-            }
-        y[i] = best;
-        argmax[i] = (uint8_t)place;
-    }
+// The place of a thread's channels: pixel (n, row, column) of images of `rows` x `columns`, first channel c.
+struct place {
+    int64_t n;
+    int row, column, c;
+};
+
+template <int N> CK_DEVICE place place_of(int64_t i, int rows, int columns, int channels) {
+    int groups = channels / N;
+    int64_t pixel = i / groups, line = pixel / columns;
+    return {line / rows, (int)(line % rows), (int)(pixel % columns), (int)(i % groups) * N};
 }
 
+// Calls f<N>(i) for every vector of `count` values; `wide` where vectors can be read.
+#define FOR_EACH(T, wide, count, function, ...)                                                              \
+    do {                                                                                                     \
+        if (wide)                                                                                            \
+            for (int64_t i = ck_first(); i < (count) / ck_vector<T>::WIDTH; i += ck_stride())                \
+                function<T, ck_vector<T>::WIDTH>(i, __VA_ARGS__);                                            \
+        else                                                                                                 \
+            for (int64_t i = ck_first(); i < (count); i += ck_stride()) function<T, 1>(i, __VA_ARGS__);      \
+    } while (0)
+
+template <class T> CK_DEVICE bool is_wide(const ck_pool_params &p, const void *a, const void *b) {
+    return p.c % ck_vector<T>::WIDTH == 0 && ck_are_aligned(a, b);
+}
+
+CK_DEVICE int64_t outputs(const ck_pool_params &p) { return (int64_t)p.n * p.p * p.q * p.c; }
+CK_DEVICE int64_t inputs(const ck_pool_params &p) { return (int64_t)p.n * p.h * p.w * p.c; }
+
+// ---- Max --------------------------------------------------------------------------------------------------
+
+template <class T, int N>
+CK_DEVICE void max_pool(int64_t i, T *y, uint8_t *argmax, const T *x, const ck_pool_params &p) {
+    place at = place_of<N>(i, p.p, p.q, p.c);
+    float best[N] = {};
+    int where[N];
+    for (int k = 0; k < N; k++) where[k] = -1;
+    for (int r = 0; r < p.r; r++)
+        for (int s = 0; s < p.r; s++) {
+            int h = at.row * p.stride - p.pad + r, w = at.column * p.stride - p.pad + s;
+            if (h < 0 || h >= p.h || w < 0 || w >= p.w) continue;
+            float v[N];
+            ck_load(v, x + ((at.n * p.h + h) * p.w + w) * p.c + at.c);
+            for (int k = 0; k < N; k++)
+                if (where[k] < 0 || v[k] > best[k]) best[k] = v[k], where[k] = r * p.r + s;
+        }
+    ck_store(y + i * N, best);
+    for (int k = 0; k < N; k++) argmax[i * N + k] = (uint8_t)where[k];
+}
+
+template <class T>
+CK_DEVICE void max_pool_forward(T *y, uint8_t *argmax, const T *x, const ck_pool_params &p) {
+    FOR_EACH(T, is_wide<T>(p, y, x), outputs(p), max_pool, y, argmax, x, p);
+}
+
+template <class T, int N>
+CK_DEVICE void max_pool_gradient(int64_t i, T *dx, const T *dy, const uint8_t *argmax,
+                                 const ck_pool_params &p) {
+    place to = place_of<N>(i, p.h, p.w, p.c);
+    float sum[N] = {};
+    for (int r = p.r - 1; r >= 0; r--)  // the windows that hold the pixel, in the order of their places
+        for (int s = p.r - 1; s >= 0; s--) {
+            int top = to.row + p.pad - r, left = to.column + p.pad - s;
+            if (top < 0 || left < 0 || top % p.stride || left % p.stride) continue;
+            int row = top / p.stride, q = left / p.stride;
+            if (row >= p.p || q >= p.q) continue;
+            int64_t at = ((to.n * p.p + row) * p.q + q) * p.c + to.c;
+            float v[N];
+            ck_load(v, dy + at);
+            for (int k = 0; k < N; k++) sum[k] += argmax[at + k] == r * p.r + s ? v[k] : 0;
+        }
+    ck_store(dx + i * N, sum);
+}
+
+template <class T>
+CK_DEVICE void max_pool_backward(T *dx, const T *dy, const uint8_t *argmax, const ck_pool_params &p) {
+    FOR_EACH(T, is_wide<T>(p, dx, dy), inputs(p), max_pool_gradient, dx, dy, argmax, p);
+}
+
+CK_KERNEL(256) ck_max_pool_forward(float *y, uint8_t *argmax, const float *x, ck_pool_params p) {
+    max_pool_forward(y, argmax, x, p);
+}
+CK_KERNEL(256) ck_max_pool_forward_bf16(uint16_t *y, uint8_t *argmax, const uint16_t *x, ck_pool_params p) {
+    max_pool_forward(y, argmax, x, p);
+}
 CK_KERNEL(256) ck_max_pool_backward(float *dx, const float *dy, const uint8_t *argmax, ck_pool_params p) {
-    int64_t count = (int64_t)p.n * p.h * p.w * p.c;
-    for (int64_t i = ck_first(); i < count; i += ck_stride()) {
-        int c = (int)(i % p.c), w = (int)(i / p.c % p.w), h = (int)(i / p.c / p.w % p.h);
-        int64_t n = i / p.c / p.w / p.h;
-        float sum = 0;
-        for (int r = p.r - 1; r >= 0; r--)  // the windows that hold the pixel, in the order of their places
-            for (int s = p.r - 1; s >= 0; s--) {
-                int top = h + p.pad - r, left = w + p.pad - s;
-                if (top < 0 || left < 0 || top % p.stride || left % p.stride) continue;
-                int row = top / p.stride, q = left / p.stride;
-                if (row >= p.p || q >= p.q) continue;
-                int64_t at = ((n * p.p + row) * p.q + q) * p.c + c;
-                if (argmax[at] == r * p.r + s) sum += dy[at];
-            }
-        dx[i] = sum;
+    max_pool_backward(dx, dy, argmax, p);
+}
+CK_KERNEL(256)
+ck_max_pool_backward_bf16(uint16_t *dx, const uint16_t *dy, const uint8_t *argmax, ck_pool_params p) {
+    max_pool_backward(dx, dy, argmax, p);
+}
+
+// ---- Global average ---------------------------------------------------------------------------------------
+
+template <class T, int N> CK_DEVICE void average(int64_t i, float *y, const T *x, const ck_pool_params &p) {
+    int64_t pixels = (int64_t)p.h * p.w;
+    place at = place_of<N>(i, 1, 1, p.c);
+    const T *from = x + at.n * pixels * p.c + at.c;
+    float sum[N] = {}, v[N];
+    for (int64_t pixel = 0; pixel < pixels; pixel++) {
+        ck_load(v, from + pixel * p.c);
+        for (int k = 0; k < N; k++) sum[k] += v[k];
     }
+    for (int k = 0; k < N; k++) sum[k] /= (float)pixels;
+    ck_store(y + i * N, sum);
+}
+
+template <class T> CK_DEVICE void average_forward(float *y, const T *x, const ck_pool_params &p) {
+    FOR_EACH(T, is_wide<T>(p, y, x), (int64_t)p.n * p.c, average, y, x, p);
+}
+
+template <class T, int N>
+CK_DEVICE void average_gradient(int64_t i, T *dx, const float *dy, const ck_pool_params &p) {
+    place to = place_of<N>(i, p.h, p.w, p.c);
+    float v[N], share = 1.0f / (float)((int64_t)p.h * p.w);
+    ck_load(v, dy + to.n * p.c + to.c);
+    for (int k = 0; k < N; k++) v[k] *= share;
+    ck_store(dx + i * N, v);
+}
+
+template <class T> CK_DEVICE void average_backward(T *dx, const float *dy, const ck_pool_params &p) {
+    FOR_EACH(T, is_wide<T>(p, dx, dy), inputs(p), average_gradient, dx, dy, p);
 }
 
 CK_KERNEL(256) ck_global_average_pool_forward(float *y, const float *x, ck_pool_params p) {
-    int64_t count = (int64_t)p.n * p.c, pixels = (int64_t)p.h * p.w;
-    for (int64_t i = ck_first(); i < count; i += ck_stride()) {
-        const float *from = x + i / p.c * pixels * p.c + i % p.c;
-        float sum = 0;
-        for (int64_t k = 0; k < pixels; k++) sum += from[k * p.c];
-        y[i] = sum / (float)pixels;
-    }
+    average_forward(y, x, p);
 }
-
+CK_KERNEL(256) ck_global_average_pool_forward_bf16(float *y, const uint16_t *x, ck_pool_params p) {
+    average_forward(y, x, p);
+}
 CK_KERNEL(256) ck_global_average_pool_backward(float *dx, const float *dy, ck_pool_params p) {
-    int64_t pixels = (int64_t)p.h * p.w, count = p.n * pixels * p.c;
-    float share = 1.0f / (float)pixels;
-    for (int64_t i = ck_first(); i < count; i += ck_stride())
-        dx[i] = dy[i / p.c / pixels * p.c + i % p.c] * share;
+    average_backward(dx, dy, p);
+}
+CK_KERNEL(256) ck_global_average_pool_backward_bf16(uint16_t *dx, const float *dy, ck_pool_params p) {
+    average_backward(dx, dy, p);
 }
 
-CK_KERNEL(256) ck_upsample_forward(float *y, const float *x, ck_pool_params p) {
-    int64_t count = (int64_t)p.n * 4 * p.h * p.w * p.c;
-    for (int64_t i = ck_first(); i < count; i += ck_stride()) {
-        int64_t c = i % p.c, w = i / p.c % (2 * p.w), h = i / p.c / (2 * p.w) % (2 * p.h),
-                n = i / p.c / (2 * p.w) / (2 * p.h);
-        y[i] = x[((n * p.h + h / 2) * p.w + w / 2) * p.c + c];
-    }
+// ---- Upsampling by two ------------------------------------------------------------------------------------
+
+template <class T, int N> CK_DEVICE void enlarge(int64_t i, T *y, const T *x, const ck_pool_params &p) {
+    place at = place_of<N>(i, 2 * p.h, 2 * p.w, p.c);
+    float v[N];
+    ck_load(v, x + ((at.n * p.h + at.row / 2) * p.w + at.column / 2) * p.c + at.c);
+    ck_store(y + i * N, v);
 }
 
+template <class T> CK_DEVICE void upsample_forward(T *y, const T *x, const ck_pool_params &p) {
+    FOR_EACH(T, is_wide<T>(p, y, x), 4 * inputs(p), enlarge, y, x, p);
+}
+
+template <class T, int N>
+CK_DEVICE void enlarge_gradient(int64_t i, T *dx, const T *dy, const ck_pool_params &p) {
+    place to = place_of<N>(i, p.h, p.w, p.c);
+    int64_t line = 2 * (int64_t)p.w * p.c;
+    const T *from = dy + (to.n * 2 * p.h + 2 * to.row) * line + 2 * to.column * p.c + to.c;
+    float a[N], b[N], c[N], d[N];
+    ck_load(a, from), ck_load(b, from + p.c), ck_load(c, from + line), ck_load(d, from + line + p.c);
+    for (int k = 0; k < N; k++) a[k] = a[k] + b[k] + c[k] + d[k];
+    ck_store(dx + i * N, a);
+}
+
+template <class T> CK_DEVICE void upsample_backward(T *dx, const T *dy, const ck_pool_params &p) {
+    FOR_EACH(T, is_wide<T>(p, dx, dy), inputs(p), enlarge_gradient, dx, dy, p);
+}
+
+CK_KERNEL(256) ck_upsample_forward(float *y, const float *x, ck_pool_params p) { upsample_forward(y, x, p); }
+CK_KERNEL(256) ck_upsample_forward_bf16(uint16_t *y, const uint16_t *x, ck_pool_params p) {
+    upsample_forward(y, x, p);
+}
 CK_KERNEL(256) ck_upsample_backward(float *dx, const float *dy, ck_pool_params p) {
-    int64_t count = (int64_t)p.n * p.h * p.w * p.c, line = 2 * (int64_t)p.w * p.c;
-    for (int64_t i = ck_first(); i < count; i += ck_stride()) {
-        int64_t c = i % p.c, w = i / p.c % p.w, h = i / p.c / p.w % p.h, n = i / p.c / p.w / p.h;
-        const float *from = dy + (n * 2 * p.h + 2 * h) * line + 2 * w * p.c + c;
-        dx[i] = from[0] + from[p.c] + from[line] + from[line + p.c];
-    }
+    upsample_backward(dx, dy, p);
+}
+CK_KERNEL(256) ck_upsample_backward_bf16(uint16_t *dx, const uint16_t *dy, ck_pool_params p) {
+    upsample_backward(dx, dy, p);
 }
 
-CK_KERNEL(256) ck_crop_forward(float *y, const float *x, ck_pool_params p) {
-    int64_t count = (int64_t)p.n * p.p * p.q * p.c;
-    for (int64_t i = ck_first(); i < count; i += ck_stride()) {
-        int64_t c = i % p.c, q = i / p.c % p.q, row = i / p.c / p.q % p.p, n = i / p.c / p.q / p.p;
-        y[i] = x[((n * p.h + row + p.pad) * p.w + q + p.pad) * p.c + c];
-    }
+// ---- Cropping ---------------------------------------------------------------------------------------------
+
+template <class T, int N> CK_DEVICE void inner(int64_t i, T *y, const T *x, const ck_pool_params &p) {
+    place at = place_of<N>(i, p.p, p.q, p.c);
+    float v[N];
+    ck_load(v, x + ((at.n * p.h + at.row + p.pad) * p.w + at.column + p.pad) * p.c + at.c);
+    ck_store(y + i * N, v);
 }
 
-CK_KERNEL(256) ck_crop_backward(float *dx, const float *dy, ck_pool_params p) {
-    int64_t count = (int64_t)p.n * p.h * p.w * p.c;
-    for (int64_t i = ck_first(); i < count; i += ck_stride()) {
-        int64_t c = i % p.c, w = i / p.c % p.w - p.pad, h = i / p.c / p.w % p.h - p.pad,
-                n = i / p.c / p.w / p.h;
-        bool inside = h >= 0 && h < p.p && w >= 0 && w < p.q;
-        dx[i] = inside ? dy[((n * p.p + h) * p.q + w) * p.c + c] : 0.0f;
-    }
+template <class T> CK_DEVICE void crop_forward(T *y, const T *x, const ck_pool_params &p) {
+    FOR_EACH(T, is_wide<T>(p, y, x), outputs(p), inner, y, x, p);
 }
 
-CK_KERNEL(256) ck_window_means(float *y, const float *x, ck_pool_params p) {
-    int64_t count = (int64_t)p.n * p.p * p.q * p.c, line = (int64_t)p.w * p.c;
-    for (int64_t i = ck_first(); i < count; i += ck_stride()) {
-        int64_t c = i % p.c, q = i / p.c % p.q, row = i / p.c / p.q % p.p, n = i / p.c / p.q / p.p;
-        const float *from = x + (n * p.h + row * p.stride) * line + q * p.stride * p.c + c;
-        float sum = 0;
-        for (int s = 0; s < p.r; s++) {
-            float column = 0;
-            for (int r = 0; r < p.r; r++) column += from[r * line + s * p.c];
-            sum += column;
+template <class T, int N>
+CK_DEVICE void inner_gradient(int64_t i, T *dx, const T *dy, const ck_pool_params &p) {
+    place to = place_of<N>(i, p.h, p.w, p.c);
+    int h = to.row - p.pad, w = to.column - p.pad;
+    float v[N] = {};
+    if (h >= 0 && h < p.p && w >= 0 && w < p.q) ck_load(v, dy + ((to.n * p.p + h) * p.q + w) * p.c + to.c);
+    ck_store(dx + i * N, v);
+}
+
+template <class T> CK_DEVICE void crop_backward(T *dx, const T *dy, const ck_pool_params &p) {
+    FOR_EACH(T, is_wide<T>(p, dx, dy), inputs(p), inner_gradient, dx, dy, p);
+}
+
+CK_KERNEL(256) ck_crop_forward(float *y, const float *x, ck_pool_params p) { crop_forward(y, x, p); }
+CK_KERNEL(256) ck_crop_forward_bf16(uint16_t *y, const uint16_t *x, ck_pool_params p) {
+    crop_forward(y, x, p);
+}
+CK_KERNEL(256) ck_crop_backward(float *dx, const float *dy, ck_pool_params p) { crop_backward(dx, dy, p); }
+CK_KERNEL(256) ck_crop_backward_bf16(uint16_t *dx, const uint16_t *dy, ck_pool_params p) {
+    crop_backward(dx, dy, p);
+}
+
+// ---- Means of windows -------------------------------------------------------------------------------------
+
+template <class T, int N> CK_DEVICE void window(int64_t i, float *y, const T *x, const ck_pool_params &p) {
+    place at = place_of<N>(i, p.p, p.q, p.c);
+    int64_t line = (int64_t)p.w * p.c;
+    const T *from = x + (at.n * p.h + at.row * p.stride) * line + at.column * p.stride * p.c + at.c;
+    float sum[N] = {}, v[N];
+    for (int s = 0; s < p.r; s++) {
+        float column[N] = {};
+        for (int r = 0; r < p.r; r++) {
+            ck_load(v, from + r * line + s * p.c);
+            for (int k = 0; k < N; k++) column[k] += v[k];
         }
-        y[i] = sum * (1.0f / (float)(p.r * p.r));
+        for (int k = 0; k < N; k++) sum[k] += column[k];
     }
+    for (int k = 0; k < N; k++) sum[k] *= 1.0f / (float)(p.r * p.r);
+    ck_store(y + i * N, sum);
 }
+
+template <class T> CK_DEVICE void window_means(float *y, const T *x, const ck_pool_params &p) {
+    FOR_EACH(T, is_wide<T>(p, y, x), outputs(p), window, y, x, p);
+}
+
+CK_KERNEL(256) ck_window_means(float *y, const float *x, ck_pool_params p) { window_means(y, x, p); }
+CK_KERNEL(256) ck_window_means_bf16(float *y, const uint16_t *x, ck_pool_params p) { window_means(y, x, p); }

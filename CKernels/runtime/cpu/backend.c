@@ -72,15 +72,81 @@ static uint64_t (*const workspaces[CK_KIND_COUNT])(const ck_operation_params *) 
 #include "ck_operations.h"
 };
 
+// ---- Activations in bf16 ----------------------------------------------------------------------------------
+//
+// The kernels compute in single precision. Where the activations of an operation are bf16, they run on
+// copies, which lie behind the operation's own scratch memory: a slow way, and the reference for what a GPU
+// does.
+
+static uint64_t aligned(uint64_t bytes) { return (bytes + 63) / 64 * 64; }
+
+static uint64_t own_workspace(ck_kind kind, const ck_operation_params *params) {
+    return workspaces[kind] ? workspaces[kind](params) : 0;
+}
+
+// The elements of an operand that is copied, and 0 for the others.
+static int64_t copied_count(ck_kind kind, const ck_operation_params *params, int32_t operand) {
+    if (ck_declaration_of(kind)->operands[operand].element != CK_act ||
+        ck_operand_element(kind, params, operand) != CK_bf16)
+        return 0;
+    int64_t extents[CK_MAX_RANK], count = 1;
+    int32_t rank = ck_operand_extents(kind, params, operand, extents);
+    for (int32_t d = 0; d < rank; d++) count *= extents[d];
+    return count;
+}
+
+struct conversion {
+    int64_t count;
+    float *single;
+    uint16_t *half;
+};
+
+static void widen(void *context, int64_t index, int worker) {
+    (void)worker;
+    struct conversion *j = context;
+    int64_t end = ck_min64(j->count, (index + 1) * CK_BLOCK);
+    for (int64_t i = index * CK_BLOCK; i < end; i++) j->single[i] = ck_float_of_bf16(j->half[i]);
+}
+
+static void narrow(void *context, int64_t index, int worker) {
+    (void)worker;
+    struct conversion *j = context;
+    int64_t end = ck_min64(j->count, (index + 1) * CK_BLOCK);
+    for (int64_t i = index * CK_BLOCK; i < end; i++) j->half[i] = ck_bf16_of(j->single[i]);
+}
+
 static uint64_t workspace(void *state, const ck_operation *operation) {
     (void)state;
-    return workspaces[operation->kind] ? workspaces[operation->kind](&operation->params) : 0;
+    uint64_t own = own_workspace(operation->kind, &operation->params), copies = 0;
+    int32_t operands = ck_declaration_of(operation->kind)->operand_count;
+    for (int32_t i = 0; i < operands; i++)
+        if (operation->tensors[i].offset != CK_NO_TENSOR)
+            copies += aligned(sizeof(float) * (uint64_t)copied_count(operation->kind, &operation->params, i));
+    return copies ? aligned(own) + copies : own;
 }
 
 static ck_status run(void *state, ck_kind kind, void *const *operands, const ck_operation_params *params,
                      void *scratch) {
     (void)state;
-    return runs[kind](operands, params, scratch);
+    const ck_declaration *declaration = ck_declaration_of(kind);
+    struct conversion copies[CK_MAX_TENSORS] = {0};
+    void *given[CK_MAX_TENSORS];
+    uint64_t at = aligned(own_workspace(kind, params));
+    for (int32_t i = 0; i < declaration->operand_count; i++) {
+        given[i] = operands[i];
+        int64_t count = operands[i] ? copied_count(kind, params, i) : 0;
+        if (count == 0) continue;
+        copies[i] = (struct conversion){count, (float *)((uint8_t *)scratch + at), operands[i]};
+        given[i] = copies[i].single;
+        at += aligned(sizeof(float) * (uint64_t)count);
+        if (declaration->operands[i].direction != CK_OUT)
+            ck_parallel_for(ck_block_count(count), widen, &copies[i]);
+    }
+    ck_status status = runs[kind](given, params, scratch);
+    for (int32_t i = 0; i < declaration->operand_count && status == CK_OK; i++)
+        if (copies[i].count && declaration->operands[i].direction != CK_IN)
+            ck_parallel_for(ck_block_count(copies[i].count), narrow, &copies[i]);
+    return status;
 }
 
 static ck_status synchronize(void *state) {

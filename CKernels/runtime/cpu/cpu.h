@@ -2,6 +2,7 @@
 #ifndef CK_CPU_H
 #define CK_CPU_H
 
+#define CK_ACTIVATION float
 #include "operands.h"
 #include <cblas.h>
 #include <math.h>

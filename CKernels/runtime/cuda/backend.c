@@ -66,7 +66,7 @@ static ck_status read(void *state, void *to, const void *from, uint64_t bytes) {
 // ---- Operations -------------------------------------------------------------------------------------------
 
 // An operation's own kernel takes the operands and the parameters, in this order.
-#define KERNEL_FOR(name, params, source, threads, grid)                                                      \
+#define RUN_KERNEL(name, params, kernel, grid)                                                               \
     static ck_status run_##name(ck_cuda_state *cuda, void *const *operands, const ck_operation_params *all,  \
                                 void *) {                                                                    \
         const ck_##params##_params *p = &all->params;                                                        \
@@ -74,8 +74,12 @@ static ck_status read(void *state, void *to, const void *from, uint64_t bytes) {
         void *addresses[COUNT + 1];                                                                          \
         for (int i = 0; i < COUNT; i++) addresses[i] = (void *)&operands[i];                                 \
         addresses[COUNT] = (void *)p;                                                                        \
-        return ck_cuda_launch(cuda, CK_LAUNCH_ck_##name, grid, addresses);                                   \
+        return ck_cuda_launch(cuda, kernel, grid, addresses);                                                \
     }
+#define KERNEL_FOR(name, params, source, threads, grid) RUN_KERNEL(name, params, CK_LAUNCH_ck_##name, grid)
+#define KERNEL_FOR_ACTIVATIONS(name, params, source, threads, grid)                                          \
+    RUN_KERNEL(name, params, p->activations == CK_bf16 ? CK_LAUNCH_ck_##name##_bf16 : CK_LAUNCH_ck_##name,   \
+               grid)
 #define LAUNCHER(name, params)                                                                               \
     static ck_status run_##name(ck_cuda_state *cuda, void *const *operands, const ck_operation_params *all,  \
                                 void *workspace) {                                                           \

@@ -166,6 +166,63 @@ template <bool TRANSPOSED> CK_DEVICE void ck_wgmma(float (&d)[16][4], ck_matrix 
 CK_DEVICE int64_t ck_first() { return (int64_t)blockIdx.x * blockDim.x + threadIdx.x; }
 CK_DEVICE int64_t ck_stride() { return (int64_t)gridDim.x * blockDim.x; }
 
+// ---- Activations: float, or bf16 as the upper half of one -------------------------------------------------
+
+CK_DEVICE float ck_unpack_bf16(unsigned bits) { return ck_bits_to_float(bits << 16); }
+
+// `N` neighboring values as floats: one, or multiples of 16 bytes that are aligned to 16.
+template <int N> CK_DEVICE void ck_load(float (&to)[N], const float *from) {
+    if constexpr (N % 4 == 0) {
+        for (int i = 0; i < N / 4; i++) {
+            float4 v = ((const float4 *)from)[i];
+            to[4 * i] = v.x, to[4 * i + 1] = v.y, to[4 * i + 2] = v.z, to[4 * i + 3] = v.w;
+        }
+    } else {
+        for (int i = 0; i < N; i++) to[i] = from[i];
+    }
+}
+template <int N> CK_DEVICE void ck_load(float (&to)[N], const uint16_t *from) {
+    if constexpr (N == 8) {
+        uint4 v = *(const uint4 *)from;
+        const unsigned pairs[4] = {v.x, v.y, v.z, v.w};
+        for (int i = 0; i < 4; i++) {
+            to[2 * i] = ck_unpack_bf16(pairs[i]);
+            to[2 * i + 1] = ck_bits_to_float(pairs[i] & 0xFFFF0000u);
+        }
+    } else {
+        for (int i = 0; i < N; i++) to[i] = ck_unpack_bf16(from[i]);
+    }
+}
+template <int N> CK_DEVICE void ck_store(float *to, const float (&from)[N]) {
+    if constexpr (N % 4 == 0) {
+        for (int i = 0; i < N / 4; i++) {
+            float4 v;
+            v.x = from[4 * i], v.y = from[4 * i + 1], v.z = from[4 * i + 2], v.w = from[4 * i + 3];
+            ((float4 *)to)[i] = v;
+        }
+    } else {
+        for (int i = 0; i < N; i++) to[i] = from[i];
+    }
+}
+template <int N> CK_DEVICE void ck_store(uint16_t *to, const float (&from)[N]) {
+    if constexpr (N == 8) {
+        uint4 v;
+        v.x = ck_pack_bf16(from[0], from[1]), v.y = ck_pack_bf16(from[2], from[3]);
+        v.z = ck_pack_bf16(from[4], from[5]), v.w = ck_pack_bf16(from[6], from[7]);
+        *(uint4 *)to = v;
+    } else {
+        for (int i = 0; i < N; i++) to[i] = (uint16_t)ck_pack_bf16(from[i], 0.0f);
+    }
+}
+
+// The values of a type in 16 bytes, and whether they can be read at once at all of some addresses.
+template <class T> struct ck_vector {
+    enum { WIDTH = 16 / sizeof(T) };
+};
+CK_DEVICE bool ck_are_aligned(const void *a, const void *b = nullptr, const void *c = nullptr) {
+    return (((uint64_t)a | (uint64_t)b | (uint64_t)c) & 15) == 0;
+}
+
 struct ck_plus {
     template <class T> CK_MEMBER T operator()(T a, T b) const { return a + b; }
 };

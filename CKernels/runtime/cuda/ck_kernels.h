@@ -3,7 +3,8 @@
 //
 // Like ck_operations.h the file has no include guard, and its includer defines the words:
 //
-//   OPERATION_KERNEL(source, name, threads)   an operation's own kernel, from KERNEL_FOR in ck_operations.h
+//   OPERATION_KERNEL(source, name, threads)   an operation's own kernel, from KERNEL_FOR or
+//                                             KERNEL_FOR_ACTIVATIONS in ck_operations.h
 //   KERNEL(source, name, threads)             another one, in <source>.cu, launched in blocks of `threads`
 //     ARGUMENT(type, name)                    one of its parameters, in order
 //   KERNEL_END(name)
@@ -29,6 +30,11 @@
 // clang-format on
 
 #define KERNEL_FOR(name, params, source, threads, grid) OPERATION_KERNEL(source, ck_##name, threads)
+// clang-format off
+#define KERNEL_FOR_ACTIVATIONS(name, params, source, threads, grid)                                          \
+    OPERATION_KERNEL(source, ck_##name, threads)                                                             \
+    OPERATION_KERNEL(source, ck_##name##_bf16, threads)
+// clang-format on
 #include "ck_operations.h"
 
 // clang-format off
@@ -157,16 +163,23 @@ KERNEL(conv2d_bf16, ck_conv2d_bf16_finish_gradient, 256)
     ARGUMENT(int32_t, depth)
 KERNEL_END(ck_conv2d_bf16_finish_gradient)
 
-// ---- Batch normalization ----------------------------------------------------------------------------------
+// ---- Batch normalization: kernels over the values in four forms (batchnorm.cu) ----------------------------
 
-KERNEL(batchnorm, ck_batchnorm_moments, 256)
+#define FOUR_FORMS(name, ...)                                                                                \
+    KERNEL(batchnorm, name, 256) __VA_ARGS__ KERNEL_END(name)                                                \
+    KERNEL(batchnorm, name##_wide, 256) __VA_ARGS__ KERNEL_END(name##_wide)                                  \
+    KERNEL(batchnorm, name##_bf16, 256) __VA_ARGS__ KERNEL_END(name##_bf16)                                  \
+    KERNEL(batchnorm, name##_bf16_wide, 256) __VA_ARGS__ KERNEL_END(name##_bf16_wide)
+
+FOUR_FORMS(ck_batchnorm_moments,
     ARGUMENT(float *, partial)
-    ARGUMENT(const float *, x)
+    ARGUMENT(float *, origin)
+    ARGUMENT(const void *, x)
     ARGUMENT(int64_t, share)
-    ARGUMENT(ck_batchnorm_params, p)
-KERNEL_END(ck_batchnorm_moments)
+    ARGUMENT(int32_t, lanes)
+    ARGUMENT(ck_batchnorm_params, p))
 
-KERNEL(batchnorm, ck_batchnorm_statistics, 64)
+KERNEL(batchnorm, ck_batchnorm_statistics, 256)
     ARGUMENT(float *, mean)
     ARGUMENT(float *, inverse_deviation)
     ARGUMENT(float *, running_mean)
@@ -174,38 +187,32 @@ KERNEL(batchnorm, ck_batchnorm_statistics, 64)
     ARGUMENT(float *, scale)
     ARGUMENT(float *, shift)
     ARGUMENT(const float *, partial)
-    ARGUMENT(const float *, x)
+    ARGUMENT(const float *, origin)
     ARGUMENT(const float *, gamma)
     ARGUMENT(const float *, beta)
-    ARGUMENT(int64_t, blocks)
-    ARGUMENT(int64_t, share)
+    ARGUMENT(int32_t, parts)
     ARGUMENT(ck_batchnorm_params, p)
 KERNEL_END(ck_batchnorm_statistics)
 
-#define NORMALIZE_KERNEL(name, element)                                                                      \
-    KERNEL(batchnorm, name, 256)                                                                             \
-        ARGUMENT(element *, y)                                                                               \
-        ARGUMENT(const element *, x)                                                                         \
-        ARGUMENT(const element *, residual)                                                                  \
-        ARGUMENT(const element *, scale)                                                                     \
-        ARGUMENT(const element *, shift)                                                                     \
-        ARGUMENT(ck_batchnorm_params, p)                                                                     \
-    KERNEL_END(name)
-NORMALIZE_KERNEL(ck_batchnorm_normalize, float)
-NORMALIZE_KERNEL(ck_batchnorm_normalize4, float4)
-#undef NORMALIZE_KERNEL
+FOUR_FORMS(ck_batchnorm_normalize,
+    ARGUMENT(void *, y)
+    ARGUMENT(const void *, x)
+    ARGUMENT(const void *, residual)
+    ARGUMENT(const float *, scale)
+    ARGUMENT(const float *, shift)
+    ARGUMENT(ck_batchnorm_params, p))
 
-KERNEL(batchnorm, ck_batchnorm_gradient_sums, 256)
+FOUR_FORMS(ck_batchnorm_gradient_sums,
     ARGUMENT(float *, partial)
-    ARGUMENT(const float *, dy)
-    ARGUMENT(const float *, x)
-    ARGUMENT(const float *, y)
+    ARGUMENT(const void *, dy)
+    ARGUMENT(const void *, x)
+    ARGUMENT(const void *, y)
     ARGUMENT(const float *, mean)
     ARGUMENT(int64_t, share)
-    ARGUMENT(ck_batchnorm_params, p)
-KERNEL_END(ck_batchnorm_gradient_sums)
+    ARGUMENT(int32_t, lanes)
+    ARGUMENT(ck_batchnorm_params, p))
 
-KERNEL(batchnorm, ck_batchnorm_gradient_statistics, 64)
+KERNEL(batchnorm, ck_batchnorm_gradient_statistics, 256)
     ARGUMENT(float *, dgamma)
     ARGUMENT(float *, dbeta)
     ARGUMENT(float *, scale)
@@ -214,26 +221,21 @@ KERNEL(batchnorm, ck_batchnorm_gradient_statistics, 64)
     ARGUMENT(const float *, partial)
     ARGUMENT(const float *, inverse_deviation)
     ARGUMENT(const float *, gamma)
-    ARGUMENT(int64_t, blocks)
+    ARGUMENT(int32_t, parts)
     ARGUMENT(ck_batchnorm_params, p)
 KERNEL_END(ck_batchnorm_gradient_statistics)
 
-#define GRADIENT_KERNEL(name, element)                                                                       \
-    KERNEL(batchnorm, name, 256)                                                                             \
-        ARGUMENT(element *, dx)                                                                              \
-        ARGUMENT(element *, dresidual)                                                                       \
-        ARGUMENT(const element *, dy)                                                                        \
-        ARGUMENT(const element *, x)                                                                         \
-        ARGUMENT(const element *, y)                                                                         \
-        ARGUMENT(const element *, mean)                                                                      \
-        ARGUMENT(const element *, scale)                                                                     \
-        ARGUMENT(const element *, mean_dy)                                                                   \
-        ARGUMENT(const element *, slope)                                                                     \
-        ARGUMENT(ck_batchnorm_params, p)                                                                     \
-    KERNEL_END(name)
-GRADIENT_KERNEL(ck_batchnorm_gradient, float)
-GRADIENT_KERNEL(ck_batchnorm_gradient4, float4)
-#undef GRADIENT_KERNEL
+FOUR_FORMS(ck_batchnorm_gradient,
+    ARGUMENT(void *, dx)
+    ARGUMENT(void *, dresidual)
+    ARGUMENT(const void *, dy)
+    ARGUMENT(const void *, x)
+    ARGUMENT(const void *, y)
+    ARGUMENT(const float *, mean)
+    ARGUMENT(const float *, scale)
+    ARGUMENT(const float *, mean_dy)
+    ARGUMENT(const float *, slope)
+    ARGUMENT(ck_batchnorm_params, p))
 
 KERNEL(batchnorm, ck_batchnorm_inference_scale, 64)
     ARGUMENT(float *, scale)
@@ -245,14 +247,14 @@ KERNEL(batchnorm, ck_batchnorm_inference_scale, 64)
     ARGUMENT(ck_batchnorm_params, p)
 KERNEL_END(ck_batchnorm_inference_scale)
 
-KERNEL(batchnorm, ck_batchnorm_inference_gradient, 256)
-    ARGUMENT(float *, dx)
-    ARGUMENT(float *, dresidual)
-    ARGUMENT(const float *, dy)
-    ARGUMENT(const float *, y)
+FOUR_FORMS(ck_batchnorm_inference_gradient,
+    ARGUMENT(void *, dx)
+    ARGUMENT(void *, dresidual)
+    ARGUMENT(const void *, dy)
+    ARGUMENT(const void *, y)
     ARGUMENT(const float *, scale)
-    ARGUMENT(ck_batchnorm_params, p)
-KERNEL_END(ck_batchnorm_inference_gradient)
+    ARGUMENT(ck_batchnorm_params, p))
+#undef FOUR_FORMS
 
 // ---- Sums -------------------------------------------------------------------------------------------------
 

@@ -80,8 +80,6 @@ typedef struct ck_grid {
 // Puts a kernel on the stream; `arguments` are the addresses of its parameters.
 ck_status ck_cuda_launch(ck_cuda_state *cuda, ck_kernel kernel, ck_grid grid, void **arguments);
 
-typedef struct float4 float4;  // on the device: four floats, aligned to 16 bytes
-
 // A kernel's parameters as a struct, and ck_launch_<kernel>, which takes it: of `kernel`, which is that one
 // or another with the same parameters.
 #define KERNEL(source, name, threads) typedef struct name##_arguments {
@@ -110,9 +108,11 @@ typedef struct float4 float4;  // on the device: four floats, aligned to 16 byte
 static inline ck_grid ck_elements(int64_t count) {
     return (ck_grid){ck_max64(1, ck_min64(ck_ceil_div(count, 256), 4096)), 1, 1};
 }
+// The same for kernels that take 16 bytes a thread where they can: four elements, or eight in bf16.
+static inline ck_grid ck_vectors(int64_t count) { return ck_elements(ck_ceil_div(count, 4)); }
 static inline ck_grid ck_blocks(int64_t count) { return (ck_grid){count, 1, 1}; }
 
-// Whether vectors of four floats can be read there.
+// Whether vectors of 16 bytes can be read there.
 static inline int ck_is_aligned(const void *a) { return (uintptr_t)a % 16 == 0; }
 
 // c[m,n] = alpha a[m,k] b (+ c where accumulate) (+ bias[n]), where a is [k,m] and b is [n,k] when

@@ -51,7 +51,8 @@ package struct DenseExtractor: FeatureExtractor {
             return (stored, indices, corners, features)
         }
         func bytes(_ tiling: Tiling) throws -> Int {
-            let scratch = Program(device: program.device, math: program.math)
+            let scratch = Program(
+                device: program.device, math: program.math, activations: program.activationType)
             return try scratch.add("size", .inference) { _ = try plan($0, 1, tiling) }.plan.transientBytes
         }
         var tiling = Tiling(grid, step: last.step), size = try bytes(tiling)

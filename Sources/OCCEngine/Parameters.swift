@@ -1,0 +1,39 @@
+import CKernels
+
+// The parameters of operations on activations, without what the functions of Operations.swift fill in: how these lie
+// in memory.
+
+extension ck_conv2d_params {
+    /// A convolution; `math` is a `CK_MATH_...`.
+    package init(
+        n: Int32, h: Int32, w: Int32, c: Int32, k: Int32, r: Int32, s: Int32, stride: Int32, pad: Int32,
+        p: Int32, q: Int32, math: Int32
+    ) {
+        self.init(
+            n: n, h: h, w: w, c: c, k: k, r: r, s: s, stride: stride, pad: pad, p: p, q: q, math: math,
+            activations: 0)
+    }
+}
+
+extension ck_batchnorm_params {
+    /// Batch normalization of rows x channels.
+    package init(rows: Int64, channels: Int32, relu: Int32, epsilon: Float, momentum: Float) {
+        self.init(
+            rows: rows, channels: channels, relu: relu, epsilon: epsilon, momentum: momentum, activations: 0)
+    }
+}
+
+extension ck_elementwise_params {
+    /// An operation on `count` elements.
+    package init(count: Int64) { self.init(count: count, activations: 0) }
+}
+
+extension ck_pool_params {
+    /// Windows of r x r on images.
+    package init(
+        n: Int32, h: Int32, w: Int32, c: Int32, r: Int32, stride: Int32, pad: Int32, p: Int32, q: Int32
+    ) {
+        self.init(
+            n: n, h: h, w: w, c: c, r: r, stride: stride, pad: pad, p: p, q: q, activations: 0)
+    }
+}
