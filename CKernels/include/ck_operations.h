@@ -173,7 +173,8 @@ END(gaussian_noise)
             "the filter is no larger than the padded image")                                                 \
     REQUIRE(p->p == (p->h + 2 * p->pad - p->r) / p->stride + 1 &&                                            \
                 p->q == (p->w + 2 * p->pad - p->s) / p->stride + 1,                                          \
-            "P and Q follow from the image, the filter, the stride and the padding")
+            "P and Q follow from the image, the filter, the stride and the padding")                         \
+    REQUIRE(p->activations != CK_bf16 || p->math == CK_MATH_BF16, "activations in bf16 need products in bf16")
 
 OPERATION(conv2d_forward, conv2d, "The convolution of x with the filters w, zeros around the image")
     OUT(y, act, p->n, p->p, p->q, p->k)

@@ -77,11 +77,19 @@ public struct OperationCase: Sendable, CustomStringConvertible {
 
     private var paramsName: String { String(cString: ck_declaration_of(kind).pointee.params) }
 
+    /// Whether the operation can be done in a math mode, and differs in it from strict mode. A convolution of activations
+    /// in bf16 is done in bf16 alone.
+    public func runs(in math: MathMode) -> Bool {
+        let isRounded =
+            paramsName == "conv2d" && params.conv2d.activations == Int32(ck_element.CK_bf16.rawValue)
+        return isRounded ? math == .bf16 : math == .strict || multiplies
+    }
+
     /// The same operation in another math mode.
     public func inMode(_ math: MathMode) -> OperationCase {
         var params = params
         switch paramsName {
-        case "conv2d": params.conv2d.math = math.kernelValue
+        case "conv2d" where runs(in: math): params.conv2d.math = math.kernelValue
         case "dense": params.dense.math = math.kernelValue
         case "nt_xent": params.nt_xent.math = math.kernelValue
         case "products": params.products.math = math.kernelValue
@@ -103,7 +111,9 @@ public struct OperationCase: Sendable, CustomStringConvertible {
         let type = Int32(ck_element.CK_bf16.rawValue)
         var params = params
         switch paramsName {
-        case "conv2d": params.conv2d.activations = type
+        case "conv2d":
+            params.conv2d.activations = type
+            params.conv2d.math = MathMode.bf16.kernelValue
         case "batchnorm": params.batchnorm.activations = type
         case "elementwise": params.elementwise.activations = type
         case "pool": params.pool.activations = type

@@ -3,11 +3,11 @@ import CKernels
 /// All operations, at sizes that reach every branch of the kernels.
 public enum OperationCases {
     /// The small cases of every operation, odd sizes among them, with what the reference makes of them; those of
-    /// operations on activations, convolutions apart, also in bf16.
+    /// operations on activations also in bf16.
     public static let all =
         ConvolutionCases.all + NormalizationCases.all + LayerCases.all + ObjectiveCases.all
         + AugmentationCases.all + NormalizationCases.bfloat16
-        + LayerCases.all.filter(\.hasActivations).map { $0.inBfloat16() }
+        + (ConvolutionCases.all + LayerCases.all).filter(\.hasActivations).map { $0.inBfloat16() }
 
     /// Operations at the sizes of a training step of ResNet-18 on 64 images of 32 x 32: inputs only, to be
     /// compared between devices and timed.

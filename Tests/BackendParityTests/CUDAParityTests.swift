@@ -8,7 +8,7 @@ import Testing
 /// change it.
 @Suite struct CUDAParityTests {
     static func cases(_ math: MathMode) -> [OperationCase] {
-        BackendParityTests.cases.filter { math == .strict || $0.multiplies }.map { $0.inMode(math) }
+        BackendParityTests.cases.filter { $0.runs(in: math) }.map { $0.inMode(math) }
     }
 
     @Test(arguments: cases(.strict))
