@@ -8,8 +8,8 @@ public enum MathMode: String, Codable, CaseIterable, Sendable {
     /// convolutions, with a relative error of some 3e-6. On a GPU: the matrix units, which round factors to
     /// 10 bits (TF32), with one of some 3e-4.
     case fast
-    /// On a GPU: the matrix units, which round factors to 8 bits, with a relative error of some 3e-3. On the
-    /// CPU: as `fast`.
+    /// On a GPU: the matrix units, which round factors to 8 bits, with a relative error of some 3e-3, and
+    /// activations and their gradients in memory as `ElementType.bfloat16`. On the CPU: as `fast`.
     case bf16
 
     /// The value in the operations' parameters (`CK_MATH_...`).
