@@ -8,8 +8,8 @@ public enum MathMode: String, Codable, CaseIterable, Sendable {
     /// convolutions, with a relative error of some 3e-6. On a GPU: the matrix units, which round factors to
     /// 10 bits (TF32), with one of some 3e-4.
     case fast
-    /// On a GPU: the matrix units, which round factors to 8 bits, with a relative error of some 3e-3. On the
-    /// CPU: as `fast`.
+    /// On a GPU: the matrix units, which round factors to 8 bits, with a relative error of some 3e-3, and
+    /// activations and their gradients in memory as `ElementType.bfloat16`. On the CPU: as `fast`.
     case bf16
 
     /// The value in the operations' parameters (`CK_MATH_...`).
@@ -121,7 +121,8 @@ public final class PlanBuilder {
     public func singlePrecision(_ x: Tensor) throws -> Tensor { try converted(x, to: .float32) }
 
     private func converted(_ x: Tensor, to type: ElementType) throws -> Tensor {
-        guard x.type != type else { return x }
+        // What is of no real numbers is left to the operation that gets it, whose check names its layer.
+        guard x.type != type, [.float32, .bfloat16].contains(x.type) else { return x }
         let y = transient(x.name, x.shape, type: type)
         try convert(x, to: y)
         recordBackward(of: y, from: [x]) { pass in

@@ -55,6 +55,7 @@ enum LayerCases {
     private static let pooling: [OperationCase] = [
         (n: 2, h: 8, w: 8, c: 3, r: 3, stride: 2, pad: 1), (n: 1, h: 7, w: 5, c: 4, r: 3, stride: 2, pad: 1),
         (n: 3, h: 1, w: 1, c: 17, r: 3, stride: 1, pad: 1), (n: 2, h: 6, w: 9, c: 1, r: 2, stride: 2, pad: 0),
+        (n: 1, h: 5, w: 4, c: 24, r: 3, stride: 2, pad: 1),
     ].flatMap { s in
         var p = ck_pool_params()
         (p.n, p.h, p.w, p.c) = (Int32(s.n), Int32(s.h), Int32(s.w), Int32(s.c))

@@ -26,6 +26,9 @@ enum NormalizationCases {
                 }
             }
         }
+            // Enough rows for a GPU's threads to add several parts ahead.
+            + cases(
+                rows: 17_000, channels: 17, relu: true, hasResidual: true, seed: 299, rounded: rounded)
     }
 
     private static func cases(

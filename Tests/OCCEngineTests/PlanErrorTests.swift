@@ -40,6 +40,31 @@ import Testing
         #expect(error?.description.contains("labels is float32 [4], expected int32 [4]") == true)
     }
 
+    /// An operation's activations are all of one type; what is no activation keeps its own.
+    @Test func mixedActivationsAreRefused() throws {
+        let sum = try error { plan in
+            let a = plan.transient("a", [4, 10], type: .bfloat16), b = plan.transient("b", [4, 10])
+            _ = try add(a, b, in: plan)
+        }
+        #expect(
+            sum?.description == "sum (add): b is float32 [4, 10], expected bfloat16 [40]")
+        let statistics = try error { plan in
+            let x = plan.transient("x", [4, 10], type: .bfloat16), c = plan.transient("c", [10])
+            let mean = plan.transient("mean", [10], type: .bfloat16)
+            try plan.batchnormInference(
+                "bn", y: plan.transient("y", [4, 10], type: .bfloat16), x: x, residual: nil, gamma: c,
+                beta: c, runningMean: mean, runningVariance: c,
+                ck_batchnorm_params(rows: 4, channels: 10, relu: 0, epsilon: 0, momentum: 0))
+        }
+        #expect(
+            statistics?.description
+                == "bn (batchnorm_inference): running_mean is bfloat16 [10], expected float32 [10]")
+        let bytes = try error { plan in
+            _ = try relu(try plan.input("x", [4], type: .uint8), in: plan)
+        }
+        #expect(bytes?.description == "relu (relu_forward): y is uint8 [4], expected float32 [4]")
+    }
+
     @Test func missingOperandsAndBrokenRequirementsAreRefused() throws {
         let parts = try error { plan in
             let y = plan.transient("y", [2, 4, 4, 3])
@@ -79,6 +104,25 @@ import Testing
         ck_plan_destroy(plan)
         #expect(status(y: tensor(512, 63)) == .CK_INVALID_ARGUMENT)
         #expect(String(cString: ck_last_error()) == "relu_forward: y is f32[63], expected f32[64]")
+        var half = tensor(512, 64)
+        half.element = .CK_bf16
+        #expect(status(y: half) == .CK_INVALID_ARGUMENT)
+        #expect(
+            String(cString: ck_last_error())
+                == "relu_forward: y is bf16[64], expected f32[64], as the operation's activations are")
+        var operation = ck_operation()
+        operation.kind = .CK_KIND_relu_forward
+        operation.params.elementwise.count = 64
+        operation.params.elementwise.activations = Int32(ck_element.CK_bf16.rawValue)
+        operation.tensors.0 = half
+        operation.tensors.1 = tensor(256, 64)
+        #expect(ck_operation_check(&operation, nil) == .CK_INVALID_ARGUMENT)
+        #expect(
+            String(cString: ck_last_error())
+                == "relu_forward: x is f32[64], expected bf16[64], as the operation's activations are")
+        operation.params.elementwise.activations = Int32(ck_element.CK_u8.rawValue)
+        #expect(ck_operation_check(&operation, nil) == .CK_INVALID_ARGUMENT)
+        #expect(String(cString: ck_last_error()) == "relu_forward: activations are f32 or bf16")
         #expect(status(y: tensor(900, 64)) == .CK_INVALID_ARGUMENT)
         #expect(String(cString: ck_last_error()).contains("are not in the arena of 1024"))
     }

@@ -191,13 +191,11 @@ CK_DEVICE void normalize(void *results, const void *values, const void *added, c
 
 // ---- Backward ---------------------------------------------------------------------------------------------
 
-// dy behind the ReLU.
-template <class T, int N>
-CK_DEVICE void load_gradient(float (&g)[N], const T *dy, const T *y, int64_t at, int relu) {
+// Makes dy, which has been read, what it is behind the ReLU. Whoever reads more than dy does so before: what
+// follows the branch would wait for it.
+template <class T, int N> CK_DEVICE void pass_relu(float (&g)[N], const T *y) {
     float out[N];
-    ck_load(g, dy + at);
-    if (!relu) return;
-    ck_load(out, y + at);
+    ck_load(out, y);
     for (int k = 0; k < N; k++) g[k] = out[k] > 0 ? g[k] : 0;
 }
 
@@ -218,9 +216,11 @@ CK_DEVICE void gradient_sums(float *partial, const void *gradients, const void *
             float g[AHEAD][N], v[AHEAD][N];
             for (int i = 0; i < AHEAD; i++) {
                 int64_t from = (row + i * at.rows) * p.channels;
-                load_gradient(g[i], dy, y, from, p.relu);
+                ck_load(g[i], dy + from);
                 ck_load(v[i], x + from);
             }
+            if (p.relu)
+                for (int i = 0; i < AHEAD; i++) pass_relu(g[i], y + (row + i * at.rows) * p.channels);
             for (int i = 0; i < AHEAD; i++)
                 for (int k = 0; k < N; k++) {
                     s1[k] += g[i][k];
@@ -229,8 +229,9 @@ CK_DEVICE void gradient_sums(float *partial, const void *gradients, const void *
         }
         for (; row < at.end; row += at.rows) {
             float g[N], v[N];
-            load_gradient(g, dy, y, row * p.channels, p.relu);
+            ck_load(g, dy + row * p.channels);
             ck_load(v, x + row * p.channels);
+            if (p.relu) pass_relu(g, y + row * p.channels);
             for (int k = 0; k < N; k++) {
                 s1[k] += g[k];
                 s2[k] += g[k] * (v[k] - m[k]);
@@ -275,8 +276,9 @@ CK_DEVICE void gradient(void *dx, void *dresidual, const void *gradients, const 
             is_first = false;
         }
         float g[N], v[N];
-        load_gradient(g, dy, y, at.i * N, p.relu);
+        ck_load(g, dy + at.i * N);
         ck_load(v, x + at.i * N);
+        if (p.relu) pass_relu(g, y + at.i * N);
         if (dresidual) ck_store((T *)dresidual + at.i * N, g);
         for (int k = 0; k < N; k++) v[k] = s[k] * (g[k] - d[k] - (v[k] - m[k]) * l[k]);
         ck_store((T *)dx + at.i * N, v);
@@ -308,7 +310,8 @@ CK_DEVICE void inference_gradient(void *dx, void *dresidual, const void *gradien
     for (; at.i < count; at.next()) {
         if (at.step) ck_load(s, scale + at.group * N);
         float g[N];
-        load_gradient(g, dy, y, at.i * N, p.relu);
+        ck_load(g, dy + at.i * N);
+        if (p.relu) pass_relu(g, y + at.i * N);
         if (dresidual) ck_store((T *)dresidual + at.i * N, g);
         for (int k = 0; k < N; k++) g[k] *= s[k];
         ck_store((T *)dx + at.i * N, g);

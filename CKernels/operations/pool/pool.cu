@@ -25,12 +25,36 @@ template <int N> CK_DEVICE place place_of(int64_t i, int rows, int columns, int 
             for (int64_t i = ck_first(); i < (count); i += ck_stride()) function<T, 1>(i, __VA_ARGS__);      \
     } while (0)
 
-template <class T> CK_DEVICE bool is_wide(const ck_pool_params &p, const void *a, const void *b) {
-    return p.c % ck_vector<T>::WIDTH == 0 && ck_are_aligned(a, b);
+template <class T>
+CK_DEVICE bool is_wide(const ck_pool_params &p, const void *a, const void *b, const void *c = nullptr) {
+    return p.c % ck_vector<T>::WIDTH == 0 && ck_are_aligned(a, b, c);
 }
 
 CK_DEVICE int64_t outputs(const ck_pool_params &p) { return (int64_t)p.n * p.p * p.q * p.c; }
 CK_DEVICE int64_t inputs(const ck_pool_params &p) { return (int64_t)p.n * p.h * p.w * p.c; }
+
+// N places in windows: a byte each, in one piece where there are four or eight.
+template <int N> CK_DEVICE void load_places(int (&to)[N], const uint8_t *from) {
+    if constexpr (N % 4 == 0) {
+        for (int k = 0; k < N; k += 4) {
+            unsigned four = *(const unsigned *)(from + k);
+            for (int i = 0; i < 4; i++) to[k + i] = (int)(four >> 8 * i & 0xFF);
+        }
+    } else {
+        for (int k = 0; k < N; k++) to[k] = from[k];
+    }
+}
+template <int N> CK_DEVICE void store_places(uint8_t *to, const int (&from)[N]) {
+    if constexpr (N % 4 == 0) {
+        for (int k = 0; k < N; k += 4) {
+            unsigned four = 0;
+            for (int i = 0; i < 4; i++) four |= (unsigned)(from[k + i] & 0xFF) << 8 * i;
+            *(unsigned *)(to + k) = four;
+        }
+    } else {
+        for (int k = 0; k < N; k++) to[k] = (uint8_t)from[k];
+    }
+}
 
 // ---- Max --------------------------------------------------------------------------------------------------
 
@@ -50,12 +74,12 @@ CK_DEVICE void max_pool(int64_t i, T *y, uint8_t *argmax, const T *x, const ck_p
                 if (where[k] < 0 || v[k] > best[k]) best[k] = v[k], where[k] = r * p.r + s;
         }
     ck_store(y + i * N, best);
-    for (int k = 0; k < N; k++) argmax[i * N + k] = (uint8_t)where[k];
+    store_places(argmax + i * N, where);
 }
 
 template <class T>
 CK_DEVICE void max_pool_forward(T *y, uint8_t *argmax, const T *x, const ck_pool_params &p) {
-    FOR_EACH(T, is_wide<T>(p, y, x), outputs(p), max_pool, y, argmax, x, p);
+    FOR_EACH(T, is_wide<T>(p, y, x, argmax), outputs(p), max_pool, y, argmax, x, p);
 }
 
 template <class T, int N>
@@ -71,15 +95,17 @@ CK_DEVICE void max_pool_gradient(int64_t i, T *dx, const T *dy, const uint8_t *a
             if (row >= p.p || q >= p.q) continue;
             int64_t at = ((to.n * p.p + row) * p.q + q) * p.c + to.c;
             float v[N];
+            int where[N];
             ck_load(v, dy + at);
-            for (int k = 0; k < N; k++) sum[k] += argmax[at + k] == r * p.r + s ? v[k] : 0;
+            load_places(where, argmax + at);
+            for (int k = 0; k < N; k++) sum[k] += where[k] == r * p.r + s ? v[k] : 0;
         }
     ck_store(dx + i * N, sum);
 }
 
 template <class T>
 CK_DEVICE void max_pool_backward(T *dx, const T *dy, const uint8_t *argmax, const ck_pool_params &p) {
-    FOR_EACH(T, is_wide<T>(p, dx, dy), inputs(p), max_pool_gradient, dx, dy, argmax, p);
+    FOR_EACH(T, is_wide<T>(p, dx, dy, argmax), inputs(p), max_pool_gradient, dx, dy, argmax, p);
 }
 
 CK_KERNEL(256) ck_max_pool_forward(float *y, uint8_t *argmax, const float *x, ck_pool_params p) {

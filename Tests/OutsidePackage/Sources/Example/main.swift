@@ -40,7 +40,7 @@ struct SmallNetwork: Encoder {
     ]
 
     func callAsFunction(_ images: Tensor, in plan: PlanBuilder) throws -> EncoderOutput {
-        var x = images
+        var x = try plan.activations(images)
         for layer in 1...3 {
             x = try Conv2D("conv\(layer)", channels: channels, kernel: 3, stride: 2)(x, in: plan)
             x = try BatchNorm("bn\(layer)", relu: true)(x, in: plan)
