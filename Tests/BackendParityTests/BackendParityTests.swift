@@ -6,12 +6,7 @@ import Testing
 @Suite struct BackendParityTests {
     static let cases = OperationCases.all
 
-    /// Activations in bf16, of convolutions; those of the other operations are among the cases.
-    static let convolutions = cases.filter {
-        $0.operationName.hasPrefix("conv2d") && !$0.name.hasSuffix("bf16")
-    }.map { $0.inBfloat16() }
-
-    @Test(arguments: cases + convolutions)
+    @Test(arguments: cases)
     func cpu(_ operation: OperationCase) throws {
         var device = ck_device()
         try #require(ck_device_create_cpu(&device) == .CK_OK)

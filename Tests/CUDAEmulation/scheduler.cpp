@@ -191,7 +191,7 @@ const shown *exchange(const shown &mine) {
 }
 
 void begin_copy(void *to, const void *from, bool there) {
-    if ((uintptr_t)to % 16 != 0 || (uintptr_t)from % 16 != 0)
+    if ((uintptr_t)to % 16 != 0 || (there && (uintptr_t)from % 16 != 0))
         fail("cp.async of an address that is not aligned to 16 bytes");
     if (to < (void *)here.shared || to > (void *)(here.shared + here.shared_size - 16))
         fail("cp.async to elsewhere");

@@ -31,9 +31,6 @@
 
 #include "ck_device.cuh"
 
-// The row of a window that is not there: no tap leads back into the image.
-enum { OUTSIDE = -(1 << 30) };
-
 // ---- Reading windows --------------------------------------------------------------------------------------
 
 // The geometry of the windows of one class of pixels.
@@ -78,29 +75,41 @@ struct windows {
 
     // The pixel of the result that window `line` belongs to.
     CK_MEMBER int64_t pixel(int line) const {
+        if (to_step == 1) return line;
         int above = line / columns, column = line - above * columns, n = above / rows, row = above - n * rows;
         return ((int64_t)n * to_h + row * to_step + first_h) * to_w + column * to_step + first_w;
     }
 };
 
 // A thread's share of a slice of windows: one chunk of eight values along the sum, in COUNT lines APART from
-// each other.
+// each other. Which of a window's rows and columns of taps are within the image is found once: a bit for
+// each, rows below and columns above, so that filters have at most MOST_TAPS of either.
 template <class Product> struct window_reader {
     static const int CHUNKS = Product::DEPTH / 8, APART = Product::THREADS / CHUNKS,
                      COUNT = Product::ROWS / APART;
+    static const int MOST_TAPS = 16;
     int pixel[COUNT];  // the first one of each window, which may lie outside of the image
-    int row[COUNT], column[COUNT];
+    unsigned within[COUNT];
     int place, channel, tap_row, tap_column;
+
+    // A bit for each tap with 0 <= first + sign * tap < size.
+    static CK_MEMBER unsigned bits_within(int first, int sign, int size) {
+        int low = sign > 0 ? -first : first - size + 1, high = sign > 0 ? size - 1 - first : first;
+        low = low > 0 ? low : 0, high = high < MOST_TAPS ? high : MOST_TAPS - 1;
+        return high < low ? 0 : (2u << high) - (1u << low);
+    }
 
     CK_MEMBER void start(const windows &g, int first_line, int line_count, int begin, int tid) {
 #pragma unroll
         for (int i = 0; i < COUNT; i++) {
-            int line = first_line + tid / CHUNKS + APART * i;
-            bool there = line < line_count;
-            int above = there ? line / g.columns : 0, n = above / g.rows;
-            row[i] = there ? (above - n * g.rows) * g.step + g.start_h : OUTSIDE;
-            column[i] = there ? (line - above * g.columns) * g.step + g.start_w : 0;
-            pixel[i] = there ? (n * g.h + row[i]) * g.w + column[i] : 0;
+            unsigned line = (unsigned)(first_line + tid / CHUNKS + APART * i);
+            bool there = (int)line < line_count;
+            unsigned above = line / (unsigned)g.columns, n = above / (unsigned)g.rows;
+            int row = (int)(above - n * (unsigned)g.rows) * g.step + g.start_h;
+            int column = (int)(line - above * (unsigned)g.columns) * g.step + g.start_w;
+            within[i] =
+                there ? bits_within(row, g.sign, g.h) | bits_within(column, g.sign, g.w) << MOST_TAPS : 0;
+            pixel[i] = ((int)n * g.h + row) * g.w + column;
         }
         place = begin + tid % CHUNKS * 8;
         int tap = place / g.c;
@@ -110,16 +119,14 @@ template <class Product> struct window_reader {
     }
 
     CK_MEMBER void copy(unsigned char *to, const windows &g, const uint16_t *from, int end, int tid) {
-        int down = tap_row * g.sign, right = tap_column * g.sign;
-        int further = down * g.w + right;
-        bool in_sum = place < end;
+        // A tap beyond the sum's end is beyond all windows too.
+        unsigned bits = place < end ? 1u << tap_row | 1u << (MOST_TAPS + tap_column) : 0;
+        int further = (tap_row * g.w + tap_column) * g.sign;
+        const uint16_t *at = from + channel;
 #pragma unroll
-        for (int i = 0; i < COUNT; i++) {
-            bool there = in_sum && (unsigned)(row[i] + down) < (unsigned)g.h &&
-                         (unsigned)(column[i] + right) < (unsigned)g.w;
+        for (int i = 0; i < COUNT; i++)
             ck_copy_async(to + Product::along(tid / CHUNKS + APART * i, tid % CHUNKS),
-                          there ? from + ((int64_t)(pixel[i] + further) * g.c + channel) : from, there);
-        }
+                          at + (int64_t)(pixel[i] + further) * g.c, bits != 0 && (within[i] & bits) == bits);
         place += Product::DEPTH, channel += Product::DEPTH;
         while (channel >= g.c) {
             channel -= g.c;

@@ -7,6 +7,8 @@ enum {
     DEPTH = 64,  // of a slice of the sum: one of wgmma's, two of mma.sync's
     ROWS = 128,  // of a tile
     MULTIPROCESSORS = 132,
+    MOST_PARTS = 128,
+    MOST_TAPS = 16,  // of a filter's rows and of its columns (window_reader)
 };
 
 // Whether the kernels of conv2d_hopper.cu are taken.
@@ -44,7 +46,7 @@ struct split {
 static struct split split_of(int64_t tiles, int64_t slices, int64_t results, int resident) {
     struct split best = {1, (int32_t)ck_max64(1, slices)};
     double lowest = INFINITY;
-    for (int64_t wanted = 1; wanted <= 64 && (wanted == 1 || slices / wanted >= 2); wanted++) {
+    for (int64_t wanted = 1; wanted <= MOST_PARTS && (wanted == 1 || slices / wanted >= 2); wanted++) {
         int64_t share = ck_max64(1, ck_ceil_div(slices, wanted)),
                 parts = ck_max64(1, ck_ceil_div(slices, share));
         int64_t blocks = tiles * parts;
@@ -110,6 +112,12 @@ static ck_status pack(ck_cuda_state *cuda, const conv2d *p, const uint16_t **row
     return CK_OK;
 }
 
+static ck_status check_taps(const conv2d *p) {
+    if (p->r <= MOST_TAPS && p->s <= MOST_TAPS) return CK_OK;
+    return ck_fail(CK_INVALID_ARGUMENT, "a convolution in bf16 has filters of at most %d x %d", MOST_TAPS,
+                   MOST_TAPS);
+}
+
 static ck_status run_windows(ck_cuda_state *cuda, const conv2d *p, const struct pass *a, void *to,
                              const uint16_t *from, const uint16_t *filters, float *parts) {
     ck_grid grid = {ck_ceil_div(a->lines, ROWS) * ck_ceil_div(a->channels, a->columns),
@@ -146,6 +154,7 @@ ck_status ck_conv2d_bf16_forward(ck_cuda_state *cuda, void *y, const void *x, co
     unsigned char *at = workspace;
     uint16_t *packed = take(&at, row_bytes(p, pixels_in(p), p->c)), *filters = take(&at, filter_bytes(p, &a));
     const uint16_t *rows;
+    CK_TRY(check_taps(p));
     CK_TRY(pack(cuda, p, &rows, packed, x, pixels_in(p), p->c));
     CK_TRY(CK_LAUNCH(cuda, ck_conv2d_bf16_pack, ck_elements(a.channels * taps(p) * a.depth / 8),
                      .to = filters, .from = w, .rows = a.channels * taps(p), .channels = p->c,
@@ -165,6 +174,7 @@ ck_status ck_conv2d_bf16_backward_data(ck_cuda_state *cuda, void *dx, const void
     uint16_t *packed = take(&at, row_bytes(p, pixels_out(p), p->k)),
              *filters = take(&at, filter_bytes(p, &a));
     const uint16_t *rows;
+    CK_TRY(check_taps(p));
     CK_TRY(pack(cuda, p, &rows, packed, dy, pixels_out(p), p->k));
     ck_grid grid = {ck_ceil_div(a.depth, 32), ck_ceil_div(p->c, 32), taps(p)};
     CK_TRY(CK_LAUNCH(cuda, ck_conv2d_bf16_turn, grid, .to = filters, .w = w, .depth = (int32_t)a.depth,

@@ -5,9 +5,7 @@
 #include "cuda.h"
 
 // Whether activations and their gradients are bf16 in memory.
-static inline int ck_is_bf16(const ck_conv2d_params *p) {
-    return p->activations == CK_bf16;
-}
+static inline int ck_is_bf16(const ck_conv2d_params *p) { return p->activations == CK_bf16; }
 
 ck_status ck_conv2d_bf16_forward(ck_cuda_state *cuda, void *y, const void *x, const float *w,
                                  const ck_conv2d_params *p, void *workspace);
