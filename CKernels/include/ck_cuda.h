@@ -15,6 +15,7 @@ typedef int ck_cu_result;  // CUresult, nvrtcResult, cublasStatus_t: 0 is succes
 typedef int ck_cu_device;
 typedef unsigned long long ck_cu_pointer;
 typedef void *ck_cu_context, *ck_cu_stream, *ck_cu_module, *ck_cu_function, *ck_cu_graph, *ck_cu_graph_exec;
+typedef void *ck_cu_event;
 typedef void *ck_nvrtc_program;
 typedef void *ck_lt_handle, *ck_lt_desc, *ck_lt_layout, *ck_lt_preference;
 
@@ -69,6 +70,10 @@ typedef struct ck_lt_heuristic {
       (ck_cu_function function, unsigned grid_x, unsigned grid_y, unsigned grid_z, unsigned block_x,         \
        unsigned block_y, unsigned block_z, unsigned shared_bytes, ck_cu_stream stream, void **arguments,     \
        void **extra))                                                                                        \
+    X(cuda, event_create, "cuEventCreate", (ck_cu_event * event, unsigned flags))                            \
+    X(cuda, event_record, "cuEventRecord", (ck_cu_event event, ck_cu_stream stream))                         \
+    X(cuda, event_elapsed, "cuEventElapsedTime", (float *milliseconds, ck_cu_event start, ck_cu_event end))  \
+    X(cuda, event_destroy, "cuEventDestroy_v2", (ck_cu_event event))                                         \
     X(cuda, error_string, "cuGetErrorString", (ck_cu_result error, const char **text))                       \
     X(nvrtc, nvrtc_version, "nvrtcVersion", (int *major, int *minor))                                        \
     X(nvrtc, program_create, "nvrtcCreateProgram",                                                           \
@@ -129,6 +134,11 @@ typedef struct ck_cuda_driver {
 const char *ck_cuda_library_name(ck_cuda_library library);
 const ck_cuda_library_state *ck_cuda_library_found(const ck_cuda_driver *driver, ck_cuda_library library);
 
+// The names that a library may have, in the order in which they are tried: the newest first that a driver of
+// this version (1000 * major + 10 * minor, 0 for unknown) can work with, then newer ones. Returns their
+// number.
+int ck_cuda_sonames(ck_cuda_library library, int driver_version, const char *ordered[5]);
+
 // The process's table, filled at the first call from the libraries that are installed. What is missing has
 // its reason.
 const ck_cuda_driver *ck_cuda_system_driver(void);
@@ -145,6 +155,9 @@ ck_status ck_cuda_describe(const ck_cuda_driver *driver, int ordinal, ck_cuda_pr
 
 // A device on GPU `ordinal`. `driver` stays the caller's and outlives the device.
 ck_status ck_device_create_cuda(const ck_cuda_driver *driver, int ordinal, ck_device *device);
+
+// Compiles and runs one small kernel on a CUDA device: what would fail at a run's first operation fails here.
+ck_status ck_cuda_try_kernel(ck_device device);
 
 // What the compiler said of a module: its kernels' registers and bytes of local memory (spills included).
 typedef struct ck_cuda_kernel_report {

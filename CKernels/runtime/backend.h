@@ -24,6 +24,12 @@ typedef struct ck_backend {
     ck_status (*capture_end)(void *state, void **graph);
     ck_status (*replay)(void *state, void *graph);
     void (*release_graph)(void *state, void *graph);
+    // Times on the device itself, for `count` marks: `mark` puts one between operations, and `elapsed` waits
+    // and gives the seconds from each to the next. NULL where the host's clock around an operation is as
+    // good.
+    ck_status (*mark)(void *state, void **marks, int32_t index);
+    ck_status (*elapsed)(void *state, void **marks, int32_t count, double *seconds);
+    void (*release_marks)(void *state, void **marks, int32_t count);
 } ck_backend;
 
 struct ck_device_impl {

@@ -158,22 +158,19 @@ static double now(void) {
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-// Runs operation by operation; with `seconds`, each one's time.
-static ck_status run_operations(ck_plan plan, double *seconds, int32_t *failed) {
-    const ck_backend *backend = plan.impl->device->backend;
-    void *state = plan.impl->device->state;
-    for (int32_t i = 0; i < plan.impl->count; i++) {
-        const struct bound_operation *op = &plan.impl->operations[i];
-        double start = seconds ? now() : 0;
-        ck_status status = backend->run(state, op->kind, op->operands, &op->params, plan.impl->workspace);
-        if (status == CK_OK && seconds) status = backend->synchronize(state);
-        if (status != CK_OK) {
-            *failed = i;
-            return status;
-        }
-        if (seconds) seconds[i] = now() - start;
-    }
-    return CK_OK;
+static ck_status run_operation(ck_plan plan, int32_t i, int32_t *failed) {
+    const struct bound_operation *op = &plan.impl->operations[i];
+    struct ck_device_impl *device = plan.impl->device;
+    ck_status status =
+        device->backend->run(device->state, op->kind, op->operands, &op->params, plan.impl->workspace);
+    if (status != CK_OK) *failed = i;
+    return status;
+}
+
+static ck_status run_operations(ck_plan plan, int32_t *failed) {
+    ck_status status = CK_OK;
+    for (int32_t i = 0; i < plan.impl->count && status == CK_OK; i++) status = run_operation(plan, i, failed);
+    return status;
 }
 
 // Records the list as a graph. After a failure the recording is ended and thrown away.
@@ -182,7 +179,7 @@ static ck_status capture(ck_plan plan, int32_t *failed) {
     void *state = plan.impl->device->state, *unfinished = NULL;
     ck_status status = backend->capture_begin(state);
     if (status != CK_OK) return status;
-    status = run_operations(plan, NULL, failed);
+    status = run_operations(plan, failed);
     if (status == CK_OK) return backend->capture_end(state, &plan.impl->graph);
     char text[512];  // ending the recording may fail too, and that is not what matters
     strncpy(text, ck_last_error(), sizeof text - 1);
@@ -210,8 +207,39 @@ ck_status ck_plan_run(ck_plan plan, int32_t *failed) {
         if (status != CK_OK) return status;
     }
     if (plan.impl->graph) return backend->replay(state, plan.impl->graph);
-    status = run_operations(plan, NULL, failed);
+    status = run_operations(plan, failed);
     if (status == CK_OK) plan.impl->has_run = 1;
+    return status;
+}
+
+// The host's clock around each operation.
+static ck_status time_by_clock(ck_plan plan, double *seconds, int32_t *failed) {
+    struct ck_device_impl *device = plan.impl->device;
+    for (int32_t i = 0; i < plan.impl->count; i++) {
+        double start = now();
+        ck_status status = run_operation(plan, i, failed);
+        if (status == CK_OK) status = device->backend->synchronize(device->state);
+        if (status != CK_OK) return status;
+        seconds[i] = now() - start;
+    }
+    return CK_OK;
+}
+
+// The device's own times, while operations follow each other as in a run.
+static ck_status time_by_marks(ck_plan plan, double *seconds, int32_t *failed) {
+    struct ck_device_impl *device = plan.impl->device;
+    const ck_backend *backend = device->backend;
+    int32_t count = plan.impl->count;
+    void **marks = calloc((size_t)count + 1, sizeof *marks);
+    if (!marks) return ck_fail(CK_OUT_OF_MEMORY, "out of memory");
+    ck_status status = backend->mark(device->state, marks, 0);
+    for (int32_t i = 0; i < count && status == CK_OK; i++) {
+        status = run_operation(plan, i, failed);
+        if (status == CK_OK) status = backend->mark(device->state, marks, i + 1);
+    }
+    if (status == CK_OK) status = backend->elapsed(device->state, marks, count + 1, seconds);
+    backend->release_marks(device->state, marks, count + 1);
+    free(marks);
     return status;
 }
 
@@ -219,5 +247,6 @@ ck_status ck_plan_profile(ck_plan plan, double *seconds, int32_t *failed) {
     const ck_backend *backend = plan.impl->device->backend;
     ck_status status = check_threads(plan, failed);
     if (status == CK_OK) status = backend->synchronize(plan.impl->device->state);
-    return status == CK_OK ? run_operations(plan, seconds, failed) : status;
+    if (status != CK_OK) return status;
+    return backend->mark ? time_by_marks(plan, seconds, failed) : time_by_clock(plan, seconds, failed);
 }

@@ -70,7 +70,9 @@ public final class Device: @unchecked Sendable {
         case .cpu: return cpu
         case .auto:
             do {
-                return try cuda()
+                let gpu = try cuda()
+                try gpu.tryKernel()
+                return gpu
             } catch let error as OCCError {
                 notice("\(error.message); running on the CPU")
                 return cpu
@@ -80,6 +82,15 @@ public final class Device: @unchecked Sendable {
             throw OCCError(
                 .usage, "there is no device '\(wanted)'",
                 remedy: "There is: \(Request.names.joined(separator: ", ")).")
+        }
+    }
+
+    /// Runs one small kernel: a GPU that is there may still refuse what the compiler made for it.
+    private func tryKernel() throws {
+        do {
+            try check(ck_cuda_try_kernel(handle))
+        } catch let error {
+            throw OCCError(.deviceUnavailable, "\(name) runs no kernels: \(error.message)")
         }
     }
 

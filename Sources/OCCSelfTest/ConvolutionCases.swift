@@ -55,9 +55,17 @@ package enum ConvolutionCases {
         Shape(9, 31, 31, 8, 200, 1, 1, 0), Shape(9, 31, 31, 200, 8, 1, 1, 0),
     ]
 
-    static let all: [OperationCase] =
-        (shapes + [shapes[16].strictly, shapes[22].strictly, shapes[25].strictly]).enumerated()
-        .flatMap { index, shape in
+    /// Every branch of what packs, cuts up and writes activations in bf16: channels that are no multiple of eight, sums in
+    /// parts, tiles of both widths, strides, no padding.
+    package static let bfloat16: [OperationCase] = cases(
+        [1, 4, 5, 7, 9, 12, 13, 14, 15, 22, 28, 31, 33].map { ($0, shapes[$0]) }
+    ).map { $0.inBfloat16() }
+
+    package static let all: [OperationCase] = cases(
+        Array((shapes + [shapes[16].strictly, shapes[22].strictly, shapes[25].strictly]).enumerated()))
+
+    private static func cases(_ numbered: [(offset: Int, element: Shape)]) -> [OperationCase] {
+        numbered.flatMap { index, shape in
             let p = shape.params
             var random = TestRandom(UInt64(100 + index))
             let x = random.normals(Int(p.n * p.h * p.w * p.c)), w = random.normals(Int(p.k * p.r * p.s * p.c))
@@ -77,6 +85,7 @@ package enum ConvolutionCases {
                     expected: { ["dw": Reference.conv2dBackwardWeight($0["dy"], $0["x"], p)] }),
             ]
         }
+    }
 
     /// The reference's backward against finite differences of its forward, (name, what is wrong).
     package static func referenceFailures() -> [String] {

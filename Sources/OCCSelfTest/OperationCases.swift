@@ -7,7 +7,7 @@ public enum OperationCases {
     public static let all =
         ConvolutionCases.all + NormalizationCases.all + LayerCases.all + ObjectiveCases.all
         + AugmentationCases.all + NormalizationCases.bfloat16
-        + (ConvolutionCases.all + LayerCases.all).filter(\.hasActivations).map { $0.inBfloat16() }
+        + ConvolutionCases.bfloat16 + LayerCases.all.filter(\.hasActivations).map { $0.inBfloat16() }
 
     /// Operations at the sizes of a training step of ResNet-18 on 64 images of 32 x 32: inputs only, to be
     /// compared between devices and timed.

@@ -200,11 +200,52 @@ import Testing
         #expect(try FileManager.default.contentsOfDirectory(atPath: folder.file("cache")).count == 1)
     }
 
+    /// Where cuBLASLt cannot add a bias, a kernel does; where an algorithm fails, the next one is tried.
+    @Test func productsHaveOtherWays() throws {
+        defer { Self.restore() }
+        Self.emulate { ($0.lacks_bias, $0.failing_algorithms) = (1, 2) }
+        let cases = Self.cases(.CK_KIND_dense_forward, .CK_KIND_dense_backward_data).map { $0.inMode(.strict) }
+        for operation in cases {
+            let failures = try CUDAParityTests.failures(operation, .strict)
+            #expect(failures.isEmpty, "\(operation): \(failures)")
+        }
+        #expect(ck_emulation_launches("ck_dense_add_bias") > 0)
+        Self.emulate { $0.failing_algorithms = 4 }
+        #expect(throws: KernelError.self) { try CUDAParityTests.failures(cases[0], .strict) }
+    }
+
+    /// A driver of CUDA 12 takes the libraries of 12 where those of 13 lie beside them.
+    @Test func librariesSuitTheDriver() {
+        func names(_ library: ck_cuda_library, _ version: Int32) -> [String] {
+            var ordered: [UnsafePointer<CChar>?] = Array(repeating: nil, count: 5)
+            let count = ck_cuda_sonames(library, version, &ordered)
+            return ordered.prefix(Int(count)).map { String(cString: $0!) }
+        }
+        #expect(names(CK_LIBRARY_nvrtc, 12_080).prefix(2) == ["libnvrtc.so.12", "libnvrtc.so.11.2"])
+        #expect(names(CK_LIBRARY_nvrtc, 12_080).last == "libnvrtc.so.13")
+        #expect(names(CK_LIBRARY_cublasLt, 13_000).first == "libcublasLt.so.13")
+        #expect(names(CK_LIBRARY_cublasLt, 0).first == "libcublasLt.so.13")
+        #expect(names(CK_LIBRARY_cuda, 12_000) == ["libcuda.so.1"])
+    }
+
+    /// A GPU that does not run what was compiled for it says so before a run begins.
+    @Test func aKernelIsTried() throws {
+        defer { Self.restore() }
+        let good = try Device.cuda(0, driver: ck_emulated_driver())
+        #expect(ck_cuda_try_kernel(good.handle) == .CK_OK)
+        Self.emulate { $0.faulty_kernel = UnsafePointer(strdup("ck_relu_forward")) }
+        let bad = try Device.cuda(0, driver: ck_emulated_driver())
+        #expect(ck_cuda_try_kernel(bad.handle) != .CK_OK)
+        #expect(String(cString: ck_last_error()).contains("illegal memory access"))
+    }
+
     /// The parity cases reach every kernel.
     @Test func everyKernelHasACase() throws {
         defer { Self.restore() }
         for architecture in [Int32(80), 90] {
-            Self.emulate { ($0.only_note, $0.architecture) = (1, architecture) }
+            Self.emulate {
+                ($0.only_note, $0.architecture, $0.lacks_bias) = (1, architecture, architecture == 80 ? 1 : 0)
+            }
             let device = try Device.cuda(0, driver: ck_emulated_driver())
             for math in MathMode.allCases {
                 for operation in CUDAParityTests.cases(math) { _ = try operation.run(on: device.handle) }

@@ -21,10 +21,7 @@ import Testing
     func bf16(_ operation: OperationCase) throws { try check(operation, .bf16) }
 
     /// GPUs before and after Hopper have no wgmma.
-    @Test(
-        arguments: cases(.bf16).filter {
-            String(cString: ck_declaration_of($0.kind).pointee.params) == "conv2d"
-        })
+    @Test(arguments: ConvolutionCases.bfloat16 + ConvolutionCases.all.prefix(48).map { $0.inMode(.bf16) })
     func bf16WithoutWgmma(_ operation: OperationCase) throws {
         var emulation = ck_emulation_default
         emulation.architecture = 80

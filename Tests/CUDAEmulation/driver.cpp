@@ -2,6 +2,7 @@
 // that is kept.
 #include "kernels.h"
 #include "scheduler.h"
+#include <chrono>
 #include <cstdlib>
 #include <cstring>
 #include <map>
@@ -166,6 +167,17 @@ int launch(ck_cu_function function, unsigned gx, unsigned gy, unsigned gz, unsig
     action thread = ((const kernel *)function)->bind(arguments);
     return enqueue(s, [=] { run_grid({gx, gy, gz}, {bx, by, bz}, thread); });
 }
+// An event notes the time when the stream comes to it.
+typedef std::chrono::steady_clock::time_point event;
+int event_create(ck_cu_event *e, unsigned) { return *e = new event, 0; }
+int event_record(ck_cu_event e, ck_cu_stream s) {
+    return enqueue(s, [e] { *(event *)e = std::chrono::steady_clock::now(); });
+}
+int event_elapsed(float *milliseconds, ck_cu_event start, ck_cu_event end) {
+    *milliseconds = std::chrono::duration<float, std::milli>(*(event *)end - *(event *)start).count();
+    return 0;
+}
+int event_destroy(ck_cu_event e) { return delete (event *)e, 0; }
 int error_string(ck_cu_result error, const char **text) {
     *text = error == LAUNCH_FAILED && failure ? failure : "an emulated error";
     return 0;
@@ -234,10 +246,14 @@ int lt_layout_destroy(ck_lt_layout l) { return delete (layout *)l, 0; }
 int lt_preference_create(ck_lt_preference *p) { return *p = (void *)1, 0; }
 int lt_preference_set(ck_lt_preference, int, const void *, size_t) { return 0; }
 int lt_preference_destroy(ck_lt_preference) { return 0; }
-int lt_heuristic(ck_lt_handle, ck_lt_desc, ck_lt_layout, ck_lt_layout, ck_lt_layout, ck_lt_layout,
-                 ck_lt_preference, int, ck_lt_heuristic *results, int *found) {
-    std::memset(results, 0, sizeof *results);
-    return *found = 1, 0;
+int lt_heuristic(ck_lt_handle, ck_lt_desc desc, ck_lt_layout, ck_lt_layout, ck_lt_layout, ck_lt_layout,
+                 ck_lt_preference, int wanted, ck_lt_heuristic *results, int *found) {
+    *found = 0;
+    if (settings.lacks_bias && ((matmul_desc *)desc)->epilogue == 4)
+        return 15;  // CUBLAS_STATUS_NOT_SUPPORTED
+    std::memset(results, 0, sizeof *results * (size_t)wanted);
+    for (; *found < wanted; ++*found) results[*found].algorithm.data[0] = (uint64_t)*found;
+    return 0;
 }
 
 // A factor as the matrix units would read it.
@@ -247,7 +263,10 @@ float rounded(float x, int compute) {
 
 int lt_matmul(ck_lt_handle, ck_lt_desc desc, const void *alpha, const void *a, ck_lt_layout a_layout,
               const void *b, ck_lt_layout b_layout, const void *beta, const void *c, ck_lt_layout c_layout,
-              void *d, ck_lt_layout d_layout, const ck_lt_algorithm *, void *, size_t, ck_cu_stream s) {
+              void *d, ck_lt_layout d_layout, const ck_lt_algorithm *algorithm, void *, size_t,
+              ck_cu_stream s) {
+    if (algorithm->data[0] < (uint64_t)settings.failing_algorithms)
+        return 13;  // CUBLAS_STATUS_EXECUTION_FAILED
     matmul_desc op = *(matmul_desc *)desc;
     layout la = *(layout *)a_layout, lb = *(layout *)b_layout, lc = *(layout *)c_layout,
            ld = *(layout *)d_layout;

@@ -177,14 +177,20 @@ static inline ck_matrix ck_matrix_at(const void *at, int leading, int stride) {
     if ((uintptr_t)at % 16 != 0) emulation::fail("a matrix that is not aligned to 16 bytes");
     return {(const unsigned char *)at, leading, stride};
 }
-static inline float ck_emulated_value(const ck_matrix &m, bool transposed, unsigned line, unsigned k) {
-    size_t offset =
-        transposed ? line / 64 * (size_t)m.leading + line % 64 * 2 + k / 8 * (size_t)m.stride + k % 8 * 128
-                   : line / 8 * (size_t)m.stride + line % 8 * 128 + k * 2;
-    uintptr_t address = (uintptr_t)m.at + offset;
-    uint16_t bits;
-    memcpy(&bits, (const void *)(address ^ (address >> 7 & 7) << 4), 2);
-    return emulation::to_float((unsigned)bits << 16);
+static inline ck_matrix ck_matrix_after(ck_matrix m, int bytes) {
+    return ck_matrix_at(m.at + bytes, m.leading, m.stride);
+}
+static inline int ck_warpgroup() { return (int)emulation::thread_index.x / 128; }
+// The 16 values along the sum of a line of a matrix.
+static inline void ck_emulated_line(float (&values)[16], const ck_matrix &m, bool transposed, unsigned line) {
+    uintptr_t at = (uintptr_t)m.at + (transposed ? line / 64 * (size_t)m.leading + line % 64 * 2
+                                                 : line / 8 * (size_t)m.stride + line % 8 * 128);
+    for (unsigned k = 0; k < 16; k++) {
+        uintptr_t address = at + (transposed ? k / 8 * (size_t)m.stride + k % 8 * 128 : 2 * k);
+        uint16_t bits;
+        memcpy(&bits, (const void *)(address ^ (address >> 7 & 7) << 4), 2);
+        values[k] = emulation::to_float((unsigned)bits << 16);
+    }
 }
 
 static inline void ck_show_to_wgmma() { emulation::show_to_wgmma(); }
@@ -195,18 +201,17 @@ template <int N> static inline void ck_wgmma_wait(float (&)[N][4]) { emulation::
 template <bool TRANSPOSED, int N> static inline void ck_wgmma(float (&d)[N][4], ck_matrix a, ck_matrix b) {
     unsigned lane = emulation::lane(), first = emulation::thread_index.x % 128 / 32 * 16 + lane / 4;
     auto sum = [=](float *to) {
-        for (unsigned half = 0; half < 2; half++) {
-            float line[16];
-            for (unsigned k = 0; k < 16; k++) line[k] = ck_emulated_value(a, TRANSPOSED, first + 8 * half, k);
-            for (unsigned j = 0; j < N; j++)
-                for (unsigned e = 0; e < 2; e++) {
-                    double total = 0;
-                    for (unsigned k = 0; k < 16; k++)
-                        total +=
-                            (double)line[k] * ck_emulated_value(b, TRANSPOSED, 8 * j + lane % 4 * 2 + e, k);
-                    to[j * 4 + half * 2 + e] = (float)total;
-                }
-        }
+        float upper[16], lower[16], column[16];
+        ck_emulated_line(upper, a, TRANSPOSED, first);
+        ck_emulated_line(lower, a, TRANSPOSED, first + 8);
+        for (unsigned j = 0; j < N; j++)
+            for (unsigned e = 0; e < 2; e++) {
+                ck_emulated_line(column, b, TRANSPOSED, 8 * j + lane % 4 * 2 + e);
+                double above = 0, below = 0;
+                for (unsigned k = 0; k < 16; k++)
+                    above += (double)upper[k] * column[k], below += (double)lower[k] * column[k];
+                to[j * 4 + e] = (float)above, to[j * 4 + 2 + e] = (float)below;
+            }
     };
     emulation::product p = {&d[0][0], std::vector<float>(4 * N), sum};
     sum(p.sums.data());

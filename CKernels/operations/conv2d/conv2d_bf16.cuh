@@ -122,11 +122,13 @@ template <class Product> struct window_reader {
         // A tap beyond the sum's end is beyond all windows too.
         unsigned bits = place < end ? 1u << tap_row | 1u << (MOST_TAPS + tap_column) : 0;
         int further = (tap_row * g.w + tap_column) * g.sign;
-        const uint16_t *at = from + channel;
+        int bytes = 2 * g.c;
+        const unsigned char *at = (const unsigned char *)(from + channel);
 #pragma unroll
         for (int i = 0; i < COUNT; i++)
             ck_copy_async(to + Product::along(tid / CHUNKS + APART * i, tid % CHUNKS),
-                          at + (int64_t)(pixel[i] + further) * g.c, bits != 0 && (within[i] & bits) == bits);
+                          at + (int64_t)(pixel[i] + further) * bytes,
+                          bits != 0 && (within[i] & bits) == bits);
         place += Product::DEPTH, channel += Product::DEPTH;
         while (channel >= g.c) {
             channel -= g.c;
@@ -166,13 +168,14 @@ template <class Product> struct pixel_reader {
     // `left` pixels are left of the sum.
     CK_MEMBER void copy(unsigned char *to, const uint16_t *x, int depth, int left, const ck_conv2d_params &p,
                         int tid) {
+        int bytes = 2 * depth;
 #pragma unroll
         for (int i = 0; i < COUNT; i++) {
             int line = tid / CHUNKS + APART * i;
             bool there =
                 line < left && (unsigned)row[i] < (unsigned)p.h && (unsigned)column[i] < (unsigned)p.w;
             ck_copy_async(to + Product::b_across(line, tid % CHUNKS),
-                          x + (there ? (int64_t)index[i] * depth : 0), there);
+                          (const unsigned char *)x + (int64_t)index[i] * bytes, there);
             row[i] += rows, column[i] += columns, index[i] += step;
             if (column[i] >= end_w) column[i] -= window_columns, row[i] += down, index[i] += next_row;
             if (row[i] >= end_h) row[i] -= window_rows, index[i] += next_image;
@@ -230,7 +233,7 @@ CK_DEVICE void sum_windows(void *to, const uint16_t *from, const uint16_t *filte
         for (int i = 0; i < COLUMNS / APART; i++) {
             bool there = filter_place < end && first_column + tid / CHUNKS + APART * i < channels;
             ck_copy_async(stage + Product::A_BYTES + Product::along(tid / CHUNKS + APART * i, tid % CHUNKS),
-                          there ? filter + (int64_t)(APART * i) * g.length : filters, there);
+                          filter + (int64_t)(APART * i) * g.length, there);
         }
         filter += DEPTH, filter_place += DEPTH;
     });
@@ -292,7 +295,7 @@ CK_DEVICE void sum_gradient(float *parts, const uint16_t *dy, const uint16_t *x,
             int line = tid / A_CHUNKS + i * (THREADS / A_CHUNKS);
             bool there = pixel + line < end && k < dy_depth;
             ck_copy_async(stage + Product::a_across(line, tid % A_CHUNKS),
-                          there ? dy + (int64_t)(pixel + line) * dy_depth + k : dy, there);
+                          dy + (int64_t)(pixel + line) * dy_depth + k, there);
         }
         reader.copy(stage + Product::A_BYTES, channel, depth, place < length ? end - pixel : 0, p, tid);
         pixel += DEPTH;

@@ -16,7 +16,7 @@ template <int TILE_ROWS, int TILE_COLUMNS> struct wgmma_product {
     int row, column;  // of the warpgroup's part of the tile
 
     CK_MEMBER wgmma_product() : sums() {
-        int warpgroup = threadIdx.x / 128;
+        int warpgroup = ck_warpgroup();
         row = DOWN == 2 ? warpgroup * 64 : 0, column = DOWN == 2 ? 0 : warpgroup * WIDTH;
     }
 
@@ -26,18 +26,14 @@ template <int TILE_ROWS, int TILE_COLUMNS> struct wgmma_product {
     }
     static CK_MEMBER int b_across(int line, int chunk) { return a_across(line, chunk); }
 
-    template <bool ALONG> CK_MEMBER void multiply(const unsigned char *a) {
-        const unsigned char *b = a + A_BYTES;
+    // Adds the slice that lies `further` behind where the matrices begin.
+    template <bool ALONG> CK_MEMBER void multiply(ck_matrix a, ck_matrix b, int further) {
         ck_wgmma_begin();
 #pragma unroll
-        for (int k = 0; k < DEPTH / 16; k++)
-            if (ALONG)
-                ck_wgmma<false>(sums, ck_matrix_at(a + row * LINE + k * 32, 16, GROUP),
-                                ck_matrix_at(b + column * LINE + k * 32, 16, GROUP));
-            else
-                ck_wgmma<true>(sums,
-                               ck_matrix_at(a + row / 64 * SIXTY_FOUR + k * 2 * GROUP, SIXTY_FOUR, GROUP),
-                               ck_matrix_at(b + column / 64 * SIXTY_FOUR + k * 2 * GROUP, SIXTY_FOUR, GROUP));
+        for (int k = 0; k < DEPTH / 16; k++) {
+            int at = further + k * (ALONG ? 32 : 2 * GROUP);
+            ck_wgmma<!ALONG>(sums, ck_matrix_after(a, at), ck_matrix_after(b, at));
+        }
         ck_wgmma_commit();
     }
 
@@ -48,13 +44,18 @@ template <int TILE_ROWS, int TILE_COLUMNS> struct wgmma_product {
             if (s < slices) load(shared + s * STAGE_BYTES);
             ck_copy_commit();
         }
+        // A line of a slice is a row or column of C, or 64 of them.
+        ck_matrix a = ck_matrix_at(shared + (ALONG ? row * LINE : row / 64 * SIXTY_FOUR),
+                                   ALONG ? 16 : SIXTY_FOUR, GROUP);
+        ck_matrix b = ck_matrix_at(shared + A_BYTES + (ALONG ? column * LINE : column / 64 * SIXTY_FOUR),
+                                   ALONG ? 16 : SIXTY_FOUR, GROUP);
         int reading = 0, writing = STAGES - 1;
         for (int s = 0; s < slices; s++) {
             ck_copy_wait<STAGES - 2>();
             ck_show_to_wgmma();
             ck_wgmma_wait(sums);
             __syncthreads();  // the slice is there, and the stage that is written next has been multiplied
-            multiply<ALONG>(shared + reading * STAGE_BYTES);
+            multiply<ALONG>(a, b, reading * STAGE_BYTES);
             if (s + STAGES - 1 < slices) load(shared + writing * STAGE_BYTES);
             ck_copy_commit();
             reading = reading + 1 == STAGES ? 0 : reading + 1;

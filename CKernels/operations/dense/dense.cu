@@ -14,3 +14,12 @@ CK_KERNEL(256) ck_dense_bias_gradient(float *db, const float *dy, ck_dense_param
     for (int i = 1; i < 8; i++) sum += shared[i * 32 + column];
     db[k] = (float)sum;
 }
+
+// c[row][column] += bias[column].
+CK_KERNEL(256)
+ck_dense_add_bias(float *c, const float *bias, int64_t rows, int64_t columns, int64_t leading) {
+    for (int64_t i = ck_first(); i < rows * columns; i += ck_stride()) {
+        int64_t row = i / columns, column = i - row * columns;
+        c[row * leading + column] += bias[column];
+    }
+}

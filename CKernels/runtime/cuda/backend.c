@@ -1,6 +1,7 @@
 // The CUDA backend: memory and a stream on one GPU, the table of launchers, and graphs of whole plans.
 #include "backend.h"
 #include "cuda.h"
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -29,9 +30,9 @@ static ck_status allocate(void *state, uint64_t bytes, void **memory) {
     ck_cuda_state *s = state;
     ck_cu_pointer pointer = 0;
     CK_TRY(enter(s));
-    if (s->driver->memory_allocate(&pointer, bytes ? bytes : 1) != 0)
-        return ck_fail(CK_OUT_OF_MEMORY, "could not allocate %llu bytes on the GPU",
-                       (unsigned long long)bytes);
+    char what[64];
+    snprintf(what, sizeof what, "allocating %llu bytes on the GPU", (unsigned long long)bytes);
+    CK_TRY(ck_cuda_check(s->driver, s->driver->memory_allocate(&pointer, bytes ? bytes : 1), what));
     *memory = (void *)(uintptr_t)pointer;
     return ck_cuda_check(s->driver, s->driver->fill_bytes(pointer, 0, bytes ? bytes : 1, s->stream),
                          "clearing memory");
@@ -186,6 +187,33 @@ static void release_graph(void *state, void *executable) {
 
 static int captures(void *state) { return !((ck_cuda_state *)state)->driver->synchronous; }
 
+// ---- Times ------------------------------------------------------------------------------------------------
+
+static ck_status mark(void *state, void **marks, int32_t index) {
+    ck_cuda_state *s = state;
+    CK_TRY(enter(s));
+    CK_TRY(ck_cuda_check(s->driver, s->driver->event_create(&marks[index], 0), "making an event"));
+    return ck_cuda_check(s->driver, s->driver->event_record(marks[index], s->stream), "recording an event");
+}
+
+static ck_status elapsed(void *state, void **marks, int32_t count, double *seconds) {
+    ck_cuda_state *s = state;
+    CK_TRY(synchronize(state));
+    for (int32_t i = 0; i + 1 < count; i++) {
+        float milliseconds = 0;
+        CK_TRY(ck_cuda_check(s->driver, s->driver->event_elapsed(&milliseconds, marks[i], marks[i + 1]),
+                             "reading an event"));
+        seconds[i] = 1e-3 * (double)milliseconds;
+    }
+    return CK_OK;
+}
+
+static void release_marks(void *state, void **marks, int32_t count) {
+    ck_cuda_state *s = state;
+    for (int32_t i = 0; i < count; i++)
+        if (marks[i]) s->driver->event_destroy(marks[i]);
+}
+
 // ---- Device -----------------------------------------------------------------------------------------------
 
 static void destroy(void *state) {
@@ -219,7 +247,28 @@ static const ck_backend cuda = {
     .capture_end = capture_end,
     .replay = replay,
     .release_graph = release_graph,
+    .mark = mark,
+    .elapsed = elapsed,
+    .release_marks = release_marks,
 };
+
+ck_status ck_cuda_try_kernel(ck_device device) {
+    ck_cuda_state *s = device.impl->state;
+    void *memory = NULL;
+    const float given = -1;
+    float got = -1;
+    CK_TRY(allocate(s, sizeof given, &memory));
+    ck_status status = write(s, memory, &given, sizeof given);
+    void *const operands[] = {memory, memory};
+    ck_operation_params params = {.elementwise = {.count = 1}};
+    if (status == CK_OK) status = run(s, CK_KIND_relu_forward, operands, &params, NULL);
+    if (status == CK_OK) status = read(s, &got, memory, sizeof got);
+    release(s, memory);
+    if (status == CK_OK && got != 0)
+        return ck_fail(CK_INTERNAL_ERROR, "%s computes wrongly: the ReLU of -1 is %g", s->properties.name,
+                       got);
+    return status;
+}
 
 static ck_status open_device(ck_cuda_state *s, int ordinal) {
     const ck_cuda_driver *d = s->driver;

@@ -23,24 +23,29 @@ static uint32_t alignment(const void *a) {
     return bits == 0 || bits > 256 ? 256 : (uint32_t)bits;
 }
 
-ck_status ck_cuda_multiply(ck_cuda_state *cuda, const ck_product *p) {
+// How many of the algorithms that the heuristic names are tried.
+enum { ALGORITHMS = 4 };
+
+// Multiplies, with the bias in the epilogue or without. `found` is how many algorithms there were.
+static ck_cu_result multiply(ck_cuda_state *cuda, const ck_product *p, const void *bias, int *found) {
     const ck_cuda_driver *d = cuda->driver;
     ck_lt_desc desc = NULL;
     ck_lt_layout first = NULL, second = NULL, result = NULL;
     ck_lt_preference preference = NULL;
-    ck_lt_heuristic found;
-    int count = 0, compute = p->math == CK_MATH_STRICT ? COMPUTE_32F
-                             : p->math == CK_MATH_BF16 ? COMPUTE_32F_FAST_16BF
-                                                       : COMPUTE_32F_FAST_TF32;
+    ck_lt_heuristic algorithms[ALGORITHMS];
+    int compute = p->math == CK_MATH_STRICT ? COMPUTE_32F
+                  : p->math == CK_MATH_BF16 ? COMPUTE_32F_FAST_16BF
+                                            : COMPUTE_32F_FAST_TF32;
     int32_t transpose_first = p->transpose_b, transpose_second = p->transpose_a, epilogue = EPILOGUE_BIAS;
     size_t workspace = CK_BLAS_WORKSPACE;
     uint32_t align_a = alignment(p->b), align_b = alignment(p->a), align_c = alignment(p->c);
     float alpha = 1, beta = p->accumulate ? 1 : 0;
+    *found = 0;
     ck_cu_result error = d->lt_desc_create(&desc, compute, TYPE_32F);
     if (!error) error = d->lt_desc_set(desc, DESC_TRANSA, &transpose_first, sizeof transpose_first);
     if (!error) error = d->lt_desc_set(desc, DESC_TRANSB, &transpose_second, sizeof transpose_second);
-    if (!error && p->bias) error = d->lt_desc_set(desc, DESC_EPILOGUE, &epilogue, sizeof epilogue);
-    if (!error && p->bias) error = d->lt_desc_set(desc, DESC_BIAS_POINTER, &p->bias, sizeof p->bias);
+    if (!error && bias) error = d->lt_desc_set(desc, DESC_EPILOGUE, &epilogue, sizeof epilogue);
+    if (!error && bias) error = d->lt_desc_set(desc, DESC_BIAS_POINTER, &bias, sizeof bias);
     // A row-major [rows, columns] is a column-major [columns, rows].
     if (!error)
         error = d->lt_layout_create(&first, TYPE_32F, (uint64_t)(p->transpose_b ? p->k : p->n),
@@ -56,18 +61,34 @@ ck_status ck_cuda_multiply(ck_cuda_state *cuda, const ck_product *p) {
     if (!error) error = d->lt_preference_set(preference, PREFERENCE_ALIGNMENT_C, &align_c, sizeof align_c);
     if (!error) error = d->lt_preference_set(preference, PREFERENCE_ALIGNMENT_D, &align_c, sizeof align_c);
     if (!error)
-        error =
-            d->lt_heuristic(cuda->blas, desc, first, second, result, result, preference, 1, &found, &count);
-    if (!error && count > 0)
+        error = d->lt_heuristic(cuda->blas, desc, first, second, result, result, preference, ALGORITHMS,
+                                algorithms, found);
+    if (error) *found = 0;
+    for (int i = 0; i < *found; i++) {
         error = d->lt_matmul(cuda->blas, desc, &alpha, p->b, first, p->a, second, &beta, p->c, result, p->c,
-                             result, &found.algorithm, (void *)(uintptr_t)cuda->blas_workspace, workspace,
-                             cuda->stream);
+                             result, &algorithms[i].algorithm, (void *)(uintptr_t)cuda->blas_workspace,
+                             workspace, cuda->stream);
+        if (!error) break;
+    }
     if (preference) d->lt_preference_destroy(preference);
     if (result) d->lt_layout_destroy(result);
     if (second) d->lt_layout_destroy(second);
     if (first) d->lt_layout_destroy(first);
     if (desc) d->lt_desc_destroy(desc);
-    if (!error && count == 0)
+    return error;
+}
+
+// Where cuBLASLt has no algorithm with the bias, as for odd shapes in single precision, a kernel adds it.
+ck_status ck_cuda_multiply(ck_cuda_state *cuda, const ck_product *p) {
+    int found = 0;
+    ck_cu_result error = multiply(cuda, p, p->bias, &found);
+    if (p->bias && (error || found == 0)) {
+        error = multiply(cuda, p, NULL, &found);
+        if (!error && found > 0)
+            return CK_LAUNCH(cuda, ck_dense_add_bias, ck_elements(p->m * p->n), .c = p->c, .bias = p->bias,
+                             .rows = p->m, .columns = p->n, .leading = p->ldc);
+    }
+    if (!error && found == 0)
         return ck_fail(CK_INTERNAL_ERROR, "cuBLASLt has no algorithm for a product of %lld x %lld x %lld",
                        (long long)p->m, (long long)p->n, (long long)p->k);
     return error ? ck_fail(CK_INTERNAL_ERROR, "cuBLASLt failed a product of %lld x %lld x %lld (status %d)",

@@ -96,6 +96,14 @@ CK_DEVICE ck_matrix ck_matrix_at(const void *at, int leading, int stride) {
     return m;
 }
 
+CK_DEVICE ck_matrix ck_matrix_after(ck_matrix m, int bytes) {
+    m.bits += (unsigned)bytes >> 4;
+    return m;
+}
+
+// The thread's warpgroup, in a way that tells the compiler that a warp's threads agree.
+CK_DEVICE int ck_warpgroup() { return __shfl_sync(0xFFFFFFFFu, (int)threadIdx.x / 128, 0); }
+
 // What the thread has copied becomes visible to wgmma.
 CK_DEVICE void ck_show_to_wgmma() { asm volatile("fence.proxy.async.shared::cta;" ::: "memory"); }
 CK_DEVICE void ck_wgmma_begin() { asm volatile("wgmma.fence.sync.aligned;" ::: "memory"); }

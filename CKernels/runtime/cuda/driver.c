@@ -37,22 +37,33 @@ static void *open_in(const char *folder, size_t length, const char *soname) {
     return NULL;
 }
 
-static void *open_library(ck_cuda_library library) {
-    const char *folders[] = {ck_setting(CK_SETTING_CUDA_PATH), getenv("CUDA_HOME")};
+int ck_cuda_sonames(ck_cuda_library library, int driver_version, const char *ordered[5]) {
+    int count = 0;
+    for (int newer = 0; newer < 2; newer++)
+        for (int i = 0; i < 5 && sonames[library][i]; i++) {
+            const char *number = strstr(sonames[library][i], ".so.");
+            int major = number ? atoi(number + 4) : 0;
+            int is_newer = library != CK_LIBRARY_cuda && driver_version > 0 && major > driver_version / 1000;
+            if (is_newer == newer) ordered[count++] = sonames[library][i];
+        }
+    return count;
+}
+
+static void *open_library(ck_cuda_library library, int driver_version) {
+    const char *folders[] = {ck_setting(CK_SETTING_CUDA_PATH), getenv("CUDA_HOME")}, *ordered[5];
+    int count = ck_cuda_sonames(library, driver_version, ordered);
+    void *handle = NULL;
     for (int f = 0; f < 2; f++)
         for (const char *at = folders[f]; at && *at;) {
             size_t length = strcspn(at, ":");
-            for (int i = 0; i < 5 && sonames[library][i]; i++) {
-                void *handle = length ? open_in(at, length, sonames[library][i]) : NULL;
-                if (handle) return handle;
-            }
+            for (int i = 0; i < count && length && !handle; i++) handle = open_in(at, length, ordered[i]);
+            if (handle) return handle;
             at += length + (at[length] == ':');
         }
-    for (int i = 0; i < 5 && sonames[library][i]; i++) {
-        void *handle = dlopen(sonames[library][i], RTLD_NOW | RTLD_LOCAL);
-        if (handle) return handle;
-    }
-    return open_in("/usr/local/cuda", strlen("/usr/local/cuda"), sonames[library][0]);
+    for (int i = 0; i < count && !handle; i++) handle = dlopen(ordered[i], RTLD_NOW | RTLD_LOCAL);
+    static const char usual[] = "/usr/local/cuda";
+    for (int i = 0; i < count && !handle; i++) handle = open_in(usual, sizeof usual - 1, ordered[i]);
+    return handle;
 }
 
 // 1000 * major + 10 * minor, as CUDA counts its own versions, of what cublasLtGetVersion returns,
@@ -77,11 +88,21 @@ static void load_builtins(const char *nvrtc, int major, int minor) {
 
 static ck_cuda_driver system_driver;
 
+static int driver_version(void *handle) {
+    ck_cu_result (*function)(int *) = NULL;
+    void *found = dlsym(handle, "cuDriverGetVersion");
+    int version = 0;
+    memcpy(&function, &found, sizeof found);
+    return function && function(&version) == 0 ? version : 0;
+}
+
 static void find_libraries(void) {
     ck_cuda_driver *d = &system_driver;
     void *handles[CK_LIBRARY_COUNT];
+    int version = 0;  // of the driver: a library of a later CUDA than it knows is taken last
     for (int i = 0; i < CK_LIBRARY_COUNT; i++) {
-        handles[i] = open_library((ck_cuda_library)i);
+        handles[i] = open_library((ck_cuda_library)i, version);
+        if (i == CK_LIBRARY_cuda && handles[i]) version = driver_version(handles[i]);
         if (!handles[i])
             snprintf(
                 d->libraries[i].reason, sizeof d->libraries[i].reason, "%s was not found (%s)", sonames[i][0],

@@ -22,6 +22,8 @@ typedef struct ck_emulation {
     const char *faulty_kernel;  // fails when it runs; or NULL
     int only_note;              // launches are noted, and nothing runs
     int architecture;           // its compute capability, 90 for 9.0
+    int lacks_bias;             // cuBLASLt has no algorithm that adds a bias
+    int failing_algorithms;     // and fails with that many of those it names
 } ck_emulation;
 
 extern const ck_emulation ck_emulation_default;
