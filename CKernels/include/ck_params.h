@@ -58,9 +58,9 @@ typedef struct ck_conv2d_params {
     float epsilon;        // conv2d_inference: added to the variance
 } ck_conv2d_params;
 
-// What conv2d_inference makes of a sum that a GPU's kernel has in registers: relu?(sum * scale + shift +
-// residual), with a scale and a shift to a channel, which go on to the end of the last tile. Without a scale,
-// the sum as it is.
+// What conv2d_inference makes of a sum as soon as it is there: relu?(sum * scale + shift + residual), with a
+// scale and a shift to a channel. A GPU's kernels read these up to the end of the last tile; without a scale,
+// the sum is as it is.
 typedef struct ck_conv2d_epilogue {
     const float *scale, *shift;
     const void *residual;  // of y's shape and type, or NULL
