@@ -203,6 +203,20 @@ OPERATION(conv2d_backward_weight, conv2d, "A convolution's gradient by its filte
     LAUNCHER(conv2d_backward_weight, conv2d)
 END(conv2d_backward_weight)
 
+OPERATION(conv2d_inference, conv2d, "A convolution, normalized: relu?(batchnorm_inference(x * w) + residual)")
+    OUT(y, act, p->n, p->p, p->q, p->k)
+    IN(x, act, p->n, p->h, p->w, p->c)
+    IN(w, f32, p->k, p->r, p->s, p->c)
+    IN(gamma, f32, p->k)
+    IN(beta, f32, p->k)
+    IN(running_mean, f32, p->k)
+    IN(running_variance, f32, p->k)
+    OPTIONAL_IN(residual, act, p->n, p->p, p->q, p->k)
+    REQUIRE_CONVOLUTION
+    WORKSPACE(conv2d_inference, conv2d)
+    LAUNCHER(conv2d_inference, conv2d)
+END(conv2d_inference)
+
 OPERATION(dense_forward, dense, "x w^T + b")
     OUT(y, f32, p->n, p->k)
     IN(x, f32, p->n, p->c)

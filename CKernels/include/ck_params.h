@@ -54,7 +54,18 @@ typedef struct ck_conv2d_params {
     int32_t n, h, w, c, k, r, s, stride, pad, p, q;
     int32_t math;         // CK_MATH_...
     int32_t activations;  // CK_f32 or CK_bf16: how activations and their gradients lie in memory
+    int32_t relu;         // conv2d_inference: y = max(0, normalized + residual)
+    float epsilon;        // conv2d_inference: added to the variance
 } ck_conv2d_params;
+
+// What conv2d_inference makes of a sum as soon as it is there: relu?(sum * scale + shift + residual), with a
+// scale and a shift to a channel. A GPU's kernels read these up to the end of the last tile; without a scale,
+// the sum is as it is.
+typedef struct ck_conv2d_epilogue {
+    const float *scale, *shift;
+    const void *residual;  // of y's shape and type, or NULL
+    int32_t relu;
+} ck_conv2d_epilogue;
 
 typedef struct ck_batchnorm_params {  // rows = N*H*W
     int64_t rows;

@@ -231,6 +231,31 @@ extension PlanBuilder {
             ], ck_operation_params(conv2d: params), flop: flop)
     }
 
+    /// A convolution, normalized: relu?(batchnorm_inference(x * w) + residual).
+    ///
+    /// - Parameters:
+    ///   - y: written, float32 or bfloat16 [N, P, Q, K].
+    ///   - x: read, float32 or bfloat16 [N, H, W, C].
+    ///   - w: read, float32 [K, R, S, C].
+    ///   - gamma: read, float32 [K].
+    ///   - beta: read, float32 [K].
+    ///   - runningMean: read, float32 [K].
+    ///   - runningVariance: read, float32 [K].
+    ///   - residual: read, float32 or bfloat16 [N, P, Q, K], or nil.
+    package func conv2dInference(
+        _ layer: String, y: Tensor, x: Tensor, w: Tensor, gamma: Tensor, beta: Tensor,
+        runningMean: Tensor, runningVariance: Tensor, residual: Tensor?, _ params: ck_conv2d_params,
+        flop: Int = 0
+    ) throws {
+        var params = params
+        params.activations = y.type.activations
+        try append(
+            .CK_KIND_conv2d_inference, layer,
+            [
+                y, x, w, gamma, beta, runningMean, runningVariance, residual,
+            ], ck_operation_params(conv2d: params), flop: flop)
+    }
+
     /// x w^T + b.
     ///
     /// - Parameters:

@@ -32,10 +32,7 @@ public struct BatchNorm: Sendable {
         guard let channels = x.shape.last else {
             throw PlanError(layer: name, operation: "batchnorm", problem: .rank(expected: 1, given: []))
         }
-        let gamma = try plan.parameter("\(name).weight", [channels], .ones)
-        let beta = try plan.parameter("\(name).bias", [channels], .zeros)
-        let runningMean = try plan.statistic("\(name).running_mean", [channels], .zeros)
-        let runningVariance = try plan.statistic("\(name).running_var", [channels], .ones)
+        let (gamma, beta, runningMean, runningVariance) = try variables(channels: channels, in: plan)
         let y = plan.transient(name, x.shape, type: x.type)
         let params = ck_batchnorm_params(
             rows: Int64(x.count / channels), channels: Int32(channels), relu: relu ? 1 : 0, epsilon: epsilon,
@@ -77,6 +74,18 @@ public struct BatchNorm: Sendable {
             if let residual, let dresidual { try pass.contribute(dresidual, to: residual) }
         }
         return y
+    }
+
+    /// Declares the layer's parameters and statistics.
+    func variables(channels: Int, in plan: PlanBuilder) throws -> (
+        gamma: Tensor, beta: Tensor, runningMean: Tensor, runningVariance: Tensor
+    ) {
+        (
+            try plan.parameter("\(name).weight", [channels], .ones),
+            try plan.parameter("\(name).bias", [channels], .zeros),
+            try plan.statistic("\(name).running_mean", [channels], .zeros),
+            try plan.statistic("\(name).running_var", [channels], .ones)
+        )
     }
 
     private static func gradient(of residual: Tensor?, in plan: PlanBuilder) -> Tensor? {

@@ -89,8 +89,7 @@ public struct ResNet: Encoder, Equatable {
         try requireField(within: side)
         let large = side > 64 && padding == .zeros
         var x = try conv("conv1", channels: channels(64), kernel: large ? 7 : 3, stride: large ? 2 : 1)(
-            plan.activations(images), in: plan)
-        x = try BatchNorm("bn1", relu: true)(x, in: plan)
+            plan.activations(images), normalizedBy: BatchNorm("bn1", relu: true), in: plan)
         if large { x = try maxPool(x, kernel: 3, stride: 2, padding: 1, in: plan) }
         var maps: [Tensor] = []
         for (stage, count) in depth.blocks.prefix(stages).enumerated() {
@@ -117,26 +116,26 @@ public struct ResNet: Encoder, Equatable {
     private func basicBlock(
         _ x: Tensor, _ name: String, width: Int, stride: Int, in plan: PlanBuilder
     ) throws -> Tensor {
-        var y = try conv("\(name).conv1", channels: width, kernel: 3, stride: stride)(x, in: plan)
-        y = try BatchNorm("\(name).bn1", relu: true)(y, in: plan)
-        y = try conv("\(name).conv2", channels: width, kernel: 3)(y, in: plan)
+        let y = try conv("\(name).conv1", channels: width, kernel: 3, stride: stride)(
+            x, normalizedBy: BatchNorm("\(name).bn1", relu: true), in: plan)
         // The first convolution loses a pixel of its input at each edge, the second one of its own.
-        let shortcut = try shortcut(
-            x, name, channels: width, stride: stride, border: 1 + stride, in: plan)
-        return try BatchNorm("\(name).bn2", relu: true)(y, residual: shortcut, in: plan)
+        return try conv("\(name).conv2", channels: width, kernel: 3)(
+            y, normalizedBy: BatchNorm("\(name).bn2", relu: true),
+            residual: shortcut(x, name, channels: width, stride: stride, border: 1 + stride, in: plan),
+            in: plan)
     }
 
     /// With the stride in the 3x3 convolution, as torchvision has it (v1.5).
     private func bottleneck(
         _ x: Tensor, _ name: String, width: Int, stride: Int, in plan: PlanBuilder
     ) throws -> Tensor {
-        var y = try conv("\(name).conv1", channels: width, kernel: 1)(x, in: plan)
-        y = try BatchNorm("\(name).bn1", relu: true)(y, in: plan)
-        y = try conv("\(name).conv2", channels: width, kernel: 3, stride: stride)(y, in: plan)
-        y = try BatchNorm("\(name).bn2", relu: true)(y, in: plan)
-        y = try conv("\(name).conv3", channels: 4 * width, kernel: 1)(y, in: plan)
-        let shortcut = try shortcut(x, name, channels: 4 * width, stride: stride, border: 1, in: plan)
-        return try BatchNorm("\(name).bn3", relu: true)(y, residual: shortcut, in: plan)
+        var y = try conv("\(name).conv1", channels: width, kernel: 1)(
+            x, normalizedBy: BatchNorm("\(name).bn1", relu: true), in: plan)
+        y = try conv("\(name).conv2", channels: width, kernel: 3, stride: stride)(
+            y, normalizedBy: BatchNorm("\(name).bn2", relu: true), in: plan)
+        return try conv("\(name).conv3", channels: 4 * width, kernel: 1)(
+            y, normalizedBy: BatchNorm("\(name).bn3", relu: true),
+            residual: shortcut(x, name, channels: 4 * width, stride: stride, border: 1, in: plan), in: plan)
     }
 
     /// The input itself, or its 1x1 projection where the shape changes; without padding, the part of it that the
@@ -146,7 +145,7 @@ public struct ResNet: Encoder, Equatable {
     ) throws -> Tensor {
         let x = padding == .zeros ? input : try crop(input, border: border, in: plan)
         if stride == 1, x.shape[3] == channels { return x }
-        let y = try conv("\(name).downsample.0", channels: channels, kernel: 1, stride: stride)(x, in: plan)
-        return try BatchNorm("\(name).downsample.1", relu: false)(y, in: plan)
+        return try conv("\(name).downsample.0", channels: channels, kernel: 1, stride: stride)(
+            x, normalizedBy: BatchNorm("\(name).downsample.1", relu: false), in: plan)
     }
 }

@@ -105,8 +105,8 @@ public struct WideResNet: Encoder, Equatable {
         _ x: Tensor, _ name: String, channels: Int, stride: Int, in plan: PlanBuilder
     ) throws -> Tensor {
         let active = try BatchNorm("\(name).bn1", relu: true)(x, in: plan)
-        var y = try conv("\(name).conv1", channels: channels, kernel: 3, stride: stride)(active, in: plan)
-        y = try BatchNorm("\(name).bn2", relu: true)(y, in: plan)
+        var y = try conv("\(name).conv1", channels: channels, kernel: 3, stride: stride)(
+            active, normalizedBy: BatchNorm("\(name).bn2", relu: true), in: plan)
         y = try conv("\(name).conv2", channels: channels, kernel: 3)(y, in: plan)
         // The first convolution loses a pixel of its input at each edge, the second one of its own.
         func inside(_ x: Tensor) throws -> Tensor {

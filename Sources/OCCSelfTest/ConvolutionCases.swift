@@ -87,6 +87,52 @@ package enum ConvolutionCases {
         }
     }
 
+    /// conv2d_inference: a shape, whether a residual is added, and whether a ReLU follows.
+    private static let normalized: [(Shape, residual: Bool, relu: Bool)] = [
+        // Whole and cut tiles of a GPU, of at most 64 channels and more, even and odd ones, at both strides.
+        (Shape(2, 5, 7, 3, 4, 3, 1, 1), true, true), (Shape(2, 4, 4, 17, 31, 3, 1, 1), true, false),
+        (Shape(2, 9, 6, 8, 5, 3, 2, 1), false, true), (Shape(3, 7, 6, 12, 24, 1, 1, 0), true, true),
+        (Shape(3, 7, 6, 12, 72, 1, 1, 0), true, true), (Shape(2, 5, 5, 8, 71, 1, 2, 0), true, true),
+        (Shape(3, 6, 9, 8, 136, 1, 1, 0), false, false),
+        // Sums in parts.
+        (Shape(1, 4, 5, 200, 80, 3, 1, 1), true, true), (Shape(2, 3, 4, 250, 31, 3, 1, 1), true, true),
+        (Shape(1, 4, 4, 200, 72, 3, 2, 1), false, false),
+        // By Winograd, at both strides.
+        (Shape(2, 13, 11, 32, 48, 3, 1, 1), true, true), (Shape(5, 13, 15, 32, 48, 3, 2, 1), false, true),
+        (Shape(2, 13, 11, 32, 48, 3, 1, 1).strictly, true, true),
+    ]
+
+    package static let inference: [OperationCase] = normalized.enumerated().map { index, item in
+        let (shape, hasResidual, relu) = item, epsilon = 1e-5
+        var p = shape.params
+        p.relu = relu ? 1 : 0
+        p.epsilon = Float(epsilon)
+        let taps = Int(p.r * p.s * p.c), channels = Int(p.k)
+        var random = TestRandom(UInt64(160 + index))
+        // The statistics are about those of the sums, so that what is added to them shows.
+        var operands: [String: Slot] = [
+            "x": .input(random.normals(Int(p.n * p.h * p.w * p.c))),
+            "w": .input(random.normals(channels * taps)),
+            "gamma": .input(random.normals(channels, scale: 0.3, shift: 1)),
+            "beta": .input(random.normals(channels)),
+            "running_mean": .input(random.normals(channels, scale: Double(taps).squareRoot())),
+            "running_variance": .input(random.uniforms(channels).map { ($0 + 0.5) * Float(taps) }),
+        ]
+        if hasResidual { operands["residual"] = .input(random.normals(Int(p.n * p.p * p.q) * channels)) }
+        let convolution = p
+        return OperationCase(
+            "\(shape.name)\(relu ? " relu" : "")\(hasResidual ? " residual" : "")", .CK_KIND_conv2d_inference,
+            ck_operation_params(conv2d: p), operands,
+            expected: { s in
+                [
+                    "y": Reference.normalize(
+                        Reference.conv2d(s["x"], s["w"], convolution), mean: s["running_mean"],
+                        variance: s["running_variance"], gamma: s["gamma"], beta: s["beta"],
+                        residual: s.optional("residual"), epsilon: epsilon, relu: relu)
+                ]
+            })
+    }
+
     /// The reference's backward against finite differences of its forward, (name, what is wrong).
     package static func referenceFailures() -> [String] {
         [Shape(1, 4, 3, 2, 3, 3, 1, 1), Shape(2, 5, 4, 2, 2, 3, 2, 1), Shape(1, 3, 3, 2, 2, 1, 2, 0)].flatMap

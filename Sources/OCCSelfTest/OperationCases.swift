@@ -5,9 +5,11 @@ public enum OperationCases {
     /// The small cases of every operation, odd sizes among them, with what the reference makes of them; those of
     /// operations on activations also in bf16.
     public static let all =
-        ConvolutionCases.all + NormalizationCases.all + LayerCases.all + ObjectiveCases.all
+        ConvolutionCases.all + ConvolutionCases.inference + NormalizationCases.all + LayerCases.all
+        + ObjectiveCases.all
         + AugmentationCases.all + NormalizationCases.bfloat16
-        + ConvolutionCases.bfloat16 + LayerCases.all.filter(\.hasActivations).map { $0.inBfloat16() }
+        + ConvolutionCases.bfloat16
+        + (ConvolutionCases.inference + LayerCases.all).filter(\.hasActivations).map { $0.inBfloat16() }
 
     /// Operations at the sizes of a training step of ResNet-18 on 64 images of 32 x 32: inputs only, to be
     /// compared between devices and timed.
@@ -18,13 +20,21 @@ public enum OperationCases {
             let pad = r / 2, out = (side + 2 * pad - r) / stride + 1
             let p = ck_conv2d_params(
                 n: n, h: side, w: side, c: c, k: k, r: r, s: r, stride: stride, pad: pad, p: out, q: out,
-                math: 0)
+                math: 0, relu: 1, epsilon: 1e-5)
             var random = TestRandom(UInt64(side))
             let x = random.uniforms(Int(n * side * side * c)), w = random.normals(Int(k * r * r * c))
-            let dy = random.normals(Int(n * out * out * k))
+            let dy = random.normals(Int(n * out * out * k)), factors = random.normals(Int(k))
             let name = "\(n)x\(side)x\(side)x\(c)->\(k) \(r)x\(r)/\(stride)"
             let operands: [(ck_kind, [String: Slot])] = [
                 (.CK_KIND_conv2d_forward, ["x": .input(x), "w": .input(w)]),
+                (
+                    .CK_KIND_conv2d_inference,
+                    [
+                        "x": .input(x), "w": .input(w), "gamma": .input(factors), "beta": .input(factors),
+                        "running_mean": .input(factors),
+                        "running_variance": .input(factors.map { $0 * $0 + 1 }), "residual": .input(dy),
+                    ]
+                ),
                 (.CK_KIND_conv2d_backward_data, ["dy": .input(dy), "w": .input(w)]),
                 (.CK_KIND_conv2d_backward_weight, ["dy": .input(dy), "x": .input(x)]),
             ]

@@ -21,7 +21,9 @@ import Testing
     func bf16(_ operation: OperationCase) throws { try check(operation, .bf16) }
 
     /// GPUs before and after Hopper have no wgmma.
-    @Test(arguments: ConvolutionCases.bfloat16 + ConvolutionCases.all.prefix(48).map { $0.inMode(.bf16) })
+    @Test(
+        arguments: ConvolutionCases.bfloat16 + ConvolutionCases.inference.map { $0.inBfloat16() }
+            + ConvolutionCases.all.prefix(48).map { $0.inMode(.bf16) })
     func bf16WithoutWgmma(_ operation: OperationCase) throws {
         var emulation = ck_emulation_default
         emulation.architecture = 80

@@ -72,6 +72,12 @@ import Testing
             plan.keep(gradient)
             return (features, seed, gradient)
         }
+        let (embed, pooledAtInference) = try program.add("embed", .inference) { plan in
+            let images = try plan.input("images", shape, type: .float32)
+            let features = try encoder(images, in: plan).pooled
+            plan.keep(features)
+            return features
+        }
         try program.load()
         try program.importWeights { name in
             let shape = try #require(program.layout[name]).tensor.shape
@@ -108,10 +114,13 @@ import Testing
             }
         }
         try explain.run()
-        let pooled = try program.read(features, of: explain).map(Double.init)
+        try embed.run()
         let reference = try #require(file.tensors["features"]?.floats).map(Double.init)
         guard math == .strict else { return }
-        let failure = difference(pooled, reference, tolerance: 1e-4)
-        #expect(failure == nil, "features: \(failure ?? "")")
+        for (tensor, plan) in [(features, explain), (pooledAtInference, embed)] {
+            let pooled = try program.read(tensor, of: plan).map(Double.init)
+            let failure = difference(pooled, reference, tolerance: 1e-4)
+            #expect(failure == nil, "features by \(plan.name): \(failure ?? "")")
+        }
     }
 }

@@ -1,6 +1,7 @@
 // 2-D convolution, NHWC x KRSC -> NHWC, as matrix products over tiles of gathered patches (im2col of a tile
 // at a time, never of the whole tensor). Every tile has a fixed size and every sum a fixed order, whatever
 // the number of threads; forward, whatever the other images of the batch too (row_products.h).
+#include "forward.h"
 #include "row_products.h"
 #include "winograd.h"
 
@@ -50,6 +51,7 @@ struct convolution {
     const float *in, *w;  // w packed
     float *scratch;
     int64_t rows, tile;
+    const ck_conv2d_epilogue *epilogue;  // or NULL
 };
 
 static void convolve_tile(void *context, int64_t index, int worker) {
@@ -62,22 +64,30 @@ static void convolve_tile(void *context, int64_t index, int worker) {
         a = columns;
     }
     ck_row_products(f->out + first * f->p.k, f->p.k, a, count, f->w, f->p.k, length);
+    if (f->epilogue) ck_conv2d_finish(f->epilogue, f->out, f->p.k, first, 1, count, 0);
 }
 
 // out[N,P,Q,K] = in[N,H,W,C] * w[K,R,S,C]: y of x, or dx of dy.
-static void convolve(float *out, const float *in, const float *w, const conv2d *p, float *scratch) {
+static void convolve(float *out, const float *in, const float *w, const conv2d *p,
+                     const ck_conv2d_epilogue *epilogue, float *scratch) {
     int64_t rows = (int64_t)p->n * p->p * p->q, length = patch_length(p);
     ck_pack_rows(scratch, w, p->k, length);
     struct convolution f = {
-        *p, out, in, scratch, scratch + ck_packed_floats(p->k, length), rows, tile_rows(rows, length)};
+        *p,      out, in, scratch, scratch + ck_packed_floats(p->k, length), rows, tile_rows(rows, length),
+        epilogue};
     ck_parallel_for(ck_ceil_div(rows, f.tile), convolve_tile, &f);
 }
 
-ck_status ck_cpu_conv2d_forward(const ck_conv2d_forward_operands *t, const conv2d *p, void *workspace) {
+void ck_conv2d_convolve(float *y, const float *x, const float *w, const conv2d *p,
+                        const ck_conv2d_epilogue *epilogue, float *scratch) {
     if (ck_winograd_fits(p))
-        ck_winograd_convolve(t->y, t->x, t->w, 0, p, workspace);
+        ck_winograd_convolve(y, x, w, 0, p, epilogue, scratch);
     else
-        convolve(t->y, t->x, t->w, p, workspace);
+        convolve(y, x, w, p, epilogue, scratch);
+}
+
+ck_status ck_cpu_conv2d_forward(const ck_conv2d_forward_operands *t, const conv2d *p, void *workspace) {
+    ck_conv2d_convolve(t->y, t->x, t->w, p, NULL, workspace);
     return CK_OK;
 }
 
@@ -161,11 +171,11 @@ ck_status ck_cpu_conv2d_backward_data(const ck_conv2d_backward_data_operands *t,
     float *scratch = workspace;
     conv2d back = back_of(p);
     if (is_winograd_backward(p)) {
-        ck_winograd_convolve(t->dx, t->dy, t->w, 1, &back, scratch);
+        ck_winograd_convolve(t->dx, t->dy, t->w, 1, &back, NULL, scratch);
     } else if (is_gathered(p)) {
         struct turning turning = {*p, scratch, t->w};
         ck_parallel_for(p->c, turn_channel, &turning);
-        convolve(t->dx, t->dy, scratch, &back, scratch + patch_length(p) * p->k);
+        convolve(t->dx, t->dy, scratch, &back, NULL, scratch + patch_length(p) * p->k);
     } else {
         struct scatter f = {*p, t->dx, t->dy, t->w, scratch, images_to_group(p)};
         ck_parallel_for(ck_ceil_div(p->n, f.group), scatter_group, &f);

@@ -169,12 +169,27 @@ CK_DEVICE float sum_parts(const float *from, int parts, int64_t size) {
     return sum;
 }
 
+// What becomes of sum `i` of the result.
+CK_DEVICE float finish(float sum, int64_t i, int is_bf16, int channels, const ck_conv2d_epilogue &epilogue) {
+    int channel = (int)(i % channels);
+    float residual = 0;
+    if (epilogue.residual)
+        residual = is_bf16 ? value_of(((const uint16_t *)epilogue.residual)[i])
+                           : ((const float *)epilogue.residual)[i];
+    return finished(sum, epilogue.scale[channel], epilogue.shift[channel], residual, epilogue.relu);
+}
+
 CK_KERNEL(256)
-ck_conv2d_bf16_finish(void *to, const float *from, int32_t is_bf16, int32_t parts, int64_t size) {
+ck_conv2d_bf16_finish(void *to, const float *from, int32_t is_bf16, int32_t parts, int32_t channels,
+                      int64_t size, ck_conv2d_epilogue epilogue) {
     for (int64_t i = ck_first(); i < (size + 1) / 2; i += ck_stride()) {
         bool both = 2 * i + 1 < size;
         float first = sum_parts(from + 2 * i, parts, size),
               second = both ? sum_parts(from + 2 * i + 1, parts, size) : 0;
+        if (epilogue.scale) {
+            first = finish(first, 2 * i, is_bf16, channels, epilogue);
+            if (both) second = finish(second, 2 * i + 1, is_bf16, channels, epilogue);
+        }
         if (!is_bf16)
             put_pair((float *)to + 2 * i, first, second, both, false);
         else if (both)

@@ -195,14 +195,20 @@ CK_DEVICE void put_pair(float *to, float first, float second, bool both, bool to
     }
 }
 
+// What becomes of a channel's sum (ck_conv2d_epilogue); `residual` is 0 where there is none.
+CK_DEVICE float finished(float sum, float scale, float shift, float residual, int relu) {
+    float y = sum * scale + shift + residual;
+    return relu && !(y > 0) ? 0 : y;
+}
+
 // ---- The two sums -----------------------------------------------------------------------------------------
 
 // Block (tile, class and part). `parts` blocks share a sum, `share` slices each: then each writes its own
 // copy of the result in single precision, and ck_conv2d_bf16_finish adds them.
 template <class Product>
 CK_DEVICE void sum_windows(void *to, const uint16_t *from, const uint16_t *filters, int backward, int depth,
-                           int is_bf16, int parts, int share, const ck_conv2d_params &p,
-                           unsigned char *shared) {
+                           int is_bf16, int parts, int share, const ck_conv2d_epilogue &epilogue,
+                           const ck_conv2d_params &p, unsigned char *shared) {
     const int ROWS = Product::ROWS, COLUMNS = Product::COLUMNS, DEPTH = Product::DEPTH;
     const int CHUNKS = DEPTH / 8, APART = Product::THREADS / CHUNKS;
     int tid = threadIdx.x;
@@ -245,9 +251,33 @@ CK_DEVICE void sum_windows(void *to, const uint16_t *from, const uint16_t *filte
     for (int i = tid; i < ROWS; i += Product::THREADS)
         pixels[i] = first_row + i < line_count ? g.pixel(first_row + i) : -1;
     if (is_bf16 && parts == 1) {
-        product.each_pair([&](int r, int c, float first, float second) {
-            *(unsigned *)(out + r * LEADING + c) = ck_pack_bf16(first, second);
-        });
+        // Where a thread's pair goes lies what is to be added to it.
+        if (epilogue.residual) {
+            __syncthreads();
+            for (int i = tid; i < ROWS * COLUMNS / 8; i += Product::THREADS) {
+                int r = i / (COLUMNS / 8), c = i % (COLUMNS / 8) * 8, channel = first_column + c;
+                if (pixels[r] < 0 || channel >= channels) continue;
+                const uint16_t *at = (const uint16_t *)epilogue.residual + pixels[r] * channels + channel;
+                if (channels % 8 == 0)
+                    *(uint4 *)(out + r * LEADING + c) = *(const uint4 *)at;
+                else
+                    for (int e = 0; e < 8 && channel + e < channels; e++) out[r * LEADING + c + e] = at[e];
+            }
+            __syncthreads();
+        }
+        if (epilogue.scale)
+            product.each_pair([&](int r, int c, float first, float second) {
+                unsigned *at = (unsigned *)(out + r * LEADING + c), residual = epilogue.residual ? *at : 0;
+                float2 scale = *(const float2 *)(epilogue.scale + first_column + c),
+                       shift = *(const float2 *)(epilogue.shift + first_column + c);
+                *at = ck_pack_bf16(
+                    finished(first, scale.x, shift.x, ck_unpack_bf16(residual), epilogue.relu),
+                    finished(second, scale.y, shift.y, ck_unpack_bf16(residual >> 16), epilogue.relu));
+            });
+        else
+            product.each_pair([&](int r, int c, float first, float second) {
+                *(unsigned *)(out + r * LEADING + c) = ck_pack_bf16(first, second);
+            });
         __syncthreads();
         for (int i = tid; i < ROWS * COLUMNS / 8; i += Product::THREADS) {
             int r = i / (COLUMNS / 8), c = i % (COLUMNS / 8) * 8, channel = first_column + c;
@@ -263,9 +293,18 @@ CK_DEVICE void sum_windows(void *to, const uint16_t *from, const uint16_t *filte
         float *copy = (float *)to + (int64_t)part * p.n * g.to_h * g.to_w * channels;
         product.each_pair([&](int r, int c, float first, float second) {
             int channel = first_column + c;
-            if (pixels[r] >= 0 && channel < channels)
-                put_pair(copy + pixels[r] * channels + channel, first, second, channel + 1 < channels,
-                         channels % 2 == 0);
+            if (pixels[r] < 0 || channel >= channels) return;
+            int64_t at = pixels[r] * channels + channel;
+            bool both = channel + 1 < channels;
+            if (parts == 1 && epilogue.scale) {
+                const float *residual = (const float *)epilogue.residual;
+                float2 scale = *(const float2 *)(epilogue.scale + channel),
+                       shift = *(const float2 *)(epilogue.shift + channel);
+                first = finished(first, scale.x, shift.x, residual ? residual[at] : 0, epilogue.relu);
+                second = finished(second, scale.y, shift.y, residual && both ? residual[at + 1] : 0,
+                                  epilogue.relu);
+            }
+            put_pair(copy + at, first, second, both, channels % 2 == 0);
         });
     }
 }
@@ -313,9 +352,10 @@ CK_DEVICE void sum_gradient(float *parts, const uint16_t *dy, const uint16_t *x,
     CK_KERNEL_RESIDENT((__VA_ARGS__::THREADS), BLOCKS)                                                       \
     prefix##_windows_##size(void *to, const uint16_t *from, const uint16_t *filters, int32_t backward,       \
                             int32_t depth, int32_t is_bf16, int32_t parts, int32_t share,                    \
-                            ck_conv2d_params p) {                                                            \
+                            ck_conv2d_epilogue epilogue, ck_conv2d_params p) {                               \
         SHARED;                                                                                              \
-        sum_windows<__VA_ARGS__>(to, from, filters, backward, depth, is_bf16, parts, share, p, shared);      \
+        sum_windows<__VA_ARGS__>(to, from, filters, backward, depth, is_bf16, parts, share, epilogue, p,     \
+                                 shared);                                                                    \
     }
 #define CK_GRADIENT(prefix, size, BLOCKS, SHARED, ...)                                                       \
     CK_KERNEL_RESIDENT((__VA_ARGS__::THREADS), BLOCKS)                                                       \

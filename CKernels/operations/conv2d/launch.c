@@ -38,7 +38,8 @@ static form form_of(int64_t size, int by_four) {
 
 ck_status ck_cuda_conv2d_forward(ck_cuda_state *cuda, const ck_conv2d_forward_operands *t, const conv2d *p,
                                  void *workspace) {
-    if (p->math == CK_MATH_BF16) return ck_conv2d_bf16_forward(cuda, t->y, t->x, t->w, p, workspace);
+    if (p->math == CK_MATH_BF16)
+        return ck_conv2d_bf16_forward(cuda, t->y, t->x, t->w, p, (ck_conv2d_epilogue){0}, workspace);
     int by_four = p->c % 4 == 0 && ck_is_aligned(t->x) && ck_is_aligned(t->w);
     int64_t rows = (int64_t)p->n * p->p * p->q, size = tile_size(rows, p->k, 1, by_four);
     ck_grid grid = {ck_ceil_div(rows, size), ck_ceil_div(p->k, size), 1};
@@ -46,6 +47,53 @@ ck_status ck_cuda_conv2d_forward(ck_cuda_state *cuda, const ck_conv2d_forward_op
         cuda, forward_kernels[p->math][form_of(size, by_four)], grid,
         (ck_conv2d_forward_strict_any_arguments){.y = t->y, .x = t->x, .w = t->w, .p = *p});
 }
+
+// ---- Inference --------------------------------------------------------------------------------------------
+
+static ck_batchnorm_params batchnorm_of(const conv2d *p) {
+    return (ck_batchnorm_params){.rows = (int64_t)p->n * p->p * p->q,
+                                 .channels = p->k,
+                                 .relu = p->relu,
+                                 .epsilon = p->epsilon,
+                                 .activations = p->activations};
+}
+
+// In bf16, scale and shift lie before the convolution's scratch memory, each as long as the tiles are wide.
+static int64_t factor_count(const conv2d *p) { return ck_ceil_div(p->k, LARGE) * LARGE; }
+static uint64_t factor_bytes(const conv2d *p) { return 2 * sizeof(float) * (uint64_t)factor_count(p); }
+
+uint64_t ck_cuda_workspace_conv2d_inference(const conv2d *p) {
+    if (p->math == CK_MATH_BF16) return factor_bytes(p) + ck_conv2d_bf16_forward_workspace(p);
+    ck_batchnorm_params norm = batchnorm_of(p);
+    return ck_cuda_workspace_batchnorm_inference(&norm);
+}
+
+// In bf16 the kernel that convolves normalizes what it has summed; in the other modes y is gone over again.
+ck_status ck_cuda_conv2d_inference(ck_cuda_state *cuda, const ck_conv2d_inference_operands *t,
+                                   const conv2d *p, void *workspace) {
+    ck_batchnorm_params norm = batchnorm_of(p);
+    if (p->math == CK_MATH_BF16) {
+        float *scale = workspace, *shift = scale + factor_count(p);
+        CK_TRY(CK_LAUNCH(cuda, ck_batchnorm_inference_scale, ck_blocks(ck_ceil_div(p->k, 64)), .scale = scale,
+                         .shift = shift, .gamma = t->gamma, .beta = t->beta, .mean = t->running_mean,
+                         .variance = t->running_variance, .p = norm));
+        return ck_conv2d_bf16_forward(cuda, t->y, t->x, t->w, p,
+                                      (ck_conv2d_epilogue){scale, shift, t->residual, p->relu},
+                                      (unsigned char *)workspace + factor_bytes(p));
+    }
+    CK_TRY(ck_cuda_conv2d_forward(cuda, &(ck_conv2d_forward_operands){.y = t->y, .x = t->x, .w = t->w}, p,
+                                  workspace));
+    ck_batchnorm_inference_operands operands = {.y = t->y,
+                                                .x = t->y,
+                                                .residual = t->residual,
+                                                .gamma = t->gamma,
+                                                .beta = t->beta,
+                                                .running_mean = t->running_mean,
+                                                .running_variance = t->running_variance};
+    return ck_cuda_batchnorm_inference(cuda, &operands, &norm, workspace);
+}
+
+// ---- Backward ---------------------------------------------------------------------------------------------
 
 ck_status ck_cuda_conv2d_backward_data(ck_cuda_state *cuda, const ck_conv2d_backward_data_operands *t,
                                        const conv2d *p, void *workspace) {

@@ -94,6 +94,10 @@ static uint64_t row_bytes(const conv2d *p, int64_t rows, int64_t channels) {
     return ck_is_bf16(p) && channels % 8 == 0 ? 0 : 2 * (uint64_t)(rows * eight(channels));
 }
 
+static ck_status not_aligned(void) {
+    return ck_fail(CK_INVALID_ARGUMENT, "a convolution's tensors in bf16 start at multiples of 16 bytes");
+}
+
 // Gives the rows in bf16 and filled up to a multiple of eight channels: as they are, or packed at `to`.
 static ck_status pack(ck_cuda_state *cuda, const conv2d *p, const uint16_t **rows, uint16_t *to,
                       const void *from, int64_t count, int64_t channels) {
@@ -106,8 +110,7 @@ static ck_status pack(ck_cuda_state *cuda, const conv2d *p, const uint16_t **row
     if (channels % 8 != 0)
         return CK_LAUNCH(cuda, ck_conv2d_bf16_fill, grid, .to = to, .from = from, .rows = count,
                          .channels = (int32_t)channels, .depth = (int32_t)depth);
-    if (!ck_is_aligned(from))
-        return ck_fail(CK_INVALID_ARGUMENT, "a convolution's tensors in bf16 start at multiples of 16 bytes");
+    if (!ck_is_aligned(from)) return not_aligned();
     *rows = from;
     return CK_OK;
 }
@@ -119,7 +122,8 @@ static ck_status check_taps(const conv2d *p) {
 }
 
 static ck_status run_windows(ck_cuda_state *cuda, const conv2d *p, const struct pass *a, void *to,
-                             const uint16_t *from, const uint16_t *filters, float *parts) {
+                             const uint16_t *from, const uint16_t *filters, ck_conv2d_epilogue epilogue,
+                             float *parts) {
     ck_grid grid = {ck_ceil_div(a->lines, ROWS) * ck_ceil_div(a->channels, a->columns),
                     a->classes * a->split.parts, 1};
     static const ck_kernel kernels[2][2] = {
@@ -137,10 +141,12 @@ static ck_status run_windows(ck_cuda_state *cuda, const conv2d *p, const struct 
                                                    .is_bf16 = ck_is_bf16(p),
                                                    .parts = a->split.parts,
                                                    .share = a->split.share * slices_in_one(cuda),
+                                                   .epilogue = epilogue,
                                                    .p = *p}));
     if (a->split.parts == 1) return CK_OK;
     return CK_LAUNCH(cuda, ck_conv2d_bf16_finish, ck_elements(ck_ceil_div(a->results, 2)), .to = to,
-                     .from = parts, .is_bf16 = ck_is_bf16(p), .parts = a->split.parts, .size = a->results);
+                     .from = parts, .is_bf16 = ck_is_bf16(p), .parts = a->split.parts,
+                     .channels = (int32_t)a->channels, .size = a->results, .epilogue = epilogue);
 }
 
 uint64_t ck_conv2d_bf16_forward_workspace(const conv2d *p) {
@@ -149,17 +155,18 @@ uint64_t ck_conv2d_bf16_forward_workspace(const conv2d *p) {
 }
 
 ck_status ck_conv2d_bf16_forward(ck_cuda_state *cuda, void *y, const void *x, const float *w, const conv2d *p,
-                                 void *workspace) {
+                                 ck_conv2d_epilogue epilogue, void *workspace) {
     struct pass a = pass_of(p, 0);
     unsigned char *at = workspace;
     uint16_t *packed = take(&at, row_bytes(p, pixels_in(p), p->c)), *filters = take(&at, filter_bytes(p, &a));
     const uint16_t *rows;
     CK_TRY(check_taps(p));
+    if (ck_is_bf16(p) && !ck_is_aligned(epilogue.residual)) return not_aligned();
     CK_TRY(pack(cuda, p, &rows, packed, x, pixels_in(p), p->c));
     CK_TRY(CK_LAUNCH(cuda, ck_conv2d_bf16_pack, ck_elements(a.channels * taps(p) * a.depth / 8),
                      .to = filters, .from = w, .rows = a.channels * taps(p), .channels = p->c,
                      .depth = (int32_t)a.depth));
-    return run_windows(cuda, p, &a, y, rows, filters, (float *)at);
+    return run_windows(cuda, p, &a, y, rows, filters, epilogue, (float *)at);
 }
 
 uint64_t ck_conv2d_bf16_backward_data_workspace(const conv2d *p) {
@@ -179,7 +186,7 @@ ck_status ck_conv2d_bf16_backward_data(ck_cuda_state *cuda, void *dx, const void
     ck_grid grid = {ck_ceil_div(a.depth, 32), ck_ceil_div(p->c, 32), taps(p)};
     CK_TRY(CK_LAUNCH(cuda, ck_conv2d_bf16_turn, grid, .to = filters, .w = w, .depth = (int32_t)a.depth,
                      .p = *p));
-    return run_windows(cuda, p, &a, dx, rows, filters, (float *)at);
+    return run_windows(cuda, p, &a, dx, rows, filters, (ck_conv2d_epilogue){0}, (float *)at);
 }
 
 // ---- Backward to the filters ------------------------------------------------------------------------------

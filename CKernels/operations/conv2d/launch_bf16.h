@@ -8,7 +8,7 @@
 static inline int ck_is_bf16(const ck_conv2d_params *p) { return p->activations == CK_bf16; }
 
 ck_status ck_conv2d_bf16_forward(ck_cuda_state *cuda, void *y, const void *x, const float *w,
-                                 const ck_conv2d_params *p, void *workspace);
+                                 const ck_conv2d_params *p, ck_conv2d_epilogue epilogue, void *workspace);
 ck_status ck_conv2d_bf16_backward_data(ck_cuda_state *cuda, void *dx, const void *dy, const float *w,
                                        const ck_conv2d_params *p, void *workspace);
 ck_status ck_conv2d_bf16_backward_weight(ck_cuda_state *cuda, float *dw, const void *dy, const void *x,

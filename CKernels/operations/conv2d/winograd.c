@@ -2,6 +2,7 @@
 // frequency and the output transform of winograd_transform.h, where the derivation is.
 // Channels are multiples of 16 and lie in panels of 16. Sums have a fixed order, for any number of threads.
 #include "winograd.h"
+#include "forward.h"
 #include "winograd_transform.h"
 
 typedef ck_conv2d_params conv2d;
@@ -180,7 +181,8 @@ struct convolution {
     const float *in, *w;
     int backward;
     int64_t room;
-    block block;  // the shared one
+    const ck_conv2d_epilogue *epilogue;  // or NULL
+    block block;                         // the shared one
 };
 
 static void filter_task(void *context, int64_t panel_k, int worker) {
@@ -199,6 +201,17 @@ static void multiply_frequency(const struct convolution *j, float *tiles, block 
              j->u + f * u_floats(by, p), in.count * p->c, b.count, b.room, out.count * p->k / L);
 }
 
+static void put_out(const struct convolution *j, float *tiles, block b, int64_t from, int64_t until) {
+    const conv2d *p = &j->p;
+    int64_t side = j->by->side;
+    j->by->output(j->out, m_at(j->by, p, tiles, b.room, 0, 0), p, b, from, until);
+    for (int64_t t = from; j->epilogue && t < until; t++) {
+        ck_winograd_place at = ck_place_of(p, side, b.first + t);
+        ck_conv2d_finish(j->epilogue, j->out, p->k, (at.n * p->p + at.row) * p->q + at.column,
+                         ck_min64(side, p->p - at.row), ck_min64(side, p->q - at.column), p->q);
+    }
+}
+
 static void own_block(void *context, int64_t index, int worker) {
     struct convolution *j = context;
     const transform *by = j->by;
@@ -206,7 +219,7 @@ static void own_block(void *context, int64_t index, int worker) {
     block b = {index * j->room, ck_min64(j->room, tile_count(by, &j->p) - index * j->room), j->room};
     by->input(tiles, j->in, &j->p, b, 0, b.count);
     for (int64_t f = 0; f < by->frequencies; f++) multiply_frequency(j, tiles, b, f);
-    by->output(j->out, m_at(by, &j->p, tiles, b.room, 0, 0), &j->p, b, 0, b.count);
+    put_out(j, tiles, b, 0, b.count);
 }
 
 static void shared_input(void *context, int64_t group, int worker) {
@@ -224,15 +237,20 @@ static void shared_multiply(void *context, int64_t f, int worker) {
 static void shared_output(void *context, int64_t group, int worker) {
     (void)worker;
     struct convolution *j = context;
-    j->by->output(j->out, m_at(j->by, &j->p, j->tiles, j->room, 0, 0), &j->p, j->block, group * GROUP,
-                  group_end(j->block, group));
+    put_out(j, j->tiles, j->block, group * GROUP, group_end(j->block, group));
 }
 
 void ck_winograd_convolve(float *out, const float *in, const float *w, int backward, const conv2d *p,
-                          float *scratch) {
+                          const ck_conv2d_epilogue *epilogue, float *scratch) {
     const transform *by = transform_of(p, backward);
-    struct convolution j = {
-        .by = by, .p = *p, .out = out, .u = scratch, .in = in, .w = w, .backward = backward};
+    struct convolution j = {.by = by,
+                            .p = *p,
+                            .out = out,
+                            .u = scratch,
+                            .in = in,
+                            .w = w,
+                            .backward = backward,
+                            .epilogue = epilogue};
     j.room = block_room(by, p);
     j.tiles = scratch + filter_floats(by, p);
     ck_parallel_for(p->k / L, filter_task, &j);

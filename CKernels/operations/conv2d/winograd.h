@@ -10,9 +10,9 @@ int ck_winograd_fits(const ck_conv2d_params *p);
 
 // out[N,P,Q,K] = in[N,H,W,C] * w[K,3,3,C]. With `backward` it is dx = dy * w: in is dy, out is dx, `p` says
 // their shapes, and w is [C,3,3,K]. At stride 2 that is the transposed convolution, from [H,W] to [P,Q] twice
-// as large.
+// as large. The epilogue follows unless it is NULL.
 void ck_winograd_convolve(float *out, const float *in, const float *w, int backward,
-                          const ck_conv2d_params *p, float *scratch);
+                          const ck_conv2d_params *p, const ck_conv2d_epilogue *epilogue, float *scratch);
 int64_t ck_winograd_convolve_scratch(const ck_conv2d_params *p, int backward, int64_t workers);  // floats
 
 // dw[K,3,3,C] from dy[N,P,Q,K] and x[N,H,W,C]

@@ -100,6 +100,7 @@ KERNEL_END(ck_conv2d_add_parts)
         ARGUMENT(int32_t, is_bf16)                                                                           \
         ARGUMENT(int32_t, parts)                                                                             \
         ARGUMENT(int32_t, share)                                                                             \
+        ARGUMENT(ck_conv2d_epilogue, epilogue)                                                               \
         ARGUMENT(ck_conv2d_params, p)                                                                        \
     KERNEL_END(ck_##source##_windows_##size)
 #define GRADIENT_KERNEL(source, size, threads)                                                               \
@@ -151,7 +152,9 @@ KERNEL(conv2d_bf16, ck_conv2d_bf16_finish, 256)
     ARGUMENT(const float *, from)
     ARGUMENT(int32_t, is_bf16)
     ARGUMENT(int32_t, parts)
+    ARGUMENT(int32_t, channels)
     ARGUMENT(int64_t, size)
+    ARGUMENT(ck_conv2d_epilogue, epilogue)
 KERNEL_END(ck_conv2d_bf16_finish)
 
 KERNEL(conv2d_bf16, ck_conv2d_bf16_finish_gradient, 256)
