@@ -204,7 +204,8 @@ import Testing
     @Test func productsHaveOtherWays() throws {
         defer { Self.restore() }
         Self.emulate { ($0.lacks_bias, $0.failing_algorithms) = (1, 2) }
-        let cases = Self.cases(.CK_KIND_dense_forward, .CK_KIND_dense_backward_data).map { $0.inMode(.strict) }
+        let cases = Self.cases(.CK_KIND_dense_forward, .CK_KIND_dense_backward_data)
+            .map { $0.inMode(.strict) }
         for operation in cases {
             let failures = try CUDAParityTests.failures(operation, .strict)
             #expect(failures.isEmpty, "\(operation): \(failures)")

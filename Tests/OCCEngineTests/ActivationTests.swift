@@ -8,7 +8,7 @@ import Testing
 @Suite struct ActivationTests {
     /// Floats written to a bfloat16 tensor are rounded, and read as what they have become.
     @Test func tensorsAreRoundedAndRead() throws {
-        let program = Program(device: try .cpu(), activations: .bfloat16)
+        let program = Program(device: try .cpu(), math: .bf16, activations: .bfloat16)
         let (plan, (x, y)) = try program.add("double", .inference) { plan in
             let x = try plan.input("x", [3], type: .bfloat16), y = try add(x, x, in: plan)
             plan.keep(y)
@@ -44,7 +44,7 @@ import Testing
         return (images, target, loss, gradient)
     }
 
-    private func plan(_ activations: ElementType?, math: MathMode = .fast) throws -> (
+    private func plan(_ activations: ElementType?, math: MathMode = .bf16) throws -> (
         program: Program, plan: Plan,
         tensors: (images: Tensor, target: Tensor, loss: Tensor, gradient: Tensor)
     ) {
@@ -107,7 +107,7 @@ import Testing
 
     /// A layer that takes single precision alone gets a copy, through which the gradient flows back.
     @Test func otherLayersGetCopies() throws {
-        let program = Program(device: try .cpu(), activations: .bfloat16)
+        let program = Program(device: try .cpu(), math: .bf16, activations: .bfloat16)
         let (plan, gradient) = try program.add("mixed", .inputGradient) { plan in
             let x = try plan.activations(try plan.input("x", [4, 6], type: .float32))
             plan.watch(x)

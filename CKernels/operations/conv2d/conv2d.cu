@@ -2,16 +2,16 @@
 // B[column][k], where A and B are read from the images and filters as they lie, a tile at a time, and nothing
 // is unfolded in memory.
 //
-//   forward:          rows = output pixels, columns = K, k = (r, s, c)        A = windows of x,  B = w
-//   backward data:    rows = input pixels,  columns = C, k = (r, s, K)        A = windows of dy, B = w
-//   rotated backward weight:  rows = K, columns = (r, s, c), k = output pixels        A = dy,            B =
-//   windows of x
+//   pass              rows             columns     k               A               B
+//   forward           output pixels    K           (r, s, c)       windows of x    w
+//   backward data     input pixels     C           (r, s, K)       windows of dy   w, rotated
+//   backward weight   K                (r, s, c)   output pixels   dy              windows of x
 //
 // A block of THREADS computes a SIZE x SIZE tile of C. While the tensor cores (or, in strict mode, the plain
 // units) work on one slice of k in shared memory, the next one is on its way from global memory to registers.
 #include "ck_device.cuh"
 
-enum { STRICT = CK_MATH_STRICT, TF32 = CK_MATH_FAST, BF16 = CK_MATH_BF16 };
+enum { STRICT = CK_MATH_STRICT, TF32 = CK_MATH_FAST };  // conv2d_bf16.cuh has the third mode
 
 // Divides numbers below 2^31 by multiplication (Granlund & Montgomery 1994): with 2^s >= 2^31 d and m =
 // ceil(2^s / d), n / d is n m / 2^s, rounded down.
@@ -116,22 +116,22 @@ struct rotated_filters {
 
 template <int MODE, int SIZE> struct shape {
     static const int WARPS = SIZE == 128 ? 8 : 4, THREADS = 32 * WARPS;
-    static const int DEPTH = MODE == BF16 ? 32 : 16;  // of a slice of k
+    static const int DEPTH = 16;  // of a slice of k
     static const int WARP_ROWS = SIZE == 128 ? 64 : 32, WARP_COLUMNS = 32;
     static const int WARPS_DOWN = SIZE / WARP_ROWS;
-    static const int WORD = MODE == BF16 ? 2 : 4;  // bytes of a value in shared memory
-    static const int PAD = MODE == BF16 ? 8 : 4;   // values, so that a column's reads hit different banks
+    static const int WORD = 4;  // bytes of a value in shared memory
+    static const int PAD = 4;   // values, so that a column's reads hit different banks
     static const int TILE_BYTES = SIZE * (DEPTH + PAD) * WORD;  // the larger of the two ways to store a tile
 };
 
 // How a slice of an operand (SIZE rows or columns of C, DEPTH of k) lies in shared memory. Places are
 // contiguous in both memories, so the tile takes the operand's order: ALONG (places run along k) it is
 // [SIZE][DEPTH + PAD], a line to a row or column of C; otherwise (places run along C) [DEPTH][SIZE + 2 PAD],
-// a line to a k. In bf16 the latter has one PAD.
+// a line to a k.
 template <bool ALONG, int MODE, int SIZE> struct tile_layout {
     typedef shape<MODE, SIZE> S;
     static const int LINES = ALONG ? SIZE : S::DEPTH, PLACES = ALONG ? S::DEPTH : SIZE;
-    static const int LEADING = PLACES + (ALONG || MODE == BF16 ? S::PAD : 2 * S::PAD);
+    static const int LEADING = PLACES + (ALONG ? S::PAD : 2 * S::PAD);
 
     // The index of the value of a row (or column) of C and a k.
     static CK_MEMBER int at(int row, int k) { return ALONG ? row * LEADING + k : k * LEADING + row; }
@@ -139,14 +139,6 @@ template <bool ALONG, int MODE, int SIZE> struct tile_layout {
     // That value in a tile of 4-byte values.
     static CK_MEMBER unsigned word(const unsigned char *tile, int row, int k) {
         return ((const unsigned *)tile)[at(row, k)];
-    }
-    // Four 8 x 8 matrices of a tile of bf16: a lane's matrix starts at (row, k), and it holds line `lane %
-    // 8`.
-    static CK_MEMBER void matrices(unsigned (&r)[4], const unsigned char *tile, int row, int k, int lane) {
-        if (ALONG)
-            ck_load_matrices(r, tile + 2 * at(row + lane % 8, k));
-        else
-            ck_load_matrices_transposed(r, tile + 2 * at(row, k + lane % 8));
     }
 };
 
@@ -231,19 +223,12 @@ struct loader : tile_layout<ALONG, MODE, SIZE> {
 #pragma unroll
         for (int i = 0; i < COUNT; i++) {
             int at = line_of(0, i) * T::LEADING + place_of(0);
-            if (MODE == BF16) {
-                uint2 packed;
-                packed.x = ck_pack_bf16(values[i][0], values[i][1]);
-                packed.y = ck_pack_bf16(values[i][2], values[i][3]);
-                *(uint2 *)(tile + 2 * at) = packed;
-            } else {
-                uint4 words;
-                words.x = word_of(values[i][0]);
-                words.y = word_of(values[i][1]);
-                words.z = word_of(values[i][2]);
-                words.w = word_of(values[i][3]);
-                *(uint4 *)(tile + 4 * at) = words;
-            }
+            uint4 words;
+            words.x = word_of(values[i][0]);
+            words.y = word_of(values[i][1]);
+            words.z = word_of(values[i][2]);
+            words.w = word_of(values[i][3]);
+            *(uint4 *)(tile + 4 * at) = words;
         }
     }
 };
@@ -257,45 +242,25 @@ CK_DEVICE void multiply_slice(const unsigned char *a, const unsigned char *b, in
                               float (&sums)[shape<MODE, SIZE>::WARP_ROWS / 16][4][4]) {
     typedef shape<MODE, SIZE> S;
     const int DOWN = S::WARP_ROWS / 16, ACROSS = S::WARP_COLUMNS / 8;
-    if (MODE == BF16) {
+    int g = lane / 4, t = lane % 4;
 #pragma unroll
-        for (int k = 0; k < S::DEPTH; k += 16) {
-            unsigned fa[DOWN][4], fb[ACROSS][2];
+    for (int k = 0; k < S::DEPTH; k += 8) {
+        unsigned fa[DOWN][4], fb[ACROSS][2];
 #pragma unroll
-            for (int i = 0; i < DOWN; i++)  // matrices: rows 0-7, rows 8-15, and the same at k + 8
-                A::matrices(fa[i], a, row + 16 * i + lane / 8 % 2 * 8, k + lane / 16 * 8, lane);
-#pragma unroll
-            for (int i = 0; i < ACROSS; i += 2) {  // columns 0-7 at k and k + 8, columns 8-15 at k and k + 8
-                unsigned r[4];
-                B::matrices(r, b, column + 8 * i + lane / 16 * 8, k + lane / 8 % 2 * 8, lane);
-                fb[i][0] = r[0], fb[i][1] = r[1], fb[i + 1][0] = r[2], fb[i + 1][1] = r[3];
-            }
-#pragma unroll
-            for (int i = 0; i < DOWN; i++)
-#pragma unroll
-                for (int j = 0; j < ACROSS; j++) ck_mma_bf16(sums[i][j], fa[i], fb[j]);
+        for (int i = 0; i < DOWN; i++) {
+            int r = row + 16 * i + g;
+            fa[i][0] = A::word(a, r, k + t), fa[i][1] = A::word(a, r + 8, k + t);
+            fa[i][2] = A::word(a, r, k + t + 4), fa[i][3] = A::word(a, r + 8, k + t + 4);
         }
-    } else {
-        int g = lane / 4, t = lane % 4;
 #pragma unroll
-        for (int k = 0; k < S::DEPTH; k += 8) {
-            unsigned fa[DOWN][4], fb[ACROSS][2];
-#pragma unroll
-            for (int i = 0; i < DOWN; i++) {
-                int r = row + 16 * i + g;
-                fa[i][0] = A::word(a, r, k + t), fa[i][1] = A::word(a, r + 8, k + t);
-                fa[i][2] = A::word(a, r, k + t + 4), fa[i][3] = A::word(a, r + 8, k + t + 4);
-            }
-#pragma unroll
-            for (int i = 0; i < ACROSS; i++) {
-                fb[i][0] = B::word(b, column + 8 * i + g, k + t);
-                fb[i][1] = B::word(b, column + 8 * i + g, k + t + 4);
-            }
-#pragma unroll
-            for (int i = 0; i < DOWN; i++)
-#pragma unroll
-                for (int j = 0; j < ACROSS; j++) ck_mma_tf32(sums[i][j], fa[i], fb[j]);
+        for (int i = 0; i < ACROSS; i++) {
+            fb[i][0] = B::word(b, column + 8 * i + g, k + t);
+            fb[i][1] = B::word(b, column + 8 * i + g, k + t + 4);
         }
+#pragma unroll
+        for (int i = 0; i < DOWN; i++)
+#pragma unroll
+            for (int j = 0; j < ACROSS; j++) ck_mma_tf32(sums[i][j], fa[i], fb[j]);
     }
 }
 
