@@ -179,6 +179,9 @@ void ck_plan_destroy(ck_plan plan);
 // return: reading from the arena waits, and so does ck_device_synchronize, and what failed meanwhile shows
 // there.
 ck_status ck_plan_run(ck_plan plan, int32_t *failed);
+// Why the plan runs operation by operation where a GPU could have run it as one graph; NULL where it does
+// not.
+const char *ck_plan_not_captured(ck_plan plan);
 // Runs the list once and writes each operation's time.
 ck_status ck_plan_profile(ck_plan plan, double *seconds, int32_t *failed);
 

@@ -1,5 +1,6 @@
 // Devices, arenas and plans: the part of the engine below Swift that is the same for every backend.
 #include "backend.h"
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -69,9 +70,10 @@ struct bound_operation {
 struct ck_plan_impl {
     struct ck_device_impl *device;
     void *workspace;
-    int threads;  // that the workspace was sized for
-    int has_run;  // once, operation by operation: kernels are loaded then
-    void *graph;  // of the whole list, where the backend has such
+    int threads;             // that the workspace was sized for
+    int has_run;             // once, operation by operation: kernels are loaded then
+    void *graph;             // of the whole list, where the backend has such
+    char not_captured[256];  // why there is no graph, once making one has failed
     int32_t count;
     struct bound_operation operations[];
 };
@@ -202,14 +204,21 @@ ck_status ck_plan_run(ck_plan plan, int32_t *failed) {
     void *state = plan.impl->device->state;
     ck_status status = check_threads(plan, failed);
     if (status != CK_OK) return status;
-    if (!plan.impl->graph && plan.impl->has_run && backend->captures && backend->captures(state)) {
-        status = capture(plan, failed);
-        if (status != CK_OK) return status;
+    int may_capture = plan.impl->has_run && !plan.impl->not_captured[0];
+    if (!plan.impl->graph && may_capture && backend->captures && backend->captures(state) &&
+        capture(plan, failed) != CK_OK) {
+        // What is wrong with the device itself fails again below.
+        snprintf(plan.impl->not_captured, sizeof plan.impl->not_captured, "%s", ck_last_error());
+        *failed = -1;
     }
     if (plan.impl->graph) return backend->replay(state, plan.impl->graph);
     status = run_operations(plan, failed);
     if (status == CK_OK) plan.impl->has_run = 1;
     return status;
+}
+
+const char *ck_plan_not_captured(ck_plan plan) {
+    return plan.impl->not_captured[0] ? plan.impl->not_captured : NULL;
 }
 
 // The host's clock around each operation.

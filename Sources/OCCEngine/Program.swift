@@ -271,6 +271,13 @@ public final class Plan {
         try check(status, operation: self.describe(failed))
     }
 
+    /// Why the plan runs operation by operation, and slower, where a GPU could have run it as one graph; nil where it
+    /// does not, or has not run twice.
+    public var notCaptured: String? {
+        guard memory != nil, let text = ck_plan_not_captured(handle) else { return nil }
+        return String(cString: text)
+    }
+
     /// Runs every operation once, and returns the seconds each took.
     public func profile() throws -> [Double] {
         var seconds = [Double](repeating: 0, count: operations.count)

@@ -87,6 +87,26 @@ import Testing
         #expect(counts.compilations == 1)
     }
 
+    /// Where no graph can be made of a plan, it runs operation by operation and says why.
+    @Test func plansRunWithoutGraphs() throws {
+        defer { Self.restore() }
+        Self.emulate { $0.makes_no_graphs = 1 }
+        let program = Program(device: try Device.cuda(0, driver: ck_emulated_driver()))
+        let (plan, (x, y)) = try program.add("relu", .inference) { builder in
+            let x = try builder.input("x", [4], type: .float32), y = builder.transient("y", [4])
+            try builder.reluForward("first", y: y, x: x, ck_elementwise_params(count: 4))
+            builder.keep(y)
+            return (x, y)
+        }
+        try program.load()
+        for run in 1...3 {
+            try program.write([-1, 2, -3, Float(run)], to: x)
+            try plan.run()
+            #expect(try program.read(y, of: plan) == [0, 2, 0, Float(run)])
+        }
+        #expect(plan.notCaptured?.contains("making a graph") == true)
+    }
+
     @Test func waitingAfterEachOperationMakesNoGraphs() throws {
         let device = try Device.cuda(0, driver: Self.driver(synchronous: true))
         ck_emulation_reset_counts()

@@ -13,7 +13,13 @@ namespace {
 
 using namespace emulation;
 
-enum { INVALID_VALUE = 1, OUT_OF_MEMORY = 2, LAUNCH_FAILED = 719, INVALID_CAPTURE = 901 };
+enum {
+    INVALID_VALUE = 1,
+    OUT_OF_MEMORY = 2,
+    LAUNCH_FAILED = 719,
+    UNSUPPORTED_IN_CAPTURE = 900,
+    INVALID_CAPTURE = 901
+};
 
 typedef std::function<void()> action;
 
@@ -32,6 +38,8 @@ struct program {
 };
 
 thread_local uint64_t allocated = 0;
+thread_local int capturing =
+    0;  // streams of which a graph is recorded: there is no memory to be had meanwhile
 thread_local std::map<std::string, int64_t> launched;
 
 int enqueue(ck_cu_stream handle, action what) {
@@ -76,6 +84,7 @@ int memory_info(size_t *available, size_t *total) {
 }
 // Every block is preceded by its size; its content is no number until somebody writes it.
 int memory_allocate(ck_cu_pointer *pointer, size_t bytes) {
+    if (capturing) return UNSUPPORTED_IN_CAPTURE;
     if (allocated + bytes > settings.memory) return OUT_OF_MEMORY;
     void *memory = nullptr;
     if (posix_memalign(&memory, 256, bytes + 256) != 0) return OUT_OF_MEMORY;
@@ -86,6 +95,7 @@ int memory_allocate(ck_cu_pointer *pointer, size_t bytes) {
     return 0;
 }
 int memory_free(ck_cu_pointer pointer) {
+    if (capturing) return UNSUPPORTED_IN_CAPTURE;
     char *memory = (char *)(uintptr_t)pointer - 256;
     uint64_t bytes = *(uint64_t *)memory;
     allocated -= bytes < allocated ? bytes : allocated;
@@ -113,18 +123,21 @@ int capture_begin(ck_cu_stream handle, int) {
     stream *s = (stream *)handle;
     if (s->captures) return INVALID_CAPTURE;
     s->captures = true;
+    capturing++;
     return 0;
 }
 int capture_end(ck_cu_stream handle, ck_cu_graph *result) {
     stream *s = (stream *)handle;
     if (!s->captures) return INVALID_CAPTURE;
     s->captures = false;
+    capturing--;
     graph *g = new graph;
     g->actions.swap(s->recorded);
     *result = g;
     return 0;
 }
 int graph_instantiate(ck_cu_graph_exec *exec, ck_cu_graph g, unsigned long long) {
+    if (settings.makes_no_graphs) return OUT_OF_MEMORY;
     return *exec = new graph(*(graph *)g), 0;
 }
 int graph_launch(ck_cu_graph_exec exec, ck_cu_stream s) {
@@ -138,6 +151,7 @@ int graph_destroy(ck_cu_graph g) { return delete (graph *)g, 0; }
 const char *const heading = "emulated machine code of ";
 
 int module_load(ck_cu_module *result, const void *image) {
+    if (capturing) return UNSUPPORTED_IN_CAPTURE;
     if (std::strncmp((const char *)image, heading, std::strlen(heading)) != 0) return INVALID_VALUE;
     std::string text = (const char *)image + std::strlen(heading);
     *result = new module{text.substr(0, text.find('.'))};

@@ -74,6 +74,11 @@ public struct TrainingRun {
                 }
                 return false
             }
+            if let why = trainer.plan.notCaptured {
+                notice(
+                    "warning: the steps ran operation by operation, which is slower, since no graph could be made: \(why)"
+                )
+            }
             try directory.save(try trainer.checkpoint())
             guard finished else {
                 throw OCCError(

@@ -24,6 +24,7 @@ typedef struct ck_emulation {
     int architecture;           // its compute capability, 90 for 9.0
     int lacks_bias;             // cuBLASLt has no algorithm that adds a bias
     int failing_algorithms;     // and fails with that many of those it names
+    int makes_no_graphs;        // a recorded graph cannot be made executable
 } ck_emulation;
 
 extern const ck_emulation ck_emulation_default;
