@@ -1,3 +1,4 @@
+import CUDAEmulation
 import Foundation
 import OCCData
 import OCCDetectors
@@ -78,6 +79,27 @@ import Testing
                 #expect(own(some, row) == own(found, number))
             }
         }
+    }
+
+    /// One pass on a GPU gives the features of one pass on the CPU: shifted passes, tiles, several layers.
+    @Test(arguments: [(MathMode.strict, Float(1e-5)), (.fast, 5e-3), (.bf16, 5e-2)])
+    func onePassIsTheSameOnAGPU(_ math: MathMode, _ tolerance: Float) throws {
+        let encoder = ResNet(.resnet10, width: 0.0625, padding: .none, stages: 2)
+        let images = try ImageDataset.load("builtin:surface", imageSize: 64).test.images.subset([0, 70])
+        let grid = PatchGrid(side: 64, patch: 24, stride: 5)
+        let places = (0..<2).flatMap { grid.places(image: $0) }
+        let devices = [try Device.cpu(), try Device.cuda(0, driver: ck_emulated_driver())]
+        let found = try devices.map { device in
+            let program = Program(device: device, math: device.isGPU ? math : .strict)
+            let dense = try DenseExtractor(
+                program, encoder: encoder, layers: StageNumbers([1, 2]), grid: grid, memory: 1 << 19)
+            try program.load()
+            try program.initializeParameters(seed: 3)
+            return try dense.features(of: images, places: places, program: program)
+        }
+        let scale = found[0].values.map(abs).max()!
+        let error = zip(found[1].values, found[0].values).map { abs($0 - $1) }.max()! / scale
+        #expect(scale > 0 && error <= tolerance, "\(error)")
     }
 
     /// What does not go together is said before anything is trained.
