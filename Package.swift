@@ -44,7 +44,7 @@ let package = Package(
         .executableTarget(
             name: "occ-gpu", dependencies: ["CKernels", "OCCCommandLine", "OCCSelfTest", "OneClass"]),
         .executableTarget(
-            name: "occ-bench", dependencies: ["OneClass", "OCCCommandLine", "OCCDetectors", "OCCEngine"],
+            name: "occ-bench", dependencies: ["OneClass", "OCCCommandLine", "OCCDetectors"],
             path: "bench/occ-bench"),
 
         .target(name: "TestSupport", dependencies: ["OCCEngine", "OCCSelfTest"], path: "Tests/TestSupport"),

@@ -7,9 +7,16 @@ let planCommand = Command(
     summary:
         "Prints what a training step would run, before it runs: operations, shapes, bytes, FLOP, memory.",
     usage: "[the options of train]",
-    examples: ["occ-gpu plan --method contrastive --width 0.25", "occ-gpu plan --profile"],
+    examples: [
+        "occ-gpu plan --method contrastive --width 0.25", "occ-gpu plan --profile",
+        "occ-gpu plan --method contrastive --math bf16 --device-model h100",
+    ],
     options: RunOptions.options + [
         Option("profile", nil, "Run some steps and show each operation's time."),
+        Option(
+            "device-model", "NAME",
+            "Foretell each operation's time on a device that need not be there, by arithmetic, with --math bf16: "
+                + DeviceModel.all.map(\.name).joined(separator: ", ") + "."),
         Option("json", nil, "Print JSON."),
     ]
 ) { arguments in
@@ -17,8 +24,24 @@ let planCommand = Command(
     let device = try RunOptions.device(arguments), repeats = 5
     let split = try configuration.split(try configuration.dataset())
     let training: TrainingPlan
-    var seconds: [Double]?
-    if arguments.has("profile") {
+    var seconds: [Double]?, launches: Int?
+    if let name = arguments["device-model"] {
+        guard let model = DeviceModel.all.first(where: { $0.name == name }) else {
+            throw OCCError(
+                .usage, "--device-model: there is no '\(name)'",
+                remedy: "There is: \(DeviceModel.all.map(\.name).joined(separator: ", ")).")
+        }
+        guard configuration.math == .bf16, !arguments.has("profile") else {
+            throw OCCError(
+                .usage, "--device-model foretells steps in bf16, and runs none",
+                remedy: "Give --math bf16, and no --profile.")
+        }
+        training = try TrainingPlan(
+            configuration, images: split.train.count, side: split.train.side, device: try .cpu(),
+            activations: .bfloat16)
+        seconds = training.plan.operations.map(model.seconds)
+        launches = training.plan.operations.reduce(0) { $0 + model.launches(of: $1) }
+    } else if arguments.has("profile") {
         let trainer = try Trainer(configuration: configuration, images: split.train, device: device)
         _ = try trainer.profile(steps: 2)
         seconds = try trainer.profile(steps: repeats)
@@ -69,6 +92,11 @@ let planCommand = Command(
             format: "%d operations, %.2f GFLOP", training.plan.operations.count,
             Double(training.plan.flop) / 1e9))
     if let seconds { try emit(String(format: "%.2f ms a step", 1e3 * seconds.reduce(0, +))) }
+    if let launches {
+        try emit(
+            "\(launches) kernels, \(formatBytes(training.plan.operations.reduce(0) { $0 + $1.bytes })) of tensors"
+        )
+    }
     try emit(
         "memory: parameters \(formatBytes(memory.parameters)), gradients \(formatBytes(memory.gradients)), "
             + "velocities \(formatBytes(memory.velocities)), data and inputs \(formatBytes(memory.inputs)), "

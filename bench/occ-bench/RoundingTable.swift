@@ -1,6 +1,5 @@
 import Foundation
 import OCCCommandLine
-import OCCEngine
 import OneClass
 
 /// What activations in bf16 cost in accuracy, where no GPU is: the CPU keeps them in bf16 and computes in single
