@@ -21,7 +21,7 @@ let planCommand = Command(
     ]
 ) { arguments in
     let configuration = try RunOptions.configuration(arguments)
-    let device = try RunOptions.device(arguments), repeats = 5
+    let repeats = 5
     let split = try configuration.split(try configuration.dataset())
     let training: TrainingPlan
     var seconds: [Double]?, launches: Int?
@@ -42,13 +42,15 @@ let planCommand = Command(
         seconds = training.plan.operations.map(model.seconds)
         launches = training.plan.operations.reduce(0) { $0 + model.launches(of: $1) }
     } else if arguments.has("profile") {
-        let trainer = try Trainer(configuration: configuration, images: split.train, device: device)
+        let trainer = try Trainer(
+            configuration: configuration, images: split.train, device: try RunOptions.device(arguments))
         _ = try trainer.profile(steps: 2)
         seconds = try trainer.profile(steps: repeats)
         training = trainer.training
     } else {
         training = try TrainingPlan(
-            configuration, images: split.train.count, side: split.train.side, device: device)
+            configuration, images: split.train.count, side: split.train.side,
+            device: try RunOptions.device(arguments))
     }
     let memory = try training.program.memoryNeeded()
     if arguments.has("json") {
