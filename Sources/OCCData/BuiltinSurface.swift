@@ -3,16 +3,21 @@ import OCCEngine
 
 /// Photographs, so to speak, of a woven cloth, close up: the camera slightly rotated, nearer or farther, the
 /// light from anywhere. Defects: scratched, stained, with a hole, with a loose thread on it, woven askew.
-struct BuiltinSurface: BuiltinPictures {
-    let side: Int
-    let seed: UInt64
+package struct BuiltinSurface: BuiltinPictures {
+    package let side: Int
+    package let seed: UInt64
 
-    static let name = "builtin:surface"
-    static let classes = ["good", "scratch", "stain", "hole", "loose thread", "skewed weave"]
-    static let trainCount = 200, testGood = 60, testDefect = 20
-    static let defaultSide = 128
+    package static let name = "builtin:surface"
+    package static let classes = ["good", "scratch", "stain", "hole", "loose thread", "skewed weave"]
+    package static let trainCount = 200, testGood = 60, testDefect = 20
+    package static let defaultSide = 128
 
-    func picture(defect: Int, random: inout CounterRandom) -> (pixels: [UInt8], mask: [UInt8]) {
+    package init(side: Int, seed: UInt64) {
+        self.side = side
+        self.seed = seed
+    }
+
+    package func picture(defect: Int, random: inout CounterRandom) -> (pixels: [UInt8], mask: [UInt8]) {
         Cloth(defect: defect, random: &random).rendered(side: side, random: &random)
     }
 }

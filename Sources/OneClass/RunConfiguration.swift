@@ -110,7 +110,7 @@ public struct RunConfiguration: HasSettings, Sendable {
 
     /// The run's own settings, in the order of listings; those of method, encoder and detector are theirs.
     public static let settings: [Setting<RunConfiguration>] = [
-        Setting("data", \.data, "PATH", "A data set's folder, or builtin:shapes or builtin:surface."),
+        Setting("data", \.data, "PATH", "A data set's folder, or builtin:shapes, surface, part or wheel."),
         Setting(
             "normal", \.normal, "CLASS",
             "The normal class, by index or name; by itself the only one there is to train on."),

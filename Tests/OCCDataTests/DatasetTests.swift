@@ -196,24 +196,8 @@ import Testing
         #expect(throws: OCCError.self) { try ImageDataset.load(folder.path) }
         let missing = #expect(throws: OCCError.self) { try ImageDataset.load(folder.file("nowhere")) }
         #expect(missing?.kind == .noInput)
-        #expect(throws: OCCError.self) { try ImageDataset.load("builtin:nothing") }
-        #expect(throws: OCCError.self) { try ImageDataset.load("builtin:shapes", imageSize: 48) }
         try folder.write([], to: "cifar-10-batches-py/batches.meta")
         let python = #expect(throws: OCCError.self) { try ImageDataset.load(folder.path) }
         #expect(python?.remedy?.contains("binary") == true)
-    }
-
-    // MARK: Built-in
-
-    @Test func builtinDataRepeatsAndHasMasks() throws {
-        let dataset = try ImageDataset.load("builtin:shapes"),
-            again = try ImageDataset.load("builtin:shapes,seed=1")
-        #expect(dataset.train.images == again.train.images)
-        #expect(dataset.train.images != (try ImageDataset.load("builtin:shapes,seed=2")).train.images)
-        let defects = dataset.test.labels.indices.filter { dataset.test.labels[$0] > 0 }
-        #expect(Set(defects) == Set(dataset.test.masks.keys))
-        for index in defects {
-            #expect(dataset.test.masks[index]!.contains(1), "\(dataset.test.names[index])")
-        }
     }
 }
