@@ -12,6 +12,10 @@ public struct GaussianDensity: Detector {
     /// What is added to the covariance's diagonal.
     public var ridge = 1e-6
 
+    /// Whether scores are compared with those of other Gaussians: half the squared Mahalanobis distance is, as a place
+    /// where features vary much is not anomalous by that; a density adds the logarithm of its volume.
+    private var isOneOfMany = false
+
     /// A Gaussian with these settings.
     public init(shrinkage: Double? = nil, ridge: Double = 1e-6) {
         self.shrinkage = shrinkage
@@ -51,7 +55,7 @@ public struct GaussianDensity: Detector {
                 remedy: "Raise \(setting: "ridge") or \(setting: "shrinkage"), or fit on more rows.")
         }
         try check(status, operation: name)
-        return FittedGaussian(mean: mean, cholesky: cholesky)
+        return FittedGaussian(mean: mean, cholesky: cholesky, isDistance: isOneOfMany)
     }
 
     /// Checks that the covariance of so few rows can be regular.
@@ -66,7 +70,8 @@ public struct GaussianDensity: Detector {
         }
     }
 
-    /// The Gaussian that a state was taken from: the arrays `mean` and `cholesky`.
+    /// The Gaussian that a state was taken from: the arrays `mean` and `cholesky`, and the number `distance`, not 0
+    /// where scores are distances.
     ///
     /// - Throws: `OCCError(.badData)` when one is missing or malformed.
     public func restore(_ state: DetectorState) throws -> any OneClassClassifier {
@@ -74,12 +79,16 @@ public struct GaussianDensity: Detector {
         guard cholesky.count == mean.count * mean.count,
             mean.indices.allSatisfy({ cholesky[$0 * mean.count + $0] > 0 })
         else { throw OCCError(.badData, "the detector's Cholesky factor is malformed") }
-        return FittedGaussian(mean: mean, cholesky: cholesky)
+        return FittedGaussian(mean: mean, cholesky: cholesky, isDistance: state.numbers["distance"] ?? 0 != 0)
     }
 
-    /// The same density at each location. Few rows need a regular covariance: Ledoit and Wolf's.
+    /// The same Gaussian at each location, whose score is half the squared Mahalanobis distance, as Defard et al.
+    /// (2020) take its root: without the determinant's logarithm, which would favor places where features vary. Few
+    /// rows need a regular covariance: Ledoit and Wolf's.
     public var forEachLocation: GaussianDensity? {
-        GaussianDensity(shrinkage: shrinkage ?? -1, ridge: ridge)
+        var own = GaussianDensity(shrinkage: shrinkage ?? -1, ridge: ridge)
+        own.isOneOfMany = true
+        return own
     }
 }
 
@@ -88,18 +97,23 @@ struct FittedGaussian: OneClassClassifier {
     private let mean: [Double]
     /// Lower triangular, columns x columns.
     private let cholesky: [Double]
-    private let logDeterminant: Double
+    private let isDistance: Bool
+    /// What a score is above half the squared distance.
+    private let constant: Double
 
-    init(mean: [Double], cholesky: [Double]) {
+    init(mean: [Double], cholesky: [Double], isDistance: Bool) {
         self.mean = mean
         self.cholesky = cholesky
-        logDeterminant = mean.indices.reduce(0) { $0 + log(cholesky[$1 * mean.count + $1]) }
+        self.isDistance = isDistance
+        let logDeterminant = mean.indices.reduce(0) { $0 + log(cholesky[$1 * mean.count + $1]) }
+        constant = isDistance ? 0 : 0.5 * Double(mean.count) * log(2 * Double.pi) + logDeterminant
     }
 
     var state: DetectorState {
         var state = DetectorState()
         state.set("mean", mean, shape: [mean.count])
         state.set("cholesky", cholesky, shape: [mean.count, mean.count])
+        if isDistance { state.numbers["distance"] = 1 }
         return state
     }
 
@@ -111,7 +125,6 @@ struct FittedGaussian: OneClassClassifier {
                 features.normalized().matrix.values, Int64(features.rows), Int64(mean.count), mean, cholesky,
                 &distance,
                 nil), operation: "gaussian")
-        let constant = 0.5 * Double(mean.count) * log(2 * Double.pi) + logDeterminant
         return distance.map { 0.5 * $0 + constant }
     }
 

@@ -121,8 +121,8 @@ import Testing
         let kind = try Detectors.registry.entry(name)
         let detector = try LocationwiseDetector(kind, fitting: all, locations: 3)
         let scores = try detector.scores(queries)
+        let one = try #require(kind.forEachLocation as (any Detector)?)
         for location in 0..<3 {
-            let one: any Detector = name == "gaussian" ? GaussianDensity(shrinkage: -1) : kind
             let own = try one.fit(all.subset(Array(stride(from: location, to: all.rows, by: 3))))
             let rows = Array(stride(from: location, to: queries.rows, by: 3))
             #expect(try own.scores(queries.subset(rows)) == rows.map { scores[$0] })
@@ -134,6 +134,23 @@ import Testing
         #expect(throws: OCCError.self) { try detector.scores(features(1, 2, 5)) }
         #expect(throws: OCCError.self) {
             try LocationwiseDetector(kind, state: detector.state, locations: 2)
+        }
+    }
+
+    /// Of many Gaussians a score is half the squared distance, without the volume; alone it is a density.
+    @Test func gaussiansOfPlacesAreCompared() throws {
+        let rows = features(40, 1, 5), wide = GaussianDensity(shrinkage: -1)
+        let density = try wide.fit(rows), own = try #require(wide.forEachLocation).fit(rows)
+        let offsets = zip(try density.scores(rows), try own.scores(rows)).map { $0 - $1 }
+        #expect(offsets.allSatisfy { abs($0 - offsets[0]) < 1e-9 } && abs(offsets[0]) > 0.01)
+        #expect(try own.scores(rows).allSatisfy { $0 >= 0 })
+        // The mean of the squared distances of the fitted rows is near their number of columns.
+        let mean = try own.scores(rows).reduce(0, +) / Double(rows.rows)
+        #expect(mean > 1.25 && mean < 3)
+        for (fitted, isSame) in [(density, true), (own, false)] {
+            let again = try wide.restore(fitted.state)
+            #expect(try again.scores(rows) == fitted.scores(rows))
+            #expect((fitted.state.numbers["distance"] == nil) == isSame)
         }
     }
 
