@@ -20,8 +20,10 @@ struct DetectorFitting {
     }
 
     /// Detectors fitted without a fold each, and the scores of each fold's patches by the one without it, an
-    /// image after the other.
-    func crossFitted(on images: ImageBatch) throws -> (ensemble: DetectorEnsemble, scores: [Double]) {
+    /// image after the other, in an order of the images.
+    func crossFitted(on images: ImageBatch) throws -> (
+        ensemble: DetectorEnsemble, scores: [Double], order: [Int]
+    ) {
         let count = configuration.folds
         let folds = DetectorEnsemble.folds(count, of: images.count, seed: configuration.seed)
         // Each member is fitted on the share (count - 1) / count of the rows.
@@ -30,10 +32,11 @@ struct DetectorFitting {
         let ensemble = try DetectorEnsemble(
             fitting: extractor.features(of: images, places: places, program: program),
             folds: places.map { folds[$0.image] }, count: count, fit)
-        let scores = try ensemble.members.enumerated().flatMap { fold, member in
-            try patchScores(of: images.subset(folds.indices.filter { folds[$0] == fold }), member)
+        let members = (0..<count).map { fold in folds.indices.filter { folds[$0] == fold } }
+        let scores = try zip(members, ensemble.members).flatMap { own, member in
+            try patchScores(of: images.subset(own), member)
         }
-        return (ensemble, scores)
+        return (ensemble, scores, members.flatMap { $0 })
     }
 
     /// The detector that a state was taken from.

@@ -231,6 +231,13 @@ public struct Evaluation: Codable, Sendable {
         return pixels >= pixelAUROC
     }
 
+    /// Whether raw pixels do as well, images and pixels; false where they were not compared with.
+    public var rawPixelsDoAsWell: Bool {
+        guard let auroc, let raw = rawPixelAUROC, raw >= auroc else { return false }
+        guard let pixelAUROC, let pixels = rawPixelPixelAUROC else { return true }
+        return pixels >= pixelAUROC
+    }
+
     /// The false alarms in words, and how they go with the promise.
     var falseAlarmText: String? {
         guard let text = Self.text(testFalseAlarms, testFalseAlarmsInterval, of: normals) else { return nil }

@@ -29,6 +29,9 @@ public final class OneClassModel {
     /// does not say.
     public let dataDigest: String?
 
+    /// What the scores of held-out normal images follow that is no defect; empty of a model that was loaded.
+    public let scoreBiases: [ScoreBias]
+
     /// What errors call it: the file.
     let name: String
     let program: Program
@@ -63,16 +66,20 @@ public final class OneClassModel {
         fitting = DetectorFitting(
             configuration: configuration, extractor: scoring.features, program: program, grid: grid,
             name: name)
-        let fit = split.detectorFit, held: [Double]
+        let fit = split.detectorFit, held: [Double], heldImages: ImageBatch
         if configuration.calibration == .cross {
-            let (ensemble, scores) = try fitting.crossFitted(on: fit)
-            (detector, held) = (ensemble, scores)
+            let (ensemble, scores, order) = try fitting.crossFitted(on: fit)
+            (detector, held, heldImages) = (ensemble, scores, fit.subset(order))
         } else {
             detector = try fitting.detector(of: fit)
-            held = try fitting.patchScores(of: split.calibration, detector)
+            (held, heldImages) = (
+                try fitting.patchScores(of: split.calibration, detector), split.calibration
+            )
         }
+        let heldScores = Self.maxima(held, grid)
+        scoreBiases = ScoreBias.find(in: heldImages, scores: heldScores)
         calibration = ThresholdCalibration(
-            scores: Self.maxima(held, grid), falseAlarmRate: configuration.falseAlarmRate,
+            scores: heldScores, falseAlarmRate: configuration.falseAlarmRate,
             kind: configuration.calibration)
         if grid == nil {
             (ordinaryScore, alarmScore) = (0, calibration.threshold ?? 0)
@@ -297,5 +304,6 @@ public final class OneClassModel {
         calibration = ThresholdCalibration(
             scores: held, falseAlarmRate: configuration.falseAlarmRate, kind: configuration.calibration)
         alarmScore = calibration.threshold ?? alarm
+        scoreBiases = []
     }
 }

@@ -26,10 +26,13 @@ struct RecipeOptions {
     private(set) var choice: String?
     /// The time that training may take; nil where the steps are known.
     let budget: TrainingBudget?
-    /// What bounds the steps, whatever the time; nil where the time was asked for.
-    private let bound: Recipe?
-    /// Whether locations are chosen by the images.
-    private let choosesLocations: Bool
+    /// Whether the time was asked for, so that nothing else bounds the steps.
+    private let isTimed: Bool
+    /// What of a model of patches is chosen by the images: whether places have detectors of their own, the detector,
+    /// and, where the encoder is the recipe's, how long it is trained.
+    private let chooses: (locations: Bool, detector: Bool, steps: Bool)
+    /// What the images decided; nil for models of whole images, and where there was nothing to decide.
+    private var patches: PatchRecipe?
 
     init(_ arguments: Arguments) throws {
         let wanted = arguments["budget"].flatMap { TrainingBudget(text: $0) }
@@ -40,16 +43,20 @@ struct RecipeOptions {
         guard arguments["config"] == nil || arguments["recipe"] != nil else {
             configuration = try RunOptions.configuration(arguments)
             budget = wanted
-            bound = nil
-            choosesLocations = false
+            isTimed = true
+            chooses = (false, false, false)
             return
         }
         let recipe: Recipe
         do { recipe = try Recipe.named(arguments["recipe"] ?? Recipe.all[0].name) } catch {
             throw error.error()
         }
-        // What options say is checked before the data is looked at.
-        configuration = try RunOptions.configuration(arguments)
+        // What options say is checked before the data is looked at; places need the patches that come of it.
+        var assumed = RunConfiguration()
+        if arguments["locations"] == RunConfiguration.Locations.each.rawValue, arguments["patch"] == nil {
+            assumed.patch = ImageDataset.sides.lowerBound
+        }
+        configuration = try RunOptions.configuration(arguments, from: assumed)
         let glance = try DatasetGlance(configuration.data).asked(
             side: configuration.imageSize, patches: Self.patches(arguments, configuration))
         var (start, reason) = recipe.configuration(for: glance)
@@ -79,11 +86,16 @@ struct RecipeOptions {
             start.method = RotationPrediction()
         }
         configuration = try RunOptions.configuration(arguments, from: start)
-        choosesLocations = arguments["locations"] == nil && arguments["config"] == nil
+        let isOpen = arguments["config"] == nil && recipe.budget != nil
+        chooses = (
+            locations: arguments["locations"] == nil && arguments["config"] == nil,
+            detector: isOpen && arguments["detector"] == nil && arguments["detector-rows"] == nil,
+            steps: isOpen && start.layers != nil
+        )
         let isSaid = arguments["steps"] != nil || arguments["epochs"] != nil
         budget = wanted ?? (isSaid ? nil : recipe.budget)
         let c = configuration
-        bound = wanted == nil ? recipe : nil
+        isTimed = wanted != nil
         let size = glance.isFixedSize ? "" : ", images of \(c.imageSize ?? glance.side) pixels"
         let patches = c.patch.map { " in patches of \($0), every \(c.stride ?? max(1, $0 / 8))" } ?? ""
         choice =
@@ -92,7 +104,9 @@ struct RecipeOptions {
 
     /// Whether options ask for patches, or for what is not of patches; nil where they leave it open.
     private static func patches(_ arguments: Arguments, _ c: RunConfiguration) -> Bool? {
-        if arguments["patch"] != nil { return true }
+        if arguments["patch"] != nil || arguments["locations"] == RunConfiguration.Locations.each.rawValue {
+            return true
+        }
         guard arguments["method"] != nil else { return nil }
         return c.method is CutPastePrediction ? nil : false
     }
@@ -100,7 +114,13 @@ struct RecipeOptions {
     /// Chooses what the images decide; says what and why.
     mutating func look(at dataset: ImageDataset, _ split: OneClassSplit) -> String? {
         configuration.white = dataset.white
-        return choosesLocations ? Recipe.chooseLocations(&configuration, split) : nil
+        guard let patch = configuration.patch, chooses.locations || chooses.detector || chooses.steps else {
+            return nil
+        }
+        let found = PatchRecipe(split.train, patch: patch)
+        found.apply(to: &configuration, locations: chooses.locations, detector: chooses.detector)
+        patches = found
+        return chooses.locations ? "\(found.reason); \(configuration.detector.name)" : nil
     }
 
     /// Fixes the number of steps: that of the run to be continued, if it is this one, or what fits the budget.
@@ -121,11 +141,12 @@ struct RecipeOptions {
                 return "\(steps) steps, as the run began"
             }
         }
-        let most = bound?.mostSteps(of: configuration)
+        let most =
+            isTimed ? nil : chooses.steps ? patches?.mostSteps : patches.map { _ in PatchRecipe.textureSteps }
         guard most != 0 else {
             configuration.steps = 0
             return
-                "no training: for images that lie alike, a network as it is drawn did better; --steps or --budget trains it"
+                "no training: on objects, a network as it is drawn did better; --steps or --budget trains it"
         }
         let fitting = try budget.steps(of: configuration, images: split.train, device: device)
         let steps = min(fitting, most ?? fitting)

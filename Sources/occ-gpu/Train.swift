@@ -79,6 +79,10 @@ let trainCommand = Command(
     try AtomicFile.write(Array(page.utf8), to: directory.report)
     say("wrote \(directory.report)")
     try emit(arguments.has("json") ? try evaluation.json() : evaluation.summary)
+    for bias in model.scoreBiases { say("warning: \(bias.warning)") }
+    if evaluation.rawPixelsDoAsWell {
+        say("warning: the distance of raw pixels does as well on these test images")
+    }
     if evaluation.learningIsWorthNothing {
         say(
             "warning: without training the same model does as well on these test images; --steps 0 leaves it out"

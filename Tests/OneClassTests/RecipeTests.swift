@@ -26,18 +26,6 @@ import Testing
         try chosen.validate()
     }
 
-    /// What helped where the recipe was chosen, and what did not.
-    @Test func imagesThatLieAlikeAreNotTrainedOn() {
-        var c = Self.standard.configuration(for: DatasetGlance(hasDefects: true, side: 256)).configuration
-        #expect(Self.standard.mostSteps(of: c) == 600)
-        c.locations = .each
-        #expect(Self.standard.mostSteps(of: c) == 0)
-        c.layers = nil
-        #expect(Self.standard.mostSteps(of: c) == 600)
-        c.patch = nil
-        #expect(Self.standard.mostSteps(of: c) == nil)
-    }
-
     /// A map takes one pass, whatever the patches are.
     @Test(arguments: [(16, 2), (24, 2), (32, 3), (48, 3), (56, 4), (512, 4)])
     func encodersSeeNoMoreThanAPatch(_ patch: Int, _ stages: Int) throws {
@@ -72,7 +60,7 @@ import Testing
         #expect(throws: SettingError.self) { try Recipe.named("quik") }
     }
 
-    // MARK: Locations
+    // MARK: What images show
 
     /// Images of a square on a ground, in one place or anywhere.
     private func squares(_ count: Int, seed: UInt64, anywhere: Bool) -> ImageBatch {
@@ -102,21 +90,37 @@ import Testing
         #expect(Alignment.share(train: ImageBatch(side: 64), heldOut: ImageBatch(side: 64)) == 0)
     }
 
-    @Test func locationsDoNotDependOnTheTestSet() throws {
-        let surface = try ImageDataset.load("builtin:surface", imageSize: 64)
-        let none = ImageDataset(
-            name: surface.name, kind: surface.kind, classNames: surface.classNames, train: surface.train,
-            test: LabeledImages(side: 64))
-        var chosen: [RunConfiguration.Locations] = []
-        for dataset in [surface, none] {
-            var configuration = Self.standard.configuration(
-                for: DatasetGlance(hasDefects: true, side: 64)
-            ).configuration
-            let reason = Recipe.chooseLocations(&configuration, try OneClassSplit(dataset, normal: nil))
-            #expect(reason != nil)
-            chosen.append(configuration.locations)
+    @Test func texturesAreToldFromObjects() throws {
+        let cloth = try OneClassSplit(ImageDataset.load("builtin:surface", imageSize: 64), normal: nil).train
+        #expect(Texture.spread(of: cloth, patch: 16) < 0.5 * Texture.threshold)
+        #expect(Texture.spread(of: squares(20, seed: 1, anywhere: true), patch: 16) > Texture.threshold)
+        #expect(Texture.spread(of: ImageBatch(side: 64), patch: 16) == 0)
+        #expect(Texture.spread(of: squares(2, seed: 1, anywhere: true), patch: 64) == 0)
+    }
+
+    @Test(arguments: [("surface", PatchRecipe.Scene.texture), ("part", .scattered), ("wheel", .aligned)])
+    func builtinScenesAreSeenForWhatTheyAre(_ name: String, _ scene: PatchRecipe.Scene) throws {
+        let dataset = try ImageDataset.load("builtin:\(name)", imageSize: 64)
+        let split = try OneClassSplit(dataset, normal: nil)
+        #expect(PatchRecipe(split.train, patch: 16).scene == scene)
+    }
+
+    @Test func whatImagesShowDecides() throws {
+        let glance = DatasetGlance(hasDefects: true, side: 64)
+        let start = Self.standard.configuration(for: glance).configuration
+        func chosen(_ scene: PatchRecipe, locations: Bool = true, detector: Bool = true) -> RunConfiguration {
+            var c = start
+            scene.apply(to: &c, locations: locations, detector: detector)
+            return c
         }
-        #expect(chosen == [.shared, .shared])
+        let aligned = PatchRecipe(squares(20, seed: 1, anywhere: false), patch: 16)
+        let scattered = PatchRecipe(squares(20, seed: 1, anywhere: true), patch: 16)
+        #expect(aligned.mostSteps == 0 && scattered.mostSteps == 0)
+        #expect(chosen(aligned).locations == .each && chosen(aligned).detector.name == "gaussian")
+        #expect(chosen(scattered).locations == .shared && chosen(scattered).detector.name == "knn")
+        // What was asked for is not chosen.
+        #expect(chosen(scattered, detector: false).detector.name == "gaussian")
+        #expect(chosen(aligned, locations: false).locations == .shared)
     }
 
     // MARK: Budgets

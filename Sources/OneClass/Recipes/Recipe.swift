@@ -33,7 +33,7 @@ public struct Recipe: Sendable {
     public static let all = [
         Recipe(
             "standard",
-            "A small network trained for 5 minutes, or 600 steps on patches where there may be defects.",
+            "A small network trained for 5 minutes; where there may be defects, on patches of textures for 600 steps, and as it is drawn on objects.",
             budget: TrainingBudget(seconds: 300), choose: small),
         Recipe(
             "quick", "As standard, for 1 minute at most.", budget: TrainingBudget(seconds: 60), choose: small),
@@ -71,17 +71,6 @@ public struct Recipe: Sendable {
     /// outlines them better than a quarter or a half.
     static func patch(side: Int) -> Int { max(16, side / 64 * 8) }
 
-    /// The steps that a configuration of this recipe is trained for at most, unless a time is asked for; nil for no
-    /// bound.
-    ///
-    /// None for images that lie alike: on MVTec AD's bottle, a Gaussian for each place on all stages of a network as
-    /// it is drawn has image and pixel AUROC 99.1 and 96.8 %, and 97.2 and 93.4 % after 600 steps (means of three
-    /// seeds). Defard et al. 2020 (PaDiM) fit such Gaussians on a pretrained network.
-    public func mostSteps(of c: RunConfiguration) -> Int? {
-        guard budget != nil, c.patch != nil else { return nil }
-        return c.locations == .each && c.layers != nil ? 0 : Self.patchSteps
-    }
-
     /// The encoder for patches of a side: without padding, so that a map takes one pass, and with as many stages as see
     /// no more than a patch. The detector sees all of them: the first keep what the last have learned to pass over.
     ///
@@ -96,9 +85,6 @@ public struct Recipe: Sendable {
             ResNet(.resnet10, width: 0.25, padding: .none, stages: stages), StageNumbers(Array(1...stages))
         )
     }
-
-    /// The bound for models of patches: more steps make maps worse on the data that recipes were chosen on.
-    static let patchSteps = 600
 
     private static func small(_ glance: DatasetGlance, _ c: inout RunConfiguration) -> String {
         c.encoder = ResNet(.resnet10, width: 0.25)
@@ -132,22 +118,5 @@ public struct Recipe: Sendable {
         c.stride = 4
         c.detector = GaussianDensity()
         return "Li et al., CVPR 2021"
-    }
-
-    /// Decides whether each place has a detector of its own, by how alike normal images lie: the last fifth of
-    /// the training images against the others.
-    ///
-    /// - Returns: what was decided and why; nil for whole images.
-    public static func chooseLocations(_ c: inout RunConfiguration, _ split: OneClassSplit) -> String? {
-        guard c.patch != nil, c.detector.forEachLocation as (any Detector)? != nil else { return nil }
-        // Of the training images: those that calibrate the threshold must not choose what they calibrate.
-        let count = split.train.count, kept = count - max(1, count / 5)
-        let share = Alignment.share(
-            train: split.train.subset(0..<kept), heldOut: split.train.subset(kept..<count))
-        c.locations = share >= Alignment.threshold ? .each : .shared
-        let percent = Int((100 * max(0, share)).rounded())
-        return c.locations == .each
-            ? "images lie alike (the mean image explains \(percent) % of held-out ones): a detector for each place"
-            : "images do not lie alike (the mean image explains \(percent) % of held-out ones): one detector for all places"
     }
 }

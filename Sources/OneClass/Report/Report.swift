@@ -91,7 +91,9 @@ public struct Report {
         let list = rows.compactMap { name, value in
             value.map { "<tr><th scope=\"row\">\(name)</th><td>\(escaped($0))</td></tr>" }
         }
+        let warnings = model.scoreBiases.map { "<p>Warning: \(escaped($0.warning)).</p>" }
         return "<h2>Threshold</h2><table class=\"words\"><tbody>\(list.joined())</tbody></table>"
+            + warnings.joined()
     }
 
     /// What representation and learning are worth; empty where nothing was compared with.
