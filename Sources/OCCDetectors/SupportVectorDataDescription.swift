@@ -43,9 +43,10 @@ public struct SupportVectorDataDescription: Detector {
 }
 
 /// A fitted support vector data description.
-struct FittedDataDescription: OneClassClassifier {
+package struct FittedDataDescription: OneClassClassifier {
     private let vectors: SupportVectors
-    private let centerNorm: Double
+    /// The squared norm of the center in the kernel's space.
+    package let centerNorm: Double
     private let total: Double
 
     init(_ vectors: SupportVectors) throws {
@@ -55,15 +56,15 @@ struct FittedDataDescription: OneClassClassifier {
         centerNorm = zip(sums, vectors.multipliers).reduce(0) { $0 + $1.0 * $1.1 } / (total * total)
     }
 
-    var state: DetectorState { vectors.state }
+    package var state: DetectorState { vectors.state }
 
-    func scores(_ features: FeatureMatrix) throws -> [Double] {
+    package func scores(_ features: FeatureMatrix) throws -> [Double] {
         try requireColumns(features, vectors.rows.columns)
         let sums = try vectors.kernelSums(features.normalized().matrix, gradient: false).sums
         return sums.map { 1 - 2 * $0 / total + centerNorm }
     }
 
-    func scoreGradient(_ features: FeatureMatrix) throws -> FeatureMatrix {
+    package func scoreGradient(_ features: FeatureMatrix) throws -> FeatureMatrix {
         try requireColumns(features, vectors.rows.columns)
         let (normalized, norms) = features.normalized()
         let slopes = try vectors.kernelSums(normalized, gradient: true).gradient

@@ -183,7 +183,19 @@ public final class OneClassModel {
         Self.write(detector.state, as: "detector", to: &file)
         Self.write(scoreState, as: "scores", to: &file)
         file.tensors["calibration.scores"] = .init(calibration.scores, shape: [calibration.scores.count])
-        let metadata = [
+        file.metadata.merge(try metadata()) { $1 }
+        if let tensor = file.firstNotFinite {
+            throw OCCError(
+                .failure,
+                "\(path): is not written, as \(tensor) has values that are not finite; training has diverged",
+                remedy: "Lower the \(setting: "learning-rate").")
+        }
+        try file.write(to: path)
+    }
+
+    /// What a file says of the model beside its arrays, by key.
+    func metadata() throws -> [String: String] {
+        var metadata = [
             "format": "\(Self.format)\(Self.formatNumber)", "configuration": try configuration.json(),
             "normal_class": normalClass,
             "image_size": String(side),
@@ -196,15 +208,8 @@ public final class OneClassModel {
             "ordinary_score": String(ordinaryScore),
             "alarm_score": String(alarmScore),
         ]
-        file.metadata.merge(metadata) { $1 }
-        file.metadata["data_digest"] = dataDigest
-        if let tensor = file.firstNotFinite {
-            throw OCCError(
-                .failure,
-                "\(path): is not written, as \(tensor) has values that are not finite; training has diverged",
-                remedy: "Lower the \(setting: "learning-rate").")
-        }
-        try file.write(to: path)
+        metadata["data_digest"] = dataDigest
+        return metadata
     }
 
     /// Keeps a fitted state: its arrays as tensors, its numbers in the metadata.

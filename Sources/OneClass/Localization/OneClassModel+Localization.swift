@@ -111,7 +111,8 @@ extension OneClassModel {
             isCalibrated: isCalibrated)
     }
 
-    private var mapScale: (ordinary: Double, unit: Double) {
+    /// The score of an ordinary patch, and what counts one above it, for the means of maps.
+    var mapScale: (ordinary: Double, unit: Double) {
         (ordinaryScore, max(alarmScore - ordinaryScore, 1e-12))
     }
 

@@ -69,7 +69,7 @@ public struct PatchGrid: Sendable, Equatable {
     }
 
     /// Finds, for each pixel of a line, the patches that cover it and what each counts for.
-    private func weights(_ positions: [Int], _ length: Int) -> [[(cell: Int, weight: Double)]] {
+    func weights(_ positions: [Int], _ length: Int) -> [[(cell: Int, weight: Double)]] {
         let sigma = Double(patch) * 10 / 32
         return (0..<length).map { x in
             // The regular ones that cover it, and the last.

@@ -1,0 +1,221 @@
+import Foundation
+import OCCDetectors
+import OCCEngine
+
+/// Appends a fitted detector's scores to an ONNX graph, in double precision.
+///
+/// L locations have a detector each; a single one stands for all where L is 1. Its arrays have L as their
+/// first extent.
+struct DetectorNodes {
+    let graph: GraphBuilder
+    /// Places of an image: patches, or 1 for a whole image.
+    let places: Int
+
+    typealias Value = GraphBuilder.Value
+
+    /// The detectors that have nodes, by name: rows [L,R,D] and the classifier -> scores [L,R].
+    private static let known: [String: @Sendable (DetectorNodes, Value, Fitted) throws -> Value] = [
+        "kde": { try $0.kernelDensity($1, $2) },
+        "gaussian": { try $0.gaussian($1, $2) },
+        "knn": { try $0.nearestNeighbors($1, $2) },
+        "ocsvm-rbf": { try $0.supportVectors($1, $2) },
+        "ocsvm-linear": { try $0.linearSupportVectors($1, $2) },
+        "svdd": { try $0.dataDescription($1, $2) },
+    ]
+
+    /// What a classifier has learned, for each of L locations.
+    private struct Fitted {
+        let classifier: any OneClassClassifier
+        let locations: Int
+        let state: DetectorState
+
+        init(_ classifier: any OneClassClassifier) {
+            self.classifier = classifier
+            let own = classifier.state
+            guard let each = classifier as? LocationwiseDetector else {
+                locations = 1
+                var stacked = DetectorState()
+                for (name, array) in own.arrays {
+                    stacked.set(name, array.values, shape: [1] + array.shape, isSingle: array.isSingle)
+                }
+                for (name, number) in own.numbers { stacked.set("number.\(name)", [number], shape: [1]) }
+                state = stacked
+                return
+            }
+            locations = each.locations
+            state = own
+        }
+
+        /// The number of a name at each location.
+        func numbers(_ name: String) throws -> [Double] { try state.array("number.\(name)").values }
+    }
+
+    /// Appends the nodes: features float [N P,D], image by image -> scores double [N,P].
+    ///
+    /// - Parameter name: the detector's.
+    /// - Throws: `OCCError(.usage)` for a detector that has no nodes here.
+    func callAsFunction(
+        _ features: Value, _ classifier: any OneClassClassifier, named name: String
+    ) throws -> Value {
+        guard let nodes = Self.known[name] else {
+            throw OCCError(
+                .usage, "\(setting: "detector") \(name): cannot be exported",
+                remedy: "Train with one of \(Self.known.keys.sorted().joined(separator: ", ")).")
+        }
+        let rows = name == "ocsvm-linear" ? graph.cast(features, to: .double) : normalized(features)
+        guard let ensemble = classifier as? DetectorEnsemble else {
+            return try scores(rows, Fitted(classifier), nodes)
+        }
+        let all = try ensemble.members.map { try scores(rows, Fitted($0), nodes) }
+        let sum = all.dropFirst().reduce(all[0]) { graph.add("Add", $0, $1) }
+        return graph.add("Div", sum, graph.double(Double(all.count)))
+    }
+
+    private func scores(
+        _ rows: Value, _ fitted: Fitted, _ nodes: (DetectorNodes, Value, Fitted) throws -> Value
+    ) throws -> Value {
+        let columns = try columns(fitted)
+        let grouped: Value
+        if fitted.locations == 1 {
+            grouped = graph.reshaped(rows, [1, -1, columns])
+        } else {
+            grouped = graph.transposed(graph.reshaped(rows, [-1, places, columns]), [1, 0, 2])
+        }
+        let found = try nodes(self, grouped, fitted)
+        let byRow = fitted.locations == 1 ? found : graph.transposed(found, [1, 0])
+        return graph.reshaped(byRow, [-1, places])
+    }
+
+    private func columns(_ fitted: Fitted) throws -> Int {
+        let array = try fitted.state.arrays["support"] ?? fitted.state.array("mean")
+        return array.shape[array.shape.count - 1]
+    }
+
+    /// Rows divided by their norm and rounded to single precision, as `FeatureMatrix.normalized` does; in
+    /// double.
+    private func normalized(_ features: Value) -> Value {
+        let rows = graph.cast(features, to: .double)
+        let squares = graph.sumOfLast(graph.add("Mul", rows, rows), keeps: true)
+        let norms = graph.add("Max", graph.add("Sqrt", squares), graph.double(1e-12))
+        let inverse = graph.add("Div", graph.double(1), norms)
+        return graph.cast(graph.cast(graph.add("Mul", rows, inverse), to: .float), to: .double)
+    }
+
+    // MARK: Parts
+
+    /// The products of rows [L,R,D] with the training rows [L,S,D] that the state keeps: [L,R,S].
+    private func products(_ rows: Value, _ fitted: Fitted) throws -> Value {
+        let support = try fitted.state.array("support")
+        // Stored in single precision, which holds them exactly.
+        let stored = graph.floats(support.values.map(Float.init), support.shape)
+        return graph.add("MatMul", rows, graph.transposed(graph.cast(stored, to: .double), [0, 2, 1]))
+    }
+
+    /// A number of each location, as [L,1,1] or [L,1].
+    private func numbers(_ values: [Double], rank: Int) -> Value {
+        graph.doubles(values, [values.count] + [Int](repeating: 1, count: rank - 1))
+    }
+
+    // MARK: Detectors
+
+    /// -(1 / gamma) log sum exp(2 gamma u . x), the largest exponent taken out of the sum.
+    private func kernelDensity(_ rows: Value, _ fitted: Fitted) throws -> Value {
+        let gamma = try fitted.numbers("gamma")
+        let exponents = graph.add(
+            "Mul", try products(rows, fitted), numbers(gamma.map { 2 * $0 }, rank: 3))
+        let top = graph.add(
+            "ReduceMax", exponents, attributes: [.integers("axes", [-1]), .integer("keepdims", 1)])
+        let sum = graph.sumOfLast(graph.add("Exp", graph.add("Sub", exponents, top)), keeps: true)
+        let logs = graph.add("Add", graph.add("Log", sum), top)
+        let scores = graph.add("Div", logs, numbers(gamma.map { -$0 }, rank: 3))
+        return graph.add("Squeeze", scores, graph.integers([-1]))
+    }
+
+    /// Half the squared length of the inverse Cholesky factor times (u - mean), and the normalization.
+    private func gaussian(_ rows: Value, _ fitted: Fitted) throws -> Value {
+        let mean = try fitted.state.array("mean"), factors = try fitted.state.array("cholesky").values
+        let columns = mean.shape[1], size = columns * columns
+        let parts = (0..<fitted.locations).map { Array(factors[$0 * size..<($0 + 1) * size]) }
+        let inverses = parallelMap(parts.count) { Self.inverseTransposed(parts[$0], columns) }
+        let constants = parts.map { factor in
+            let determinant = (0..<columns).reduce(0.0) { $0 + log(factor[$1 * columns + $1]) }
+            return 0.5 * Double(columns) * log(2 * Double.pi) + determinant
+        }
+        let centered = graph.add(
+            "Sub", rows, graph.doubles(mean.values, [fitted.locations, 1, columns]))
+        let solved = graph.add(
+            "MatMul", centered,
+            graph.doubles(inverses.flatMap { $0 }, [fitted.locations, columns, columns]))
+        let distances = graph.sumOfLast(graph.add("Mul", solved, solved), keeps: false)
+        return graph.add(
+            "Add", graph.add("Mul", distances, graph.double(0.5)), numbers(constants, rank: 2))
+    }
+
+    /// The inverse of a lower triangular matrix, transposed: row j is column j of the inverse, solved for
+    /// forward.
+    private static func inverseTransposed(_ l: [Double], _ d: Int) -> [Double] {
+        var result = [Double](repeating: 0, count: d * d)
+        for j in 0..<d {
+            for i in j..<d {
+                var sum = i == j ? 1.0 : 0
+                for k in j..<i { sum -= l[i * d + k] * result[j * d + k] }
+                result[j * d + i] = sum / l[i * d + i]
+            }
+        }
+        return result
+    }
+
+    /// 1 - the mean of the largest products.
+    private func nearestNeighbors(_ rows: Value, _ fitted: Fitted) throws -> Value {
+        let neighbors = Int(try fitted.numbers("neighbors")[0])
+        let largest = graph.largest(neighbors, of: try products(rows, fitted))
+        let mean = graph.add("Div", graph.sumOfLast(largest, keeps: false), graph.double(Double(neighbors)))
+        return graph.add("Sub", graph.double(1), mean)
+    }
+
+    /// The kernel sum -sum a exp(-gamma |u - x|^2).
+    private func supportVectors(_ rows: Value, _ fitted: Fitted) throws -> Value {
+        graph.add("Neg", try kernelSums(rows, fitted))
+    }
+
+    private func kernelSums(_ rows: Value, _ fitted: Fitted) throws -> Value {
+        let support = try fitted.state.array("support"), columns = support.shape[2]
+        let lengths = (0..<support.shape[1]).map { row in
+            support.values[row * columns..<(row + 1) * columns].reduce(0.0) { $0 + $1 * $1 }
+        }
+        let own = graph.sumOfLast(graph.add("Mul", rows, rows), keeps: true)
+        let both = graph.add("Add", own, graph.doubles(lengths, [1, 1, lengths.count]))
+        let twice = graph.add("Mul", try products(rows, fitted), graph.double(2))
+        let distances = graph.add("Sub", both, twice)
+        let gamma = try fitted.numbers("gamma").map { -$0 }
+        let kernel = graph.add("Exp", graph.add("Mul", distances, numbers(gamma, rank: 3)))
+        let multipliers = try fitted.state.array("multipliers").values
+        let weighted = graph.add(
+            "MatMul", kernel, graph.doubles(multipliers, [1, multipliers.count, 1]))
+        return graph.add("Squeeze", weighted, graph.integers([-1]))
+    }
+
+    /// -sum a u . x, whose sum over the training rows is known beforehand.
+    private func linearSupportVectors(_ rows: Value, _ fitted: Fitted) throws -> Value {
+        let support = try fitted.state.array("support"), columns = support.shape[2]
+        let multipliers = try fitted.state.array("multipliers").values
+        var normal = [Double](repeating: 0, count: columns)
+        for (row, multiplier) in multipliers.enumerated() {
+            for column in 0..<columns {
+                normal[column] -= multiplier * support.values[row * columns + column]
+            }
+        }
+        let scores = graph.add("MatMul", rows, graph.doubles(normal, [1, columns, 1]))
+        return graph.add("Squeeze", scores, graph.integers([-1]))
+    }
+
+    /// 1 - 2 sum a k(u, x) / sum a + the squared norm of the center.
+    private func dataDescription(_ rows: Value, _ fitted: Fitted) throws -> Value {
+        guard let description = fitted.classifier as? FittedDataDescription else {
+            throw OCCError(.failure, "svdd: the classifier is not a support vector data description")
+        }
+        let total = try fitted.state.array("multipliers").values.reduce(0, +)
+        let share = graph.add("Mul", try kernelSums(rows, fitted), graph.double(-2 / total))
+        return graph.add("Add", share, graph.double(1 + description.centerNorm))
+    }
+}

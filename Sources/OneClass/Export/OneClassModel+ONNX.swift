@@ -1,0 +1,99 @@
+import OCCEngine
+
+extension OneClassModel {
+    /// The bytes an ONNX file can have: protocol buffers count them in 31 bits.
+    private static let onnxLimit = Int(Int32.max)
+
+    /// Makes an ONNX file (opset 17) of the model, with all that it takes to score images: resizing, encoder,
+    /// detector, calibration, and of a model of patches the map.
+    ///
+    /// Its input is `images`, uint8 [N,H,W,3] in RGB. Its outputs are `score`, double [N]; with calibration
+    /// scores `p_value`, double [N]; with a threshold `anomalous`, bool [N]; of a model of patches `map`,
+    /// float [N,side,side].
+    ///
+    /// - Throws: `OCCError(.usage)` naming an operation or a detector that cannot be exported, or where
+    ///   the file would have more than 2 GiB.
+    public func onnx() throws -> [UInt8] {
+        let bytes = ONNX.Model(graph: try onnxGraph(), metadata: try metadata()).encoded
+        guard bytes.count <= Self.onnxLimit else {
+            throw OCCError(
+                .usage, "\(name): has \(formatBytes(bytes.count)) as ONNX, which allows 2 GiB",
+                remedy: "Lower \(setting: "detector-rows") or \(setting: "width"), and train again.")
+        }
+        return bytes
+    }
+
+    /// The graph of `onnx`.
+    package func onnxGraph() throws -> ONNX.Graph {
+        let graph = GraphBuilder()
+        let pixels = ImageNodes(graph: graph, fit: configuration.fit, side: side)("images")
+        let features = try FeatureNodes(
+            graph: graph, encoder: configuration.encoder, side: side, grid: grid,
+            layers: configuration.layers, weights: try exportWeights())(pixels)
+        let places = DetectorNodes(graph: graph, places: grid?.count ?? 1)
+        let scores = try places(features, detector, named: configuration.detector.name)
+        let score = graph.add(
+            "ReduceMax", scores, attributes: [.integers("axes", [1]), .integer("keepdims", 0)], as: "score")
+        let images = ONNX.Extent.any("N")
+        var outputs = [ONNX.ValueInfo(name: "score", type: .double, shape: [images])]
+        if !calibration.scores.isEmpty {
+            appendPValue(of: score, to: graph)
+            outputs.append(ONNX.ValueInfo(name: "p_value", type: .double, shape: [images]))
+        }
+        if let threshold = calibration.threshold {
+            _ = graph.add("Greater", score, graph.double(threshold), as: "anomalous")
+            outputs.append(ONNX.ValueInfo(name: "anomalous", type: .bool, shape: [images]))
+        }
+        if let grid {
+            appendMap(of: scores, grid, to: graph)
+            let shape = [images, .fixed(grid.height), .fixed(grid.width)]
+            outputs.append(ONNX.ValueInfo(name: "map", type: .float, shape: shape))
+        }
+        let input = ONNX.ValueInfo(
+            name: "images", type: .uint8, shape: [images, .any("H"), .any("W"), .fixed(3)])
+        return ONNX.Graph(
+            name: "occ_gpu", nodes: graph.nodes, arrays: graph.arrays, inputs: [input], outputs: outputs)
+    }
+
+    /// Appends `ThresholdCalibration.pValue`: (1 + scores at least as high) / (1 + scores).
+    private func appendPValue(of score: GraphBuilder.Value, to graph: GraphBuilder) {
+        let held = graph.doubles(calibration.scores, [1, calibration.scores.count])
+        let isHigher = graph.add("GreaterOrEqual", held, graph.reshaped(score, [-1, 1]))
+        let higher = graph.sumOfLast(graph.cast(isHigher, to: .double), keeps: false)
+        _ = graph.add(
+            "Div", graph.add("Add", higher, graph.double(1)),
+            graph.double(Double(1 + calibration.scores.count)), as: "p_value")
+    }
+
+    /// Appends the map of `localize` for patches' scores [N,P].
+    private func appendMap(of scores: GraphBuilder.Value, _ grid: PatchGrid, to graph: GraphBuilder) {
+        let (ordinary, unit) = mapScale
+        let above = graph.add(
+            "Div", graph.add("Sub", scores, graph.double(ordinary)), graph.double(unit))
+        // asinh and sinh have no kernels of double precision everywhere.
+        let size = graph.add("Abs", above)
+        let root = graph.add("Sqrt", graph.add("Add", graph.add("Mul", size, size), graph.double(1)))
+        let logs = graph.add("Mul", graph.add("Sign", above), graph.add("Log", graph.add("Add", size, root)))
+        let cells = graph.reshaped(logs, [-1, grid.rows.count, grid.columns.count])
+        let down = spread(grid.rows, grid.height, grid, graph)
+        let across = graph.transposed(spread(grid.columns, grid.width, grid, graph), [1, 0])
+        let means = graph.add("MatMul", graph.add("MatMul", down, cells), across)
+        let grown = graph.add("Exp", means), shrunk = graph.add("Exp", graph.add("Neg", means))
+        let sinh = graph.add("Sub", grown, shrunk)
+        let values = graph.add(
+            "Add", graph.add("Mul", sinh, graph.double(unit / 2)), graph.double(ordinary))
+        _ = graph.add(
+            "Cast", values, attributes: [.integer("to", ONNX.ElementType.float.rawValue)], as: "map")
+    }
+
+    /// What each patch counts for in each pixel of a line: [length, positions].
+    private func spread(
+        _ positions: [Int], _ length: Int, _ grid: PatchGrid, _ graph: GraphBuilder
+    ) -> GraphBuilder.Value {
+        var values = [Double](repeating: 0, count: length * positions.count)
+        for (pixel, cells) in grid.weights(positions, length).enumerated() {
+            for (cell, weight) in cells { values[pixel * positions.count + cell] = weight }
+        }
+        return graph.doubles(values, [length, positions.count])
+    }
+}
