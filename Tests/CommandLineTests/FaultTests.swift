@@ -36,6 +36,8 @@ import Testing
                     "DATA/test/bad"
                 ]),
         Scenario(
+            words: ["export", "--model", "WORK/run", "--onnx", "WORK/model.onnx"], product: "model.onnx"),
+        Scenario(
             words: [
                 "protocol", "--data", "DATA", "--out", "WORK/protocol", "--detectors", "kde", "--seeds", "2",
             ]

@@ -20,6 +20,7 @@ import occ_gpu
         case "train", "protocol": ["--out", out]
         case "localize", "explain": ["--model", "\(out)/model", "--out", out, "a.png"]
         case "score": ["--model", "\(out)/model", "a.png"]
+        case "export": ["--model", "\(out)/model", "--onnx", "\(out)/model.onnx"]
         case "evaluate": ["\(out)/model"]
         case "kernels": ["build", "--out", out]
         default: []
