@@ -5,6 +5,8 @@ import OCCEngine
 /// - `train/CLASS/...` and `test/CLASS/...`: with one class to train on, every other class of `test` is a
 ///   defect (MVTec AD, BTAD, LOCO, and VisA in that layout); with several, any can be the normal one.
 /// - `train/*` and `test/CLASS/...`: the images of `train` are normal.
+/// - `good/...` and `bad/...`, by these names or others for normal images: four fifths of the normal images, at
+///   random, are to train on, and the rest and all others are for testing.
 /// - `CLASS/...` alone: a fifth of each class, at random, is for testing.
 /// - Images directly, in subfolders too: all are normal, and there is no test set.
 extension DatasetFolder {
@@ -13,6 +15,11 @@ extension DatasetFolder {
         "good", "ok", "normal", "normals", "non_defective", "non-defective", "defect_free", "defect-free",
         "no_defect",
         "clean", "pass", "passed", "healthy", "perfect", "anomaly_free",
+    ]
+    /// What a folder of images that are not normal is called, where it is on its own.
+    private static let anomalousNames: Set<String> = [
+        "bad", "nok", "not_ok", "ng", "anomaly", "anomalies", "anomalous", "abnormal", "defect", "defects",
+        "defective", "fail", "failed", "faulty", "reject", "rejected", "damaged", "broken",
     ]
     private static func isNormal(_ name: String) -> Bool { normalNames.contains(name.lowercased()) }
 
@@ -75,13 +82,23 @@ extension DatasetFolder {
         let found = try listing.classes(in: root).filter { !maskFolders.contains($0.name.lowercased()) }
         guard let first = found.first else { throw notRecognized("", listing.account) }
         guard found.count > 1 else {
+            if Self.anomalousNames.contains(first.name.lowercased()) {
+                listing.account.remark(
+                    "warning: the images of \(first.name) are all there is, and are taken for normal ones: put normal "
+                        + "images beside it, into a folder called good")
+            }
             return try dataset(
                 .normalAndAnomalous, [first], train: [first], test: [], listing.account)
         }
         let normals = found.filter { Self.isNormal($0.name) }
         let ordered = normals.count == 1 ? normals + found.filter { !Self.isNormal($0.name) } : found
+        let others = ordered.dropFirst().map(\.name).joined(separator: ", ")
         listing.account.remark(
-            "there are no folders train and test: a random fifth of each class is for testing")
+            "there are no folders train and test: "
+                + (normals.count == 1
+                    ? "\(normals[0].name) is taken for the normal class, by its name; a random fifth of it and all "
+                        + "images of \(others) are for testing"
+                    : "a random fifth of each class is for testing"))
         var train: [ImageClass] = [], test: [ImageClass] = []
         for (label, own) in ordered.enumerated() {
             let parts = Self.fifths(own.images, label: label)
@@ -180,6 +197,11 @@ extension DatasetFolder {
             }
         }
         let training = files(train, masked: false), testing = files(test, masked: true)
+        if let maskRoot, kind == .normalAndAnomalous, testing.contains(where: { $0.label > 0 }),
+            testing.allSatisfy({ $0.masks.isEmpty })
+        {
+            account.remark("warning: no defective image has a mask in \(maskRoot): pixels are not judged")
+        }
         for file in masks?.unused(except: classes[0].name) ?? [] { account.add(.unusedMask, file) }
         if let masks { account.add(masks.account) }
         return DatasetFiles(

@@ -27,6 +27,8 @@ public struct FileAccount: Sendable, Equatable {
         case unusedMask
         /// A mask without a defect.
         case emptyMask
+        /// A mask of another size than its image.
+        case maskSize
         /// A defective image without a mask, where others have one.
         case noMask
         /// A test image that is a training image as well.
@@ -49,6 +51,7 @@ public struct FileAccount: Sendable, Equatable {
             case .unused: "files and folders are not part of the layout and were not used"
             case .unusedMask: "masks belong to no image and were not used"
             case .emptyMask: "masks show no defect and were not used"
+            case .maskSize: "masks are of another size than their images; they were fitted as these are"
             case .noMask: "defective images have no mask; pixels are judged on the others"
             case .inTraining: "test images are training images as well: results are too good by them"
             case .copy: "training images are copies of others"

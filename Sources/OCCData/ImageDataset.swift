@@ -35,6 +35,11 @@ public struct ImageBatch: Sendable, Equatable {
         return result
     }
 
+    /// The images resized to another side in pixels.
+    package func resized(to side: Int) -> ImageBatch {
+        ImageBatch(side: side, pixels: (0..<count).flatMap { image($0).resized(to: side).pixels })
+    }
+
     mutating func append(_ image: some Collection<UInt8>) {
         precondition(image.count == imageBytes)
         pixels.append(contentsOf: image)

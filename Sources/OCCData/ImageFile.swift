@@ -96,12 +96,23 @@ public struct RGBImage: Sendable, Equatable {
     ///
     /// - Throws: `OCCError(.badData)` naming the file.
     public init(bytes: [UInt8], name: String, white: Int? = nil, side: Int, fit: Fit = .stretch) throws {
-        self = try withDecoded(bytes, name: name, options(white: white)) { image in
-            RGBImage(
-                width: side, height: side,
-                pixels: resample(
-                    image.pixels, width: Int(image.width), height: Int(image.height), side: side, fit: fit),
-                largestSample: image.largestSample)
+        self = try Self.fitted(bytes, name: name, white: white, side: side, fit: fit).image
+    }
+
+    /// The same, with the size of the file's image in pixels.
+    ///
+    /// - Throws: `OCCError(.badData)` naming the file.
+    package static func fitted(
+        _ bytes: [UInt8], name: String, white: Int? = nil, side: Int, fit: Fit = .stretch
+    )
+        throws -> (image: RGBImage, width: Int, height: Int)
+    {
+        try withDecoded(bytes, name: name, options(white: white)) { image in
+            let (width, height) = (Int(image.width), Int(image.height))
+            let pixels = resample(image.pixels, width: width, height: height, side: side, fit: fit)
+            let fitted = RGBImage(
+                width: side, height: side, pixels: pixels, largestSample: image.largestSample)
+            return (fitted, width, height)
         }
     }
 

@@ -18,6 +18,8 @@ public struct ImageLoading: Sendable {
 /// An image as loaded.
 struct LoadedImage: Sendable {
     let pixels: [UInt8]
+    /// The size of the file's image in pixels.
+    let width: Int, height: Int
     /// The largest sample of a 16-bit file; nil for one of 8 bits.
     let largestSample: Int?
 }
@@ -50,13 +52,17 @@ private func decodeImages(
             return Result {
                 let bytes = try readFile(paths[index]), name = paths[index]
                 guard let prepare else {
-                    let image = try RGBImage(
-                        bytes: bytes, name: name, white: loading.white, side: loading.side, fit: loading.fit)
-                    return LoadedImage(pixels: image.pixels, largestSample: image.largestSample)
+                    let (image, width, height) = try RGBImage.fitted(
+                        bytes, name: name, white: loading.white, side: loading.side, fit: loading.fit)
+                    return LoadedImage(
+                        pixels: image.pixels, width: width, height: height, largestSample: image.largestSample
+                    )
                 }
                 let image = try RGBImage(bytes: bytes, name: name, white: loading.white)
                 let pixels = prepare(image).resized(to: loading.side, fit: loading.fit).pixels
-                return LoadedImage(pixels: pixels, largestSample: image.largestSample)
+                return LoadedImage(
+                    pixels: pixels, width: image.width, height: image.height,
+                    largestSample: image.largestSample)
             }.mapError { error in
                 error as? OCCError ?? OCCError(.badData, "\(paths[index]): \(error)")
             }
@@ -121,7 +127,7 @@ extension ImageDataset {
                 case .failure(let error) where error.kind == .inputOutput: throw error
                 case .failure(let error): account.add(.unreadable, error.message)
                 case .success(let image):
-                    if let mask = try Self.mask(file.masks, loading, &account) {
+                    if let mask = try Self.mask(file.masks, of: image, loading, &account) {
                         set.masks[set.labels.count] = mask
                     }
                     set.images.append(image.pixels)
@@ -161,14 +167,19 @@ extension ImageDataset {
     }
 
     /// The defect of several mask files together; nil for none.
-    private static func mask(_ files: [String], _ loading: ImageLoading, _ account: inout FileAccount) throws
-        -> [UInt8]?
-    {
+    private static func mask(
+        _ files: [String], of image: LoadedImage, _ loading: ImageLoading, _ account: inout FileAccount
+    ) throws -> [UInt8]? {
         var result: [UInt8]?
         for file in files {
             do {
-                let mask = try DefectMask(bytes: try readFile(file), name: file)
-                    .resized(to: loading.side, fit: loading.fit)
+                let own = try DefectMask(bytes: try readFile(file), name: file)
+                if own.width != image.width || own.height != image.height {
+                    account.add(
+                        .maskSize,
+                        "\(file) (\(own.width) x \(own.height), its image \(image.width) x \(image.height))")
+                }
+                let mask = own.resized(to: loading.side, fit: loading.fit)
                 result = result.map { zip($0, mask).map { max($0, $1) } } ?? mask
             } catch let error as OCCError where error.kind != .inputOutput {
                 account.add(.unreadable, error.message)

@@ -38,10 +38,14 @@ public struct OneClassSplit: Sendable {
     public let normalClass: String
     /// The images that train the encoder.
     public let train: ImageBatch
+    /// Where each of these images comes from.
+    public let trainNames: [String]
     /// The images that the detector is fitted on: `train`, or clean normal images of it.
     public let detectorFit: ImageBatch
     /// The images that calibrate the threshold.
     public let calibration: ImageBatch
+    /// Where each of these images comes from.
+    public let calibrationNames: [String]
     /// The images to test on, of both kinds.
     public let test: ImageBatch
     /// The label of each test image: 1 for an outlier, 0 for a normal one.
@@ -90,7 +94,9 @@ public struct OneClassSplit: Sendable {
                 .badData, "\(dataset.name): class \(normalClass) leaves \(normals.count) images to train on",
                 remedy: "Give it more images, or a smaller \(setting: "hold-out").")
         }
+        let names = dataset.train.names
         calibration = dataset.train.images.subset(calibrationIndices.sorted())
+        calibrationNames = calibrationIndices.sorted().map { names[$0] }
         var training = normals
         if options.contamination > 0 {
             // Of n images the share c are outliers: n normal ones and n c / (1 - c) others.
@@ -108,6 +114,7 @@ public struct OneClassSplit: Sendable {
         }
         let images = dataset.train.images
         train = images.subset(training.sorted())
+        trainNames = training.sorted().map { names[$0] }
         if let count = options.labeledNormals {
             guard count >= 2, count <= normals.count else {
                 throw OCCError(

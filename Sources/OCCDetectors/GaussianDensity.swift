@@ -70,6 +70,10 @@ public struct GaussianDensity: Detector {
         }
     }
 
+    /// The bytes of the covariance, of its factor, and of what is saved of it: three times columns x columns
+    /// numbers of double precision.
+    public func fittingMemory(rows: Int, columns: Int) -> Int { 24 * columns * columns }
+
     /// The Gaussian that a state was taken from: the arrays `mean` and `cholesky`, and the number `distance`, not 0
     /// where scores are distances.
     ///

@@ -21,6 +21,8 @@ public protocol Detector: Configurable {
     ///   - columns: they have at least.
     /// - Throws: `OCCError(.usage)` naming the setting that does not go with them.
     func checkRows(_ rows: Int, columns: Int) throws
+    /// The bytes that fitting takes besides its rows and copies of them, such as a covariance's. By default 0.
+    func fittingMemory(rows: Int, columns: Int) -> Int
     /// The detector for where each location of an image has one of its own, which is fitted on as many rows
     /// as there are images; nil for one that is not for so few. By default nil.
     var forEachLocation: Self? { get }
@@ -29,6 +31,8 @@ public protocol Detector: Configurable {
 extension Detector {
     /// Nothing to check.
     public func checkRows(_ rows: Int, columns: Int) throws {}
+    /// Nothing besides the rows.
+    public func fittingMemory(rows: Int, columns: Int) -> Int { 0 }
     /// No detector: it is not for single locations.
     public var forEachLocation: Self? { nil }
 }

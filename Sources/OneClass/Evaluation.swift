@@ -67,6 +67,10 @@ public struct Evaluation: Codable, Sendable {
     public let transformationAUROC: [String: Double]
     /// The AUROC of the same detector on raw pixels: what a representation is worth.
     public let rawPixelAUROC: Double?
+    /// The detector that was fitted on raw pixels: the model's, or for a model of patches `kde`.
+    public let rawPixelDetector: String?
+    /// The side in pixels of the images that it was fitted on: the model's, or 32 where those are too large for it.
+    public let rawPixelSide: Int?
     /// The AUROC of the same model without training, its encoder as it was drawn: what learning is worth.
     public let untrainedAUROC: Double?
     /// The AUROC of the pixels by the maps of that model.
@@ -144,7 +148,10 @@ public struct Evaluation: Codable, Sendable {
             } : [:]
         let drawn = try isRanked ? untrained.map { try ScoredTest($0, on: split) } : nil
         untrainedAUROC = try drawn.map { try RankingMetrics(scores: $0.scores, labels: labels).auroc }
-        rawPixelAUROC = rawPixels && isRanked ? try RawPixels.auroc(model.configuration, split) : nil
+        let pixels = try rawPixels && isRanked ? RawPixels.compare(model.configuration, split) : nil
+        rawPixelAUROC = pixels?.auroc
+        rawPixelDetector = pixels?.detector
+        rawPixelSide = pixels?.side
         let masked = split.testMasks.indices.filter { split.testMasks[$0] != nil }
         func localization(_ map: (Int) -> [Float]) throws -> LocalizationMetrics {
             try Work.track("comparing \(masked.count) maps with masks") { _ in
@@ -201,7 +208,11 @@ public struct Evaluation: Codable, Sendable {
                 : "normal class '\(normalClass)': \(normals) normal and \(outliers) anomalous test images")
         share("AUROC", auroc)
         share("AUROC, untrained", untrainedAUROC)
-        share("AUROC, raw pixels", rawPixelAUROC)
+        line(
+            "AUROC, raw pixels",
+            rawPixelAUROC.map {
+                String(format: "%5.1f %%", 100 * $0) + (rawPixelRemark.map { ", \($0)" } ?? "")
+            })
         share("pixel AUROC", pixelAUROC)
         share("pixel AUROC, untrained", untrainedPixelAUROC)
         share("pixel AUROC, raw pixels", rawPixelPixelAUROC)
@@ -222,6 +233,12 @@ public struct Evaluation: Codable, Sendable {
             share("AUROC against \(name.padding(toLength: width, withPad: " ", startingAt: 0))", value)
         }
         return lines.joined(separator: "\n")
+    }
+
+    /// What was compared with, in words: "kde on images of 32 x 32"; nil where it was not.
+    var rawPixelRemark: String? {
+        guard let detector = rawPixelDetector, let side = rawPixelSide else { return nil }
+        return "\(detector) on images of \(side) x \(side)"
     }
 
     /// Whether the same model without training does as well, images and pixels; false where it was not compared with.

@@ -3,23 +3,38 @@ import OCCDetectors
 
 /// What can be had without learning: the baseline that a representation must beat.
 enum RawPixels {
-    /// The AUROC of the configured detector on the pixels; of KDE on images of 32 x 32 for a model of
-    /// patches, whose detectors are for short vectors.
-    static func auroc(_ configuration: RunConfiguration, _ split: OneClassSplit) throws -> Double {
-        let small = configuration.patch != nil && split.test.side > 32
+    /// The side that images are shrunk to where the detector is not for their pixels as they are.
+    static let smallSide = 32
+    /// Bytes that a fit may take besides its rows, and in all: beyond, images are shrunk.
+    private static let (mostBesides, most) = (1 << 30, 4 << 30)
+
+    /// What was compared with.
+    struct Comparison {
+        /// The AUROC of the detector on pixels.
+        let auroc: Double
+        /// The name of the detector.
+        let detector: String
+        /// The side of the images that it saw.
+        let side: Int
+    }
+
+    /// The configured detector on the pixels, of images of 32 x 32 where theirs would take too much memory; KDE on
+    /// such images for a model of patches, whose detectors are for short vectors.
+    static func compare(_ configuration: RunConfiguration, _ split: OneClassSplit) throws -> Comparison {
+        let unfitted: any Detector = configuration.patch == nil ? configuration.detector : KernelDensity()
+        let fit = split.detectorFit, rows = min(fit.count, configuration.detectorRows)
+        let isSmall =
+            fit.side > smallSide
+            && (configuration.patch != nil || isTooLarge(unfitted, rows: rows, columns: fit.imageBytes))
+        let side = isSmall ? smallSide : fit.side
         func pixels(_ images: ImageBatch) -> FeatureMatrix {
-            let images =
-                small
-                ? ImageBatch(
-                    side: 32, pixels: (0..<images.count).flatMap { images.image($0).resized(to: 32).pixels })
-                : images
+            let images = isSmall ? images.resized(to: smallSide) : images
             return FeatureMatrix(
                 rows: images.count, columns: images.imageBytes, values: images.pixels.map { Float($0) / 255 })
         }
-        let unfitted: any Detector = configuration.patch == nil ? configuration.detector : KernelDensity()
-        let rows = pixels(split.detectorFit).evenly(atMost: configuration.detectorRows)
         return try Work.track("raw pixels, for comparison", "images", total: split.test.count) { work in
-            let detector = try unfitted.fit(rows)
+            let detector = try unfitted.fit(
+                pixels(rows == fit.count ? fit : fit.subset((0..<rows).map { $0 * fit.count / rows })))
             var scores: [Double] = []
             // Some at a time, for who waits for them.
             for first in stride(from: 0, to: split.test.count, by: 64) {
@@ -27,8 +42,15 @@ enum RawPixels {
                 scores += try detector.scores(pixels(some))
                 work.advance(by: some.count)
             }
-            return try RankingMetrics(scores: scores, labels: split.testLabels).auroc
+            let auroc = try RankingMetrics(scores: scores, labels: split.testLabels).auroc
+            return Comparison(auroc: auroc, detector: unfitted.name, side: side)
         }
+    }
+
+    /// Whether a fit on pixels would take more memory than a comparison is worth.
+    static func isTooLarge(_ detector: any Detector, rows: Int, columns: Int) -> Bool {
+        let besides = detector.fittingMemory(rows: rows, columns: columns)
+        return besides > mostBesides || 16 * rows * columns + besides > most
     }
 
     /// Maps each test image: each pixel's squared distance from its mean over the training images, in

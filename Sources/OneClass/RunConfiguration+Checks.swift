@@ -91,7 +91,7 @@ extension RunConfiguration {
     ///   - grid: where their patches lie; nil for whole images.
     ///   - columns: of the features.
     /// - Throws: `OCCError(.usage)` naming a setting, `.deviceUnavailable` where there is too little memory.
-    func checkFit(images: Int, grid: PatchGrid?, columns: Int) throws {
+    package func checkFit(images: Int, grid: PatchGrid?, columns: Int) throws {
         let each = locations == .each, patches = images * (grid?.count ?? 1)
         let detectors = calibration == .cross ? folds : 1
         guard detectors == 1 || images >= 2 * folds else {
@@ -102,20 +102,24 @@ extension RunConfiguration {
         // The largest fold's images are left out of its detector.
         let fitted = detectors == 1 ? images : images - (images + folds - 1) / folds
         try checkDetector(rows: each ? fitted : fitted * (grid?.count ?? 1), columns: columns)
-        // Features; for each location a covariance, its factor and what is saved of it; of one detector the
-        // features once more, normalized, and in double precision.
-        let covariance = each ? 24 * detectors * (grid?.count ?? 1) * columns * columns : 0
-        let needed = columns * (each ? 4 * patches : 16 * min(patches, detectorRows)) + covariance
+        // Features; of one detector these once more, normalized, and in double precision. Then what each detector
+        // takes besides: of Gaussians a covariance.
+        let rows = min(patches, detectorRows)
+        let own = detector.fittingMemory(rows: each ? fitted : rows, columns: columns)
+        let besides = own * detectors * (each ? grid?.count ?? 1 : 1)
+        let needed = columns * (each ? 4 * patches : 16 * rows) + besides
         let free = try Device.availableHostMemory()
         guard needed <= free else {
             let what: Wording =
                 each
                 ? "a detector for each of \(grid?.count ?? 1) locations"
-                : "the detector's \(min(patches, detectorRows)) rows"
+                : "\(detector.name): \(rows) rows of \(columns) features"
             let remedy: Wording =
                 each
                 ? "Raise \(setting: "stride"), lower \(setting: "width"), or use \(setting: "locations") shared."
-                : "Lower \(setting: "detector-rows") or \(setting: "width")."
+                : besides > needed / 2
+                    ? "Lower \(setting: "width"), or choose another \(setting: "detector"), such as kde."
+                    : "Lower \(setting: "detector-rows") or \(setting: "width")."
             throw OCCError(
                 .deviceUnavailable, "\(what) need \(formatBytes(needed)); \(formatBytes(free)) are free",
                 remedy: remedy)

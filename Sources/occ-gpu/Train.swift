@@ -55,6 +55,7 @@ let trainCommand = Command(
         "training on \(split.train.count) images of '\(split.normalClass)', \(split.calibration.count) held out; \(device.name)"
     )
     announceThreshold(recipe.configuration, split)
+    announceTest(split)
     if let locations { say(locations) }
     if let steps = try recipe.fixSteps(split, device, continuing: resume.configuration(of: directory)) {
         say(steps)
@@ -100,6 +101,20 @@ private func announceThreshold(_ configuration: RunConfiguration, _ split: OneCl
         count: images.count, asked: configuration.falseAlarmRate, kind: configuration.calibration)
     say("threshold: \(promise.summary)")
     if let shortfall = promise.shortfall { say("warning: \(shortfall); it promises the lowest that it can") }
+}
+
+/// Says what the test images will not tell.
+private func announceTest(_ split: OneClassSplit) {
+    let outliers = split.testLabels.count { $0 == 1 }, normals = split.testLabels.count - outliers
+    switch (normals, outliers) {
+    case (0, 0):
+        say("there are no test images: the report shows the held-out scores and the most unusual images")
+    case (0, _):
+        say("warning: the test images are all anomalous: there is no AUROC, and no rate of false alarms")
+    case (_, 0):
+        say("warning: the test images are all normal: there is no AUROC, and no share of anomalies found")
+    default: break
+    }
 }
 
 extension TrainingRun.Resume {

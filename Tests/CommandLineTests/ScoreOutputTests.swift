@@ -123,6 +123,17 @@ extension CommandLineTests {
         #expect(Self.records(large.output)[1][2...3] == ["", ""])
     }
 
+    /// A Gaussian on the pixels of 96 x 96 would take 18 GB: what is compared with is smaller, and said.
+    @Test func rawPixelsAreBounded() throws {
+        let folder = try TemporaryFolder()
+        try smallDataset(in: folder)
+        let outcome = try run(
+            ["train", "--data", folder.file("data"), "--out", folder.file("run")] + smallRun
+                + ["--image-size", "96", "--method", "rotation", "--detector", "gaussian"], in: folder)
+        #expect(outcome.status == 0 && !outcome.isSignaled, "\(outcome.errors)")
+        #expect(outcome.output.contains("gaussian on images of 32 x 32"), "\(outcome.output)")
+    }
+
     /// A folder of images alone: trained, and told how to go on.
     @Test func trainingWithoutTestsEndsWell() throws {
         let folder = try TemporaryFolder(), out = folder.file("run")
@@ -131,10 +142,18 @@ extension CommandLineTests {
             try folder.write(surface.train.images.image(index).encodedPNG(), to: "good/\(index).png")
         }
         let outcome = try run(
-            ["train", "--out", out] + Self.patches + ["--data", folder.file("good")], in: folder)
+            ["train", "--out", out] + Self.patches + ["--data", folder.file("good"), "--log-every", "1"],
+            in: folder)
         #expect(outcome.status == 0, "\(outcome.errors)")
         #expect(outcome.errors.contains("score --model"))
         #expect(outcome.output.contains("no test images") && outcome.output.contains("threshold"))
+        let page = String(decoding: try readFile("\(out)/report.html"), as: UTF8.self)
+        for part in [
+            "Held-out scores", "Held-out images with", "Training images with", "<h2>Training<", "map of ",
+        ] {
+            #expect(page.contains(part), "\(part)")
+        }
+        #expect(page.components(separatedBy: "<img ").count == 1 + 3 + 6)
         let evaluated = try run(["evaluate", out, "--json"], in: folder)
         #expect(evaluated.status == 0 && evaluated.output.contains("\"calibrationImages\" : 3"))
     }

@@ -169,6 +169,23 @@ import Testing
         #expect(dataset.classNames == ["normal", "broken"])
         #expect(dataset.train.labels.count == 8)
         #expect(dataset.test.labels.count { $0 == 0 } == 2 && dataset.test.labels.count { $0 == 1 } == 10)
+        #expect(dataset.summary.contains("normal is taken for the normal class, by its name"))
+        #expect(dataset.summary.contains("all images of broken are for testing"))
+    }
+
+    @Test(arguments: [("good", "bad"), ("OK", "NOK"), ("pass", "fail"), ("normal", "anomaly")])
+    func goodBesideBad(_ good: String, _ bad: String) throws {
+        let folder = try folder((0..<5).flatMap { ["\(bad)/\($0).png", "\(good)/\($0).png"] })
+        let dataset = try ImageDataset.load(folder.path)
+        #expect(dataset.kind == .normalAndAnomalous && dataset.classNames == [good, bad])
+        #expect((dataset.train.labels, dataset.test.labels) == ([0, 0, 0, 0], [0, 1, 1, 1, 1, 1]))
+    }
+
+    @Test func badAloneIsWarnedOf() throws {
+        let folder = try folder(["bad/a.png", "bad/b.png"])
+        #expect(try ImageDataset.load(folder.path).summary.contains("warning: the images of bad are all"))
+        let classes = try self.folder(["a/0.png", "a/1.png", "b/0.png", "b/1.png"])
+        #expect(try ImageDataset.load(classes.path).kind == .oneVersusRest)
     }
 
     // MARK: Masks
@@ -216,6 +233,20 @@ import Testing
         let account = try ImageDataset.load(folder.path).account
         #expect(
             account.count(.unusedMask) == 1 && account.count(.emptyMask) == 1 && account.count(.noMask) == 2)
+    }
+
+    /// What is wrong with masks is known as soon as the data set is read.
+    @Test func masksThatDoNotFitAreNamed() throws {
+        let folder = try folder(["train/good/a.png", "test/bad/0.png", "test/bad/1.png"])
+        let broken = try folder.write([1, 2, 3], to: "ground_truth/bad/0_mask.png")
+        #expect(throws: OCCError.self) { try ImageDataset.load(folder.path, maxUnreadable: 0) }
+        try folder.write(try mask(side: 16), to: "ground_truth/bad/0_mask.png")
+        let account = try ImageDataset.load(folder.path).account
+        #expect(account.count(.maskSize) == 1 && account.count(.noMask) == 1)
+        #expect(account.kinds[.maskSize]?.first == ["\(broken) (16 x 16, its image 8 x 8)"])
+        try FileManager.default.removeItem(atPath: broken)
+        try folder.write(try mask(), to: "ground_truth/other/9.png")
+        #expect(try ImageDataset.load(folder.path).summary.contains("no defective image has a mask in"))
     }
 
     // MARK: Odd images

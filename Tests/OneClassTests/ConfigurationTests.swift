@@ -5,6 +5,21 @@ import TestSupport
 import Testing
 
 @Suite struct ConfigurationTests {
+    /// A covariance beyond any memory is refused by its bytes; a row's worth of it is not.
+    @Test func detectorsBeyondMemoryAreRefused() throws {
+        var c = RunConfiguration()
+        c.detector = GaussianDensity()
+        let error = #expect(throws: OCCError.self) {
+            try c.checkFit(images: 10, grid: nil, columns: 10_000_000)
+        }
+        #expect(error?.kind == .deviceUnavailable)
+        #expect(error?.message.contains("gaussian: 10 rows of 10000000 features need") == true)
+        #expect(error?.remedy?.contains("kde") == true)
+        #expect(throws: Never.self) { try c.checkFit(images: 10, grid: nil, columns: 64) }
+        c.detector = KernelDensity()
+        #expect(throws: Never.self) { try c.checkFit(images: 10, grid: nil, columns: 100_000) }
+    }
+
     private static func read(_ text: String) throws -> RunConfiguration {
         try RunConfiguration(json: Array(text.utf8), name: "config.json")
     }

@@ -5,12 +5,12 @@ import OCCEngine
 
 /// An evaluation as one HTML file that needs nothing else: no script, no font, no network.
 public struct Report {
-    private let model: OneClassModel
-    private let split: OneClassSplit
+    let model: OneClassModel
+    let split: OneClassSplit
     private let scored: ScoredTest
-    private let evaluation: Evaluation
+    let evaluation: Evaluation
     /// Images shown in each group.
-    private let shown = 6
+    let shown = 6
 
     /// A report of a model's scores on a split, and of the evaluation of these.
     public init(
@@ -32,7 +32,8 @@ public struct Report {
         let data = model.configuration.data.split(separator: "/").last.map(String.init) ?? "images"
         let title = "\(data): \(model.normalClass)"
         let sections = [
-            tiles, thresholdSection, comparison, try testSections(),
+            tiles, thresholdSection, comparison,
+            split.test.count > 0 ? try testSections() : try normalSections(),
             try metricsPath.flatMap(learningSection) ?? "",
             try originSection(modelPath),
         ]
@@ -104,7 +105,10 @@ public struct Report {
                 "The same without training", evaluation.untrainedAUROC, evaluation.untrainedPixelAUROC,
                 evaluation.untrainedAUPRO
             ),
-            ("Raw pixels", evaluation.rawPixelAUROC, evaluation.rawPixelPixelAUROC, nil),
+            (
+                "Raw pixels" + (evaluation.rawPixelRemark.map { ", \($0)" } ?? ""), evaluation.rawPixelAUROC,
+                evaluation.rawPixelPixelAUROC, nil
+            ),
         ].filter { $0.1 != nil }
         guard rows.count > 1 else { return "" }
         let lines = rows.map { name, image, pixel, overlap in
@@ -125,10 +129,9 @@ public struct Report {
         split.testClasses.indices.filter { split.testClasses[$0] == name }
     }
 
-    /// What test images show; nothing without them.
+    /// What test images show.
     private func testSections() throws -> String {
-        guard split.test.count > 0 else { return "" }
-        return try [scoreSection(), curveSection(), classTable(), imageSection()].joined(separator: "\n")
+        try [scoreSection(), curveSection(), classTable(), imageSection()].joined(separator: "\n")
     }
 
     private func scoreSection() throws -> String {
@@ -234,32 +237,39 @@ public struct Report {
             for index in chosen { result += try figure(index) }
             result += "</div>"
         }
-        guard scored.maps != nil else { return result }
         return result
-            + "<p class=\"soft\">Beside each image its map; a defect's mask is outlined in white. The scale runs from "
-            + "\(score(model.scale.lowerBound)), an ordinary patch, to \(score(model.scale.upperBound)); its middle is "
+            + (scored.maps == nil
+                ? "" : mapNote(of: "Beside each image its map; a defect's mask is outlined in white."))
+    }
+
+    /// What the colors of the maps stand for.
+    func mapNote(of what: String) -> String {
+        "<p class=\"soft\">\(what) The scale runs from \(score(model.scale.lowerBound)), an ordinary patch, to "
+            + "\(score(model.scale.upperBound)); its middle is "
             + (evaluation.threshold == nil
                 ? "the highest score of some training images." : "the threshold.") + "</p>"
     }
 
     private func figure(_ index: Int) throws -> String {
-        let image = split.test.image(index), kind = split.testClasses[index],
-            value = score(scored.scores[index])
-        let picture: RGBImage, what: String
-        if let maps = scored.maps {
-            let mask = split.testLabels[index] == 1 ? split.testMasks[index] : nil
-            picture = Overlay.picture(image, map: maps[index], range: model.scale, mask: mask)
-            what = "Image and anomaly map"
-        } else {
-            picture = image.enlarged(to: 128)
-            what = "Image"
-        }
-        let bytes = Data(try picture.encodedPNG()).base64EncodedString()
-        let name = split.testNames[index].split(separator: "/").suffix(3).joined(separator: "/")
+        try figure(
+            split.test.image(index), score: scored.scores[index], map: scored.maps?[index],
+            mask: split.testLabels[index] == 1 ? split.testMasks[index] : nil, name: split.testNames[index],
+            kind: split.testClasses[index])
+    }
+
+    /// A picture with its score; beside it the map where there is one.
+    func figure(
+        _ image: RGBImage, score value: Double, map: [Float]?, mask: [UInt8]? = nil, name: String,
+        kind: String
+    ) throws -> String {
+        let picture = map.map { Overlay.picture(image, map: $0, range: model.scale, mask: mask) }
+        let what = map == nil ? "Image" : "Image and anomaly map"
+        let bytes = Data(try (picture ?? image.enlarged(to: 128)).encodedPNG()).base64EncodedString()
+        let short = name.split(separator: "/").suffix(3).joined(separator: "/")
         return """
-            <figure><img alt="\(what) of \(escaped(name)), class \(escaped(kind)), score \(value)" loading="lazy" \
-            src="data:image/png;base64,\(bytes)"><figcaption>\(escaped(kind)): \(value)\
-            \(model.calibration.isAlarm(scored.scores[index]) == true ? ", alarm" : "")<br>\(escaped(name))</figcaption></figure>
+            <figure><img alt="\(what) of \(escaped(short)), class \(escaped(kind)), score \(score(value))" \
+            loading="lazy" src="data:image/png;base64,\(bytes)"><figcaption>\(escaped(kind)): \(score(value))\
+            \(model.calibration.isAlarm(value) == true ? ", alarm" : "")<br>\(escaped(short))</figcaption></figure>
             """
     }
 
