@@ -41,6 +41,9 @@ public struct RGBImage: Sendable, Equatable {
     /// The formats that are read, for texts.
     public static let readableFormats = CIM_READABLE
 
+    /// Whether a file's name says that it is of one of these formats.
+    package static func isReadable(name: String) -> Bool { ImageFormats.isReadable(name) }
+
     /// Decodes an image file of any of the readable formats, which its contents say: as its EXIF orientation turns
     /// it, with gray as equal parts of red, green and blue, inks (CMYK) mixed, and transparency laid on black.
     ///

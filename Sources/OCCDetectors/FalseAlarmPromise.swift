@@ -99,6 +99,13 @@ extension FalseAlarmPromise {
             + "image\(count == 1 ? "" : "s")"
     }
 
+    /// A threshold that a person stated, and what it promises, in words.
+    package static func stated(_ threshold: Double, _ promise: FalseAlarmPromise) -> String {
+        let rate =
+            promise.count == 0 ? "nothing was held out to tell its false alarms by" : promise.summary
+        return "\(threshold) as stated; \(rate)"
+    }
+
     /// How far a rate that was asked for is missed, in words; nil where it is promised.
     public var shortfall: String? {
         guard fallsShort, let asked else { return nil }

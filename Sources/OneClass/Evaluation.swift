@@ -41,8 +41,10 @@ public struct Evaluation: Codable, Sendable {
     public let calibration: String
     /// The number of scores that calibrate the threshold.
     public let calibrationImages: Int
-    /// The calibrated threshold; nil, as all that follows from it, without calibration images.
+    /// The threshold; nil, as all that follows from it, without calibration images.
     public let threshold: Double?
+    /// Whether a person stated the threshold itself; nil where it was calibrated.
+    public let thresholdIsStated: Bool?
     /// The rate of false alarms that was asked for; nil where none was.
     public let askedFalseAlarmRate: Double?
     /// The rate of false alarms that the threshold promises, on average over calibrations.
@@ -115,7 +117,8 @@ public struct Evaluation: Codable, Sendable {
         calibration = promise.kind.rawValue
         calibrationImages = promise.count
         threshold = model.calibration.threshold
-        askedFalseAlarmRate = promise.asked
+        thresholdIsStated = model.calibration.isStated ? true : nil
+        askedFalseAlarmRate = model.calibration.isStated ? nil : promise.asked
         falseAlarmRate = promise.rate
         falseAlarmBound = promise.bound()
         func alarms(of label: Int) -> ObservedShare? {
@@ -176,6 +179,12 @@ public struct Evaluation: Codable, Sendable {
         }
     }
 
+    /// What the threshold is and promises, in words.
+    var thresholdSummary: String {
+        guard thresholdIsStated == true, let threshold else { return promise.summary }
+        return FalseAlarmPromise.stated(threshold, promise)
+    }
+
     /// Encodes the evaluation as JSON with sorted keys.
     public func json() throws -> String {
         let encoder = JSONEncoder.sorted
@@ -186,7 +195,7 @@ public struct Evaluation: Codable, Sendable {
     /// What the calibration promises.
     var promise: FalseAlarmPromise {
         FalseAlarmPromise(
-            count: calibrationImages, asked: askedFalseAlarmRate,
+            count: calibrationImages, asked: thresholdIsStated == true ? falseAlarmRate : askedFalseAlarmRate,
             kind: CalibrationKind(rawValue: calibration) ?? .split)
     }
 
@@ -225,7 +234,7 @@ public struct Evaluation: Codable, Sendable {
         share("average precision", averagePrecision)
         share("best F1", bestF1)
         share("FPR at 95 % TPR", falsePositiveRateAt95)
-        line("threshold", [promise.summary, promise.shortfall].compactMap { $0 }.joined(separator: "; "))
+        line("threshold", [thresholdSummary, promise.shortfall].compactMap { $0 }.joined(separator: "; "))
         line("false alarms", falseAlarmText)
         line("anomalies found", Self.text(testDetections, testDetectionsInterval, of: outliers))
         let width = aurocByClass.keys.map(\.count).max() ?? 0

@@ -16,7 +16,7 @@ public final class OneClassModel {
     /// The classifier fitted on the encoder's features.
     public let detector: any OneClassClassifier
     /// The threshold, and the held-out scores that it comes from.
-    public let calibration: ThresholdCalibration
+    public private(set) var calibration: ThresholdCalibration
     /// Where the patches lie, for a model of patches.
     public let grid: PatchGrid?
     /// The score of an ordinary patch: the median over the calibration images, or without such over training
@@ -24,7 +24,7 @@ public final class OneClassModel {
     public let ordinaryScore: Double
     /// What the middle of a picture's scale stands for: the threshold, or where there is none, the highest
     /// score of some training images.
-    public let alarmScore: Double
+    public private(set) var alarmScore: Double
     /// The digest of the images that it was made from: `OneClassSplit.trainingDigest`; nil of a file that
     /// does not say.
     public let dataDigest: String?
@@ -132,6 +132,26 @@ public final class OneClassModel {
         for own in scores.values { try DetectorFitting.requireFinite(own, name) }
         return scores
     }
+
+    // MARK: Threshold
+
+    /// Moves the threshold to where its calibration scores promise another rate of false alarms; nothing is trained.
+    ///
+    /// - Throws: `OCCError(.usage)` for a rate that they cannot promise.
+    public func setThreshold(falseAlarmRate rate: Double) throws {
+        calibration = try calibration.at(falseAlarmRate: rate)
+        alarmScore = calibration.threshold ?? alarmScore
+    }
+
+    /// Moves the threshold to a score.
+    ///
+    /// - Throws: `OCCError(.usage)` for one that all of its calibration scores are above.
+    public func setThreshold(_ score: Double) throws {
+        calibration = try calibration.at(threshold: score)
+        alarmScore = score
+    }
+
+    // MARK: Images
 
     /// How image files become images that it takes.
     public var imageLoading: ImageLoading {

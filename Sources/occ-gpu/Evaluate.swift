@@ -15,15 +15,14 @@ let evaluateCommand = Command(
         Option("raw-pixels", nil, "Fit the detector on raw pixels too, for comparison."),
         Option("untrained", nil, "Fit the same model without training too, for comparison."),
         Option("report", "FILE", "Write a report: one HTML file with curves, tables and pictures."),
-    ] + RunOptions.deviceOptions + [
+    ] + ThresholdOptions.options + RunOptions.deviceOptions + [
         Option("quiet", nil, "No progress."), Option("json", nil, "Print JSON."),
     ], takesWords: true
 ) { arguments in
     guard arguments.positionals.count == 1 else {
         throw OCCError(.usage, "name one run folder or model file")
     }
-    let model = try OneClassModel.load(
-        modelPath(arguments.positionals[0]), device: try RunOptions.device(arguments))
+    let model = try ThresholdOptions.model(arguments.positionals[0], arguments)
     let split = try testSplit(of: model, arguments)
     let scored = try ScoredTest(model, on: split)
     let evaluation = try Evaluation(

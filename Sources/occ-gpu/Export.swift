@@ -1,3 +1,4 @@
+import Foundation
 import OCCCommandLine
 import OneClass
 
@@ -16,6 +17,10 @@ let exportCommand = Command(
         throw OCCError(.usage, "export needs --model and --onnx")
     }
     let model = try OneClassModel.load(modelPath(name))
+    let files = [path, modelPath(name)].map { URL(fileURLWithPath: $0).resolvingSymlinksInPath() }
+    guard files[0] != files[1] else {
+        throw OCCError(.usage, "\(path): is the model itself", remedy: "Give another file to --onnx.")
+    }
     warnWithoutThreshold(model)
     let bytes = try model.onnx()
     try AtomicFile.write(bytes, to: path)

@@ -22,14 +22,14 @@ let localizeCommand = Command(
         ),
         Option("raw", nil, "Write each map as .npy (float32) and 16-bit .png too."),
         Option("quiet", nil, "No progress."),
-    ] + RunOptions.deviceOptions, takesWords: true
+    ] + ThresholdOptions.options + RunOptions.deviceOptions, takesWords: true
 ) { arguments in
     guard let name = arguments["model"], let out = arguments["out"] else {
         throw OCCError(.usage, "localize needs --model and --out")
     }
-    let model = try OneClassModel.load(modelPath(name), device: try RunOptions.device(arguments))
+    let model = try ThresholdOptions.model(name, arguments)
     let writer = try PictureFolder(out)
-    warnWithoutThreshold(model)
+    ThresholdOptions.announce(model)
     let middle =
         model.calibration.threshold == nil ? "the highest score of some training images" : "the threshold"
     say(
@@ -66,7 +66,7 @@ let localizeCommand = Command(
                 say("error: \(path): \(error.message)")
             }
         }
-        if others > 0, model.calibration.threshold != nil {
+        if others > 0, model.calibration.threshold != nil, !model.calibration.isStated {
             say(
                 "note: the threshold is for images of \(model.side) x \(model.side) pixels. Of the \(others) of "
                     + "another size alarm and p_value are empty: among more patches the highest score is higher "

@@ -6,28 +6,49 @@ let scoreCommand = Command(
     name: "score",
     summary:
         "Scores image files: anomaly score (higher is more anomalous), p-value, and whether it is an alarm.",
-    usage: "--model FILE IMAGE|FOLDER...",
+    usage: "--model FILE IMAGE|FOLDER...|-",
     examples: [
         "occ-gpu score --model runs/bottle photo.png",
         "occ-gpu score --model runs/bottle --format jsonl incoming/ > scores.jsonl",
+        "occ-gpu score --model runs/bottle --false-alarm-rate 0.05 incoming/",
+        "camera-paths | occ-gpu score --model runs/bottle --format jsonl -",
+        "occ-gpu score --model runs/bottle --watch incoming/",
     ],
     options: [
         Option("model", "FILE", "A model file, or the folder of its run."),
         Option("format", ScoreFormat.self, standard: .csv, "How results are printed."),
+        Option(
+            "watch", "FOLDER",
+            "Score the image files that appear in a folder as soon as they are whole, until SIGINT or SIGTERM."
+        ),
         Option("quiet", nil, "No progress."),
-    ] + RunOptions.deviceOptions, takesWords: true
+    ] + ThresholdOptions.options + RunOptions.deviceOptions, takesWords: true
 ) { arguments in
     guard let name = arguments["model"] else {
         throw OCCError(.usage, "which model?", remedy: "Give --model FILE.")
     }
-    guard !arguments.positionals.isEmpty else {
-        throw OCCError(.usage, "name image files or folders of them")
+    let words = arguments.positionals, format = arguments.value("format", as: ScoreFormat.self) ?? .csv
+    let isStream = words.contains("-")
+    guard words.isEmpty == (arguments["watch"] != nil), !isStream || words.count == 1 else {
+        throw OCCError(
+            .usage,
+            words.isEmpty
+                ? "name image files or folders of them"
+                : "image files, - for paths on standard input, and --watch are three ways: take one")
     }
-    let format = arguments.value("format", as: ScoreFormat.self) ?? .csv
-    let model = try OneClassModel.load(modelPath(name), device: try RunOptions.device(arguments))
-    warnWithoutThreshold(model)
+    let model = try ThresholdOptions.model(name, arguments)
+    ThresholdOptions.announce(model)
+    guard !isStream, arguments["watch"] == nil else {
+        var scorer = try StreamScorer(model, format)
+        if let folder = arguments["watch"] {
+            try watch(folder) { try scorer.answer($0) }
+        } else {
+            try forEachInputLine { try scorer.answer($0) }
+        }
+        return try scorer.finish()
+    }
     if format == .csv { try emit(CSV.row(ScoreRow.columns)) }
-    try forEachPortion(of: arguments.positionals, for: model, portion: 512) { images, paths in
+    try forEachPortion(of: words, for: model, portion: 512) { images, paths in
         for (path, score) in zip(paths, try model.score(images)) {
             try emit(try format.line(ScoreRow(path, score, model.calibration)))
         }

@@ -32,7 +32,7 @@ struct ScoreRow {
         self.path = path
         self.score = score
         pValue = isCalibrated ? calibration.pValue(score) : nil
-        alarm = isCalibrated ? calibration.isAlarm(score) : nil
+        alarm = isCalibrated || calibration.isStated ? calibration.isAlarm(score) : nil
     }
 
     /// The fields of a CSV row; empty where nothing can be said.
@@ -40,20 +40,16 @@ struct ScoreRow {
 
     /// A JSON object on one line; null where nothing can be said.
     func json() throws -> String {
-        let fields: [String: Any] = [
+        try Self.json([
             "file": path, "score": score, "p_value": pValue as Any? ?? NSNull(),
             "alarm": alarm as Any? ?? NSNull(),
-        ]
+        ])
+    }
+
+    /// An object on one line, its keys sorted.
+    static func json(_ fields: [String: Any]) throws -> String {
         let options: JSONSerialization.WritingOptions = [.sortedKeys, .withoutEscapingSlashes]
         return String(
             decoding: try JSONSerialization.data(withJSONObject: fields, options: options), as: UTF8.self)
     }
-}
-
-/// Says so where a model cannot raise alarms.
-func warnWithoutThreshold(_ model: OneClassModel) {
-    guard model.calibration.threshold == nil else { return }
-    say(
-        "warning: the model has no threshold, so that alarm and p_value are empty: it was trained with nothing "
-            + "held out. Train without --hold-out 0, or with --calibration cross.")
 }

@@ -137,7 +137,10 @@ struct DetectorNodes {
         let columns = mean.shape[1], size = columns * columns
         let parts = (0..<fitted.locations).map { Array(factors[$0 * size..<($0 + 1) * size]) }
         let inverses = parallelMap(parts.count) { Self.inverseTransposed(parts[$0], columns) }
+        // Where Gaussians are compared with each other, scores are distances alone.
+        let isDistance = (try? fitted.numbers("distance"))?.allSatisfy { $0 != 0 } ?? false
         let constants = parts.map { factor in
+            guard !isDistance else { return 0.0 }
             let determinant = (0..<columns).reduce(0.0) { $0 + log(factor[$1 * columns + $1]) }
             return 0.5 * Double(columns) * log(2 * Double.pi) + determinant
         }

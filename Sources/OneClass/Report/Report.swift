@@ -81,7 +81,7 @@ public struct Report {
     private var thresholdSection: String {
         let promise = evaluation.promise
         let rows = [
-            ("Threshold", evaluation.threshold.map(score)), ("Promise", promise.summary),
+            ("Threshold", evaluation.threshold.map(score)), ("Promise", evaluation.thresholdSummary),
             ("Asked for", promise.shortfall), ("False alarms in the test", evaluation.falseAlarmText),
             (
                 "Anomalies found",
