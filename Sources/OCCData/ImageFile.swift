@@ -196,6 +196,14 @@ package func encodePNG(gray: [UInt16], width: Int) throws -> [UInt8] {
     }
 }
 
+/// Encodes gray values of 8 bits as the bytes of a PNG file.
+package func encodePNG(gray: [UInt8], width: Int) throws -> [UInt8] {
+    precondition(gray.count % width == 0)
+    return try gray.withUnsafeBytes {
+        try encode($0, width: width, height: gray.count / width, channels: 1, depth: 8)
+    }
+}
+
 private func encode(_ pixels: UnsafeRawBufferPointer, width: Int, height: Int, channels: Int32, depth: Int32)
     throws -> [UInt8]
 {

@@ -9,6 +9,7 @@ let localizeCommand = Command(
     examples: [
         "occ-gpu localize --model runs/bottle --out pictures incoming/",
         "occ-gpu localize --model runs/cloth --out pictures --full-size roll-of-cloth.png",
+        "occ-gpu localize --model runs/bottle --out pictures --regions regions.jsonl --masks masks incoming/",
         "occ-gpu localize --model runs/bottle --out pictures --raw    # the test images of its data set",
     ],
     options: [
@@ -20,6 +21,11 @@ let localizeCommand = Command(
             "full-size", nil,
             "Take images as large as they are, in tiles of the size that was trained on, instead of resizing them."
         ),
+        Option(
+            "regions", "FILE",
+            "Write the regions above the threshold, a line of JSON an image: box, area, peak, mean and p-value."
+        ),
+        Option("masks", "FOLDER", "Write a PNG for each image: 255 above the threshold, 0 elsewhere."),
         Option("raw", nil, "Write each map as .npy (float32) and 16-bit .png too."),
         Option("quiet", nil, "No progress."),
     ] + ThresholdOptions.options + RunOptions.deviceOptions, takesWords: true
@@ -38,14 +44,21 @@ let localizeCommand = Command(
             model.scale.lowerBound, model.scale.upperBound, model.alarmScore))
     var others = 0
     try emit(CSV.row(ScoreRow.columns + ["picture"]))
-    func write(_ found: OneClassModel.Localized, _ image: RGBImage, _ name: String, _ mask: [UInt8]?) throws {
-        let picture = Overlay.picture(image, map: found.map, range: model.scale, mask: mask)
+    let regions = try RegionOutput(model, regions: arguments["regions"], masks: arguments["masks"])
+    /// - Parameter map: the map over the image as it is, which may be larger than what the model saw.
+    func write(
+        _ found: OneClassModel.Localized, _ map: [Float], _ image: RGBImage, _ name: String, _ mask: [UInt8]?
+    ) throws {
+        let picture = Overlay.picture(
+            image, map: map, range: model.scale, mask: mask, threshold: model.calibration.threshold)
         let path = try writer.write(picture.encodedPNG(), "overlay.png", of: name)
         if arguments.has("raw") {
-            try writer.write(Overlay.npy(found.map, width: image.width), "npy", of: name)
-            try writer.write(
-                Overlay.png16(found.map, width: image.width, range: model.scale), "map.png", of: name)
+            let width = found.map.count == map.count ? image.width : model.side
+            try writer.write(Overlay.npy(found.map, width: width), "npy", of: name)
+            try writer.write(Overlay.png16(found.map, width: width, range: model.scale), "map.png", of: name)
         }
+        try regions?.add(
+            map, width: image.width, score: found.score, isCalibrated: found.isCalibrated, of: name)
         if !found.isCalibrated { others += 1 }
         let row = ScoreRow(name, found.score, model.calibration, isCalibrated: found.isCalibrated)
         try emit(CSV.row(row.fields + [path]))
@@ -60,7 +73,8 @@ let localizeCommand = Command(
             do {
                 let image = try RGBImage(
                     bytes: try readFile(path), name: path, white: model.configuration.white)
-                try write(try model.localize(image), image, path, nil)
+                let found = try model.localize(image)
+                try write(found, found.map, image, path, nil)
             } catch let error as OCCError where error.kind == .badData {
                 failed += 1
                 say("error: \(path): \(error.message)")
@@ -72,26 +86,38 @@ let localizeCommand = Command(
                     + "another size alarm and p_value are empty: among more patches the highest score is higher "
                     + "in normal images too.")
         }
+        try regions?.finish()
         guard failed == 0 else {
             throw OCCError(
                 .badData, "\(failed) of \(paths.count) files could not be used; the others are done")
         }
         return
     }
-    func write(_ images: ImageBatch, _ names: [String], _ masks: [[UInt8]?]) throws {
-        for (index, found) in try model.localize(images).enumerated() {
-            try write(found, images.image(index), names[index], masks[index])
-        }
-    }
     guard arguments.positionals.isEmpty else {
-        return try forEachPortion(of: arguments.positionals, for: model, portion: 16) { images, paths in
-            try write(images, paths, paths.map { _ in nil })
+        let loading = model.imageLoading
+        // The regions of readable files are written too where others are an error.
+        let result = Result {
+            try forEachPortion(of: arguments.positionals, for: model, portion: 16) { images, paths in
+                for (path, found) in zip(paths, try model.localize(images)) {
+                    let image = try RGBImage(bytes: try readFile(path), name: path, white: loading.white)
+                    let map = mapOverImage(
+                        found.map, side: model.side, width: image.width, height: image.height,
+                        fit: loading.fit)
+                    try write(found, map, image, path, nil)
+                }
+            }
         }
+        if case .failure(let error) = result, (error as? OCCError)?.kind != .badData { throw error }
+        try regions?.finish()
+        return try result.get()
     }
     let split = try testSplit(of: model, arguments)
     for first in stride(from: 0, to: split.test.count, by: 16) {
-        let range = first..<min(first + 16, split.test.count)
-        let masks = range.map { split.testLabels[$0] == 1 ? split.testMasks[$0] : nil }
-        try write(split.test.subset(range), range.map { split.testNames[$0] }, masks)
+        let range = first..<min(first + 16, split.test.count), images = split.test.subset(range)
+        for (place, found) in try model.localize(images).enumerated() {
+            let index = first + place, mask = split.testLabels[index] == 1 ? split.testMasks[index] : nil
+            try write(found, found.map, images.image(place), split.testNames[index], mask)
+        }
     }
+    try regions?.finish()
 }

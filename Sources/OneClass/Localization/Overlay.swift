@@ -5,13 +5,15 @@ import OCCEngine
 /// Maps as pictures, and as files for other programs.
 public enum Overlay {
     /// The picture beside itself under the map's colors, with the scale at the right. A pixel takes on as
-    /// much of the color as it lies up the scale. A mask is outlined in white.
+    /// much of the color as it lies up the scale. A mask is outlined in white, what is above a threshold in red.
     ///
     /// - Parameters:
     ///   - range: what the ends of the scale stand for.
     ///   - mask: 1 where the defect is.
+    ///   - threshold: the score above which regions are outlined; nil for no outline.
     public static func picture(
-        _ image: RGBImage, map: [Float], range: ClosedRange<Double>, mask: [UInt8]? = nil
+        _ image: RGBImage, map: [Float], range: ClosedRange<Double>, mask: [UInt8]? = nil,
+        threshold: Double? = nil
     ) -> RGBImage {
         // Small images are shown larger, so that an outline has room.
         let zoom = max(1, 256 / image.width), gap = 8, bar = 16
@@ -25,6 +27,18 @@ public enum Overlay {
         func isDefect(_ row: Int, _ column: Int) -> Bool {
             guard let mask, (0..<height).contains(row), (0..<width).contains(column) else { return false }
             return mask[row / zoom * image.width + column / zoom] != 0
+        }
+        func isAbove(_ row: Int, _ column: Int) -> Bool {
+            guard let threshold, (0..<height).contains(row), (0..<width).contains(column) else {
+                return false
+            }
+            return Double(map[row / zoom * image.width + column / zoom]) > threshold
+        }
+        /// Whether a pixel is at the rim of a shape.
+        func isEdge(_ row: Int, _ column: Int, of inside: (Int, Int) -> Bool) -> Bool {
+            inside(row, column)
+                && !(inside(row - 1, column) && inside(row + 1, column) && inside(row, column - 1)
+                    && inside(row, column + 1))
         }
         for row in 0..<height {
             for column in 0..<width {
@@ -40,12 +54,9 @@ public enum Overlay {
                 for channel in 0..<3 {
                     mixed[channel] = UInt8((1 - alpha) * gray + alpha * Double(color[channel]))
                 }
-                let inside = isDefect(row, column)
-                let edge =
-                    inside
-                    && !(isDefect(row - 1, column) && isDefect(row + 1, column) && isDefect(row, column - 1)
-                        && isDefect(row, column + 1))
-                set(row, width + gap + column, edge ? SIMD3(repeating: 255) : mixed)
+                if isEdge(row, column, of: isAbove) { mixed = SIMD3(255, 40, 40) }
+                if isEdge(row, column, of: isDefect) { mixed = SIMD3(repeating: 255) }
+                set(row, width + gap + column, mixed)
             }
             let level = 1 - Double(row) / Double(max(1, height - 1))
             for column in 0..<bar { set(row, 2 * width + 2 * gap + column, ColorMap[level]) }

@@ -1,0 +1,62 @@
+import Foundation
+import OCCEngine
+import OneClass
+import TestSupport
+import Testing
+
+/// What `localize` writes of regions, in the pixels of the file.
+extension CommandLineTests {
+    @Test func regionsAreInTheFilesPixels() throws {
+        let folder = try TemporaryFolder()
+        try smallDataset(in: folder)
+        let trained = try shell(
+            "$OCC train --data data --out run \(smallPatches.joined(separator: " "))", in: folder)
+        #expect(trained.status == 0, "\(trained.errors)")
+        let bright = RGBImage(width: 80, height: 48, pixels: [UInt8](repeating: 250, count: 80 * 48 * 3))
+        try folder.write(bright.encodedPNG(), to: "in/wide.png")
+        let localize = "$OCC localize --model run --out pictures --regions r.jsonl --masks masks"
+        // A threshold that the lowest pixel of the map lies above: one region, which is the image.
+        let scores = try OneClassModel.load(folder.file("run/model.safetensors")).calibration.scores
+        let low = try shell("\(localize) --threshold \(scores[0]) in", in: folder)
+        #expect(low.status == 0, "\(low.errors)")
+        let text = String(decoding: try readFile(folder.file("r.jsonl")), as: UTF8.self)
+        let line = try #require(
+            try JSONSerialization.jsonObject(with: Data(text.utf8)) as? [String: Any])
+        #expect(line["width"] as? Int == 80 && line["height"] as? Int == 48)
+        let regions = try #require(line["regions"] as? [[String: Any]])
+        let area = regions.reduce(0) { $0 + ($1["area"] as? Int ?? 0) }
+        #expect(
+            area > 0 && regions.allSatisfy { ($0["p_value"] as? Double).map { $0 > 0 && $0 <= 1 } == true })
+        for region in regions {
+            let box = try #require(region["box"] as? [Int])
+            #expect(box[0] >= 0 && box[0] + box[2] <= 80 && box[1] >= 0 && box[1] + box[3] <= 48)
+        }
+        let file = folder.file(try #require(line["mask"] as? String))
+        let mask = try RGBImage(bytes: try readFile(file), name: file)
+        #expect(mask.width == 80 && mask.height == 48)
+        #expect(Set(mask.pixels).isSubset(of: [0, 255]))
+        #expect(mask.pixels.count { $0 == 255 } == 3 * area)
+        // The picture: the image twice, enlarged four times, and the scale.
+        let name = try #require(
+            try FileManager.default.contentsOfDirectory(atPath: folder.file("pictures")).first)
+        let picture = try RGBImage(bytes: try readFile(folder.file("pictures/\(name)")), name: name)
+        #expect(picture.height == 48 * 3 && picture.width >= 2 * 80 * 3)
+
+        // Nothing is above the highest threshold; a bad file is an error, and the others have their line.
+        try folder.write([1], to: "in/bad.png")
+        let none = try shell("\(localize) --threshold 1e300 in", in: folder)
+        #expect(none.status == 65)
+        #expect(
+            String(decoding: try readFile(folder.file("r.jsonl")), as: UTF8.self).contains("\"regions\":[]"))
+    }
+
+    @Test func regionsNeedAThreshold() throws {
+        let folder = try TemporaryFolder()
+        try smallDataset(in: folder)
+        let small = smallPatches.joined(separator: " ")
+        #expect(try shell("$OCC train --data data --out run \(small) --hold-out 0", in: folder).status == 0)
+        let refused = try shell(
+            "$OCC localize --model run --out p --regions r.jsonl data/test/bad", in: folder)
+        #expect(refused.status == 64 && refused.errors.contains("--threshold"), "\(refused.errors)")
+    }
+}
