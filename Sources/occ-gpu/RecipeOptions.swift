@@ -18,6 +18,7 @@ struct RecipeOptions {
             throw SettingError(
                 "budget", "'\(text)' is no time such as 90s, 5m or 1h, above 0 and at most a year")
         },
+        Option("freeze", nil, "Leave the encoder's weights as they are given or drawn, as --steps 0 does."),
     ]
 
     /// What the run is, but for what only its images can tell.
@@ -36,12 +37,18 @@ struct RecipeOptions {
 
     init(_ arguments: Arguments) throws {
         let wanted = arguments["budget"].flatMap { TrainingBudget(text: $0) }
+        let isFrozen = arguments.has("freeze")
+        if isFrozen, let other = ["steps", "epochs", "budget"].first(where: { arguments[$0] != nil }) {
+            throw OCCError(
+                .usage, "--freeze and --\(other) contradict each other", remedy: "Give one of them.")
+        }
         if wanted != nil, let other = ["steps", "epochs"].first(where: { arguments[$0] != nil }) {
             throw OCCError(
                 .usage, "--budget and --\(other) both say how long to train", remedy: "Give one of them.")
         }
         guard arguments["config"] == nil || arguments["recipe"] != nil else {
             configuration = try RunOptions.configuration(arguments)
+            if isFrozen { configuration.steps = 0 }
             budget = wanted
             isTimed = true
             chooses = (false, false, false)
@@ -69,7 +76,7 @@ struct RecipeOptions {
             }
         }
         let choosesEncoder =
-            ["encoder", "stages", "layers"].contains { arguments[$0] != nil }
+            ["encoder", "stages", "layers", "weights"].contains { arguments[$0] != nil }
             || arguments["padding"].map { $0 != Padding.none.rawValue } ?? false
         let isOtherTask = arguments["method"] != nil && !(configuration.method is CutPastePrediction)
         if start.layers != nil, choosesEncoder || isOtherTask {
@@ -78,6 +85,7 @@ struct RecipeOptions {
             (start.encoder, start.layers) = (ResNet(.resnet10, width: 0.25), nil)
             start.stride = start.stride.map { 2 * $0 }
         }
+        if arguments["weights"] != nil, arguments["encoder"] == nil { start.encoder = ResNet(.resnet18) }
         if let method = arguments["method"], method != start.method.name {
             // What the recipe gives its own method is not another one's.
             (start.head, start.learningRate, start.augment) = (nil, nil, nil)
@@ -92,14 +100,17 @@ struct RecipeOptions {
             detector: isOpen && arguments["detector"] == nil && arguments["detector-rows"] == nil,
             steps: isOpen && start.layers != nil
         )
-        let isSaid = arguments["steps"] != nil || arguments["epochs"] != nil
+        if isFrozen { configuration.steps = 0 }
+        let isSaid = isFrozen || arguments["steps"] != nil || arguments["epochs"] != nil
         budget = wanted ?? (isSaid ? nil : recipe.budget)
         let c = configuration
         isTimed = wanted != nil
         let size = glance.isFixedSize ? "" : ", images of \(c.imageSize ?? glance.side) pixels"
         let patches = c.patch.map { " in patches of \($0), every \(c.stride ?? max(1, $0 / 8))" } ?? ""
+        // The images choose the detector of patches.
+        let detector = chooses.detector && c.patch != nil ? "" : ", \(c.detector.name)"
         choice =
-            "recipe \(recipe.name): \(c.method.name), \(c.encoder.name)\(size)\(patches), \(c.detector.name) (\(reason))"
+            "recipe \(recipe.name): \(c.method.name), \(c.encoder.name)\(size)\(patches)\(detector) (\(reason))"
     }
 
     /// Whether options ask for patches, or for what is not of patches; nil where they leave it open.
@@ -114,10 +125,10 @@ struct RecipeOptions {
     /// Chooses what the images decide; says what and why.
     mutating func look(at dataset: ImageDataset, _ split: OneClassSplit) -> String? {
         configuration.white = dataset.white
-        guard let patch = configuration.patch, chooses.locations || chooses.detector || chooses.steps else {
+        guard configuration.patch != nil, chooses.locations || chooses.detector || chooses.steps else {
             return nil
         }
-        let found = PatchRecipe(split.train, patch: patch)
+        let found = PatchRecipe(split.train)
         found.apply(to: &configuration, locations: chooses.locations, detector: chooses.detector)
         patches = found
         return chooses.locations ? "\(found.reason); \(configuration.detector.name)" : nil
@@ -141,12 +152,11 @@ struct RecipeOptions {
                 return "\(steps) steps, as the run began"
             }
         }
-        let most =
-            isTimed ? nil : chooses.steps ? patches?.mostSteps : patches.map { _ in PatchRecipe.textureSteps }
+        let most = isTimed || patches == nil ? nil : chooses.steps ? PatchRecipe.steps : PatchRecipe.mostSteps
         guard most != 0 else {
             configuration.steps = 0
             return
-                "no training: on objects, a network as it is drawn did better; --steps or --budget trains it"
+                "no training: for patches, a network as it is drawn did as well or better; --steps or --budget trains it"
         }
         let fitting = try budget.steps(of: configuration, images: split.train, device: device)
         let steps = min(fitting, most ?? fitting)

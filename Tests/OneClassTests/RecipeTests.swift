@@ -90,19 +90,11 @@ import Testing
         #expect(Alignment.share(train: ImageBatch(side: 64), heldOut: ImageBatch(side: 64)) == 0)
     }
 
-    @Test func texturesAreToldFromObjects() throws {
-        let cloth = try OneClassSplit(ImageDataset.load("builtin:surface", imageSize: 64), normal: nil).train
-        #expect(Texture.spread(of: cloth, patch: 16) < 0.5 * Texture.threshold)
-        #expect(Texture.spread(of: squares(20, seed: 1, anywhere: true), patch: 16) > Texture.threshold)
-        #expect(Texture.spread(of: ImageBatch(side: 64), patch: 16) == 0)
-        #expect(Texture.spread(of: squares(2, seed: 1, anywhere: true), patch: 64) == 0)
-    }
-
-    @Test(arguments: [("surface", PatchRecipe.Scene.texture), ("part", .scattered), ("wheel", .aligned)])
-    func builtinScenesAreSeenForWhatTheyAre(_ name: String, _ scene: PatchRecipe.Scene) throws {
+    @Test(arguments: [("surface", false), ("part", false), ("wheel", true)])
+    func builtinPicturesAreSeenForWhatTheyAre(_ name: String, _ isAligned: Bool) throws {
         let dataset = try ImageDataset.load("builtin:\(name)", imageSize: 64)
         let split = try OneClassSplit(dataset, normal: nil)
-        #expect(PatchRecipe(split.train, patch: 16).scene == scene)
+        #expect(PatchRecipe(split.train).isAligned == isAligned)
     }
 
     @Test func whatImagesShowDecides() throws {
@@ -113,9 +105,8 @@ import Testing
             scene.apply(to: &c, locations: locations, detector: detector)
             return c
         }
-        let aligned = PatchRecipe(squares(20, seed: 1, anywhere: false), patch: 16)
-        let scattered = PatchRecipe(squares(20, seed: 1, anywhere: true), patch: 16)
-        #expect(aligned.mostSteps == 0 && scattered.mostSteps == 0)
+        let aligned = PatchRecipe(squares(20, seed: 1, anywhere: false))
+        let scattered = PatchRecipe(squares(20, seed: 1, anywhere: true))
         #expect(chosen(aligned).locations == .each && chosen(aligned).detector.name == "gaussian")
         #expect(chosen(scattered).locations == .shared && chosen(scattered).detector.name == "knn")
         // What was asked for is not chosen.

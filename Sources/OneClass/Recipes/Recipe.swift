@@ -33,7 +33,7 @@ public struct Recipe: Sendable {
     public static let all = [
         Recipe(
             "standard",
-            "A small network trained for 5 minutes; where there may be defects, on patches of textures for 600 steps, and as it is drawn on objects.",
+            "A small network, trained for 5 minutes on classes, and as it is drawn on patches where there may be defects.",
             budget: TrainingBudget(seconds: 300), choose: small),
         Recipe(
             "quick", "As standard, for 1 minute at most.", budget: TrainingBudget(seconds: 60), choose: small),
