@@ -9,6 +9,8 @@ public enum Initializer: Sendable, Equatable {
     case fanOut(scale: Double)
     /// Uniform in +-sqrt(6 / (fanIn + fanOut)), Keras' and TensorFlow's default for dense layers.
     case glorotUniform
+    /// These numbers, one an element.
+    case constants([Float])
 }
 
 /// A named tensor that outlives a step: a weight, or a running statistic.

@@ -146,6 +146,7 @@ public enum Encoders {
         "encoder",
         [
             ResNet(.resnet10), ResNet(.resnet18), ResNet(.resnet34), ResNet(.resnet50),
+            ResNet(.wideResNet50),
             WideResNet(depth: 16, widening: 4),
         ]
     ) { $0.name }

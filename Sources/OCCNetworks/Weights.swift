@@ -123,6 +123,7 @@ extension Parameter {
         case .glorotUniform:
             let limit = (6 / Double(shape[0] + shape[1])).squareRoot()
             return (0..<tensor.count).map { _ in Float((2 * random.uniform() - 1) * limit) }
+        case .constants(let values): return values
         }
     }
 }

@@ -47,6 +47,9 @@ public struct RunConfiguration: HasSettings, Sendable {
     public var method: any Method = RotationPrediction()
     /// The network.
     public var encoder: any Encoder = ResNet(.resnet18)
+    /// The file of weights that the encoder begins with (safetensors, torchvision's or timm's names); nil for weights
+    /// drawn from the seed.
+    public var weights: String?
     /// The widths of the projection head; empty for none, nil for the method's own.
     public var head: [Int]?
     /// The augmentation recipe; nil for the method's own.
@@ -143,6 +146,9 @@ public struct RunConfiguration: HasSettings, Sendable {
             "augment", \.augment, "RECIPE",
             "Random changes of training images, such as cnr0.5+hflip+jitter_b0.4_c0.4_s0.4_h0.4+gray0.2+blur0.5, or none; by itself the method's."
         ),
+        Setting(
+            "weights", \.weights, "FILE",
+            "Weights that the encoder begins with: a safetensors file with torchvision's or timm's names."),
         Setting(
             "patch", \.patch, "PIXELS", range: .multiple(of: 8, in: 16...ImageDataset.sides.upperBound),
             "Learn from patches and localize; by itself from whole images."),

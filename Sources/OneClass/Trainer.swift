@@ -100,6 +100,9 @@ public final class Trainer {
             seed: configuration.seed)
         try program.load()
         try program.initializeParameters(seed: configuration.seed)
+        if let path = configuration.weights {
+            try GivenWeights(path).load(into: program, of: training.encoderLayout)
+        }
         try program.write(images.pixels, to: tensors.images)
     }
 

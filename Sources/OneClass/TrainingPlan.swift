@@ -82,6 +82,19 @@ public struct TrainingPlan {
         scoring = try ScoringPlans(configuration, program, side: side)
     }
 
+    /// The parameters of the encoder alone, without a head.
+    var encoderLayout: ParameterLayout {
+        get throws {
+            let scratch = Program(device: try .cpu(), math: .strict)
+            let side = configuration.patch ?? tensors.images.shape[1]
+            _ = try scratch.add("encoder", .inference) { plan in
+                let images = try plan.input("images", [1, side, side, 3], type: .float32)
+                plan.keep(try configuration.encoder(images, in: plan).pooled)
+            }
+            return scratch.layout
+        }
+    }
+
     /// The number of views that go through the network in a step.
     public var imagesPerStep: Int { tensors.indices.count }
 }

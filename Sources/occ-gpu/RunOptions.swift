@@ -78,6 +78,12 @@ enum RunOptions {
                     try component.choose(&c, name)
                 }
             }
+            if arguments["weights"] != nil, arguments["config"] == nil {
+                // Given weights are of networks that saw ImageNet's colors and the large stem; options override it.
+                for (name, value) in [("normalize", "imagenet"), ("stem", "large")] {
+                    _ = try c.encoder.set(name: name, text: value)
+                }
+            }
             let chosen = Set(ChosenComponent.all.map(\.name) + ["config"])
             for option in options where !chosen.contains(option.name) {
                 guard let text = arguments[option.name] ?? (arguments.has(option.name) ? "true" : nil) else {

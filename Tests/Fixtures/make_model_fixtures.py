@@ -124,5 +124,6 @@ def make(name, case):
     save(os.path.join(HERE, f"model-{name}.safetensors"), {"case": json.dumps(case), "torch": torch.__version__}, tensors)
 
 
-for name in sys.argv[1:] or CASES:
-    make(name, CASES[name])
+if __name__ == "__main__":
+    for name in sys.argv[1:] or CASES:
+        make(name, CASES[name])
