@@ -6,6 +6,8 @@ let package = Package(
     products: [
         .executable(name: "occ-gpu", targets: ["occ-gpu"]),
         .library(name: "OneClass", targets: ["OneClass"]),
+        // For C and whatever calls C: libocc.so, by Sources/COCC/include/occ.h.
+        .library(name: "occ", type: .dynamic, targets: ["OCCLibrary"]),
     ],
     targets: [
         // System libraries, found through pkg-config.
@@ -38,6 +40,8 @@ let package = Package(
         .target(name: "OCCData", dependencies: ["CImageIO", "CKernels", "OCCEngine"]),
         .target(name: "OCCDetectors", dependencies: ["CKernels", "OCCEngine"]),
         .target(name: "OneClass", dependencies: ["OCCData", "OCCDetectors", "OCCEngine", "OCCNetworks"]),
+        .target(name: "COCC"),
+        .target(name: "OCCLibrary", dependencies: ["COCC", "OneClass"]),
         // Every operation against a slow reference, and one device against another; part of the product, for `selftest`.
         .target(name: "OCCSelfTest", dependencies: ["CKernels", "OCCEngine"]),
         .target(name: "OCCCommandLine", dependencies: ["OneClass"], plugins: ["BuildInfo"]),

@@ -1,0 +1,63 @@
+/* Scores a PPM file (P6, 8 bits) by a model, and prints score, p-value and alarm, and the highest value of
+ * the map of a model of patches; then tries what must be refused.
+ *
+ *     example MODEL IMAGE.ppm */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "occ.h"
+
+static int fail(const char *what) {
+    fprintf(stderr, "%s: %s\n", what, occ_last_error());
+    return 1;
+}
+
+int main(int count, char **words) {
+    if (count != 3) return fprintf(stderr, "usage: example MODEL IMAGE.ppm\n"), 64;
+    FILE *file = fopen(words[2], "rb");
+    int width, height;
+    if (!file || fscanf(file, "P6 %d %d 255", &width, &height) != 2) return fprintf(stderr, "no PPM\n"), 65;
+    fgetc(file);
+    /* Rows lie 8 bytes farther apart than they must. */
+    int64_t stride = 3 * (int64_t)width + 8;
+    uint8_t *pixels = calloc((size_t)height, (size_t)stride);
+    for (int row = 0; row < height; row++)
+        if (fread(pixels + row * stride, 3, (size_t)width, file) != (size_t)width) return 65;
+    fclose(file);
+
+    occ_model *model = NULL;
+    if (occ_model_load(words[1], "cpu", &model) != OCC_OK) return fail("load");
+    occ_info info;
+    occ_result result;
+    if (occ_model_info(model, &info) != OCC_OK) return fail("info");
+    if (occ_score(model, pixels, width, height, stride, &result) != OCC_OK) return fail("score");
+    printf("%.17g %.17g %d\n", result.score, result.p_value, result.alarm);
+    size_t places = (size_t)info.side * (size_t)info.side;
+    float *map = malloc(places * sizeof *map);
+    occ_status status = occ_localize(model, pixels, width, height, stride, map, places, &result);
+    if ((status == OCC_OK) != (info.has_map == 1)) return fail("localize");
+    if (info.has_map) {
+        float highest = -INFINITY;
+        for (size_t place = 0; place < places; place++) highest = fmaxf(highest, map[place]);
+        printf("%.9g\n", highest);
+        if (occ_localize(model, pixels, width, height, stride, map, places - 1, &result) != OCC_USAGE)
+            return 1;
+    }
+
+    /* What is wrong is said, and nothing ends. */
+    occ_model *none = model;
+    if (occ_model_load("nowhere/model.safetensors", NULL, &none) != OCC_NO_INPUT || none) return 1;
+    if (!strstr(occ_last_error(), "nowhere")) return 1;
+    if (occ_score(NULL, pixels, width, height, stride, &result) != OCC_USAGE) return 1;
+    if (occ_score(model, NULL, width, height, stride, &result) != OCC_USAGE) return 1;
+    if (occ_score(model, pixels, 0, height, stride, &result) != OCC_USAGE) return 1;
+    if (occ_score(model, pixels, width, height, 3 * width - 1, &result) != OCC_USAGE) return 1;
+    if (occ_score(model, pixels, width, height, stride, NULL) != OCC_USAGE) return 1;
+    occ_model_free(model);
+    occ_model_free(NULL);
+    free(map);
+    free(pixels);
+    return 0;
+}
