@@ -50,7 +50,8 @@ let localizeCommand = Command(
         _ found: OneClassModel.Localized, _ map: [Float], _ image: RGBImage, _ name: String, _ mask: [UInt8]?
     ) throws {
         let picture = Overlay.picture(
-            image, map: map, range: model.scale, mask: mask, threshold: model.calibration.threshold)
+            image, map: map, range: model.scale, mask: mask, threshold: model.calibration.threshold,
+            numbers: true)
         let path = try writer.write(picture.encodedPNG(), "overlay.png", of: name)
         if arguments.has("raw") {
             let width = found.map.count == map.count ? image.width : model.side

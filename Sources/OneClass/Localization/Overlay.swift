@@ -11,14 +11,17 @@ public enum Overlay {
     ///   - range: what the ends of the scale stand for.
     ///   - mask: 1 where the defect is.
     ///   - threshold: the score above which regions are outlined; nil for no outline.
+    ///   - numbers: whether the scores at the ends of the scale, and the threshold, are written beside it.
     public static func picture(
         _ image: RGBImage, map: [Float], range: ClosedRange<Double>, mask: [UInt8]? = nil,
-        threshold: Double? = nil
+        threshold: Double? = nil, numbers: Bool = false
     ) -> RGBImage {
         // Small images are shown larger, so that an outline has room.
         let zoom = max(1, 256 / image.width), gap = 8, bar = 16
         let width = image.width * zoom, height = image.height * zoom
-        let total = 2 * width + 2 * gap + bar
+        let scale = numbers ? ScaleLabels(range: range, threshold: threshold, height: height) : nil
+        let room = scale.map { $0.width > 0 ? $0.width + gap : 0 } ?? 0
+        let total = 2 * width + 2 * gap + bar + room
         var pixels = [UInt8](repeating: 255, count: total * height * 3)
         func set(_ row: Int, _ column: Int, _ color: SIMD3<UInt8>) {
             let at = (row * total + column) * 3
@@ -60,6 +63,13 @@ public enum Overlay {
             }
             let level = 1 - Double(row) / Double(max(1, height - 1))
             for column in 0..<bar { set(row, 2 * width + 2 * gap + column, ColorMap[level]) }
+        }
+        if let scale {
+            let left = 2 * width + 2 * gap
+            if let mark = scale.mark {
+                for column in 0..<bar { set(mark, left + column, SIMD3(255, 40, 40)) }
+            }
+            scale.draw(from: left + bar + gap / 2) { set($0, $1, .zero) }
         }
         return RGBImage(width: total, height: height, pixels: pixels)
     }
