@@ -14,14 +14,16 @@ typedef struct ck_step_state {
     uint64_t seed;  // of the run
     uint64_t step;  // the counter of the random numbers
     float learning_rate;
-    float reserved[3];
+    int32_t first_row;  // where a batch is computed in parts: what a row's number in the batch is more
+    float reserved[2];
 } ck_step_state;
 
 // Bytes of shared memory of a kernel of conv2d_hopper.cu: three slices of a tile.
 #define CK_HOPPER_SHARED(rows, columns) (3 * 128 * ((rows) + (columns)))
 
 // Which rows of the whole batch a plan computes, where several processes share one: its row i is row
-// first + i / block * stride + i % block of the whole. All zero: the batch is the plan's own.
+// first + i / block * stride + i % block of the whole, and the step-state's first_row more. All zero: the batch is
+// the plan's own.
 typedef struct ck_share {
     int32_t first, block, stride;
 } ck_share;

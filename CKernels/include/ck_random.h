@@ -29,8 +29,9 @@ CK_INLINE ck_random4 ck_philox(uint64_t seed, uint64_t step, uint32_t sample, ui
 
 // The row of the whole batch that is row n of a plan: what random numbers are drawn by, so that they do not
 // depend on how many processes share a batch.
-CK_INLINE uint32_t ck_batch_row(ck_share s, int64_t n) {
-    return (uint32_t)(s.block == 0 ? n : s.first + n / s.block * s.stride + n % s.block);
+CK_INLINE uint32_t ck_batch_row(ck_share s, const ck_step_state *step, int64_t n) {
+    int64_t row = s.block == 0 ? n : s.first + n / s.block * s.stride + n % s.block;
+    return (uint32_t)(row + step->first_row);
 }
 
 // A float uniform in [0, 1): the upper 24 bits, so that every value is exact.

@@ -38,6 +38,18 @@ public final class PlanBuilder {
         case inputGradient
     }
 
+    /// What a training plan computes of a step. Where the batch does not fit into memory, its views go through the
+    /// network in parts, and NT-Xent is of all (Gao et al., "Scaling deep contrastive learning batch size under memory
+    /// limited setup", 2021).
+    public enum StepPart: Sendable {
+        /// All of it.
+        case whole
+        /// A part's embeddings.
+        case embedding
+        /// A part's gradients, from those of its embeddings.
+        case gradient
+    }
+
     /// What the plan is for: layers ask it which operations they need.
     public let purpose: Purpose
     /// How exactly the plan computes.
@@ -47,6 +59,12 @@ public final class PlanBuilder {
     public let activationType: ElementType
     /// The part of the batch that the plan computes; nil where it computes all of it.
     public let share: BatchShare?
+    /// The same where ranks exchange values for it; nil for one process.
+    public var ranksTogether: BatchShare? { share.flatMap { $0.ranks > 1 ? $0 : nil } }
+    /// What the plan computes of a training step.
+    public let part: StepPart
+    /// Embeddings that a loss over all parts wants; set by it where the plan computes a part.
+    public var comparedEmbeddings: Tensor?
     /// The parameters and inputs that the program's plans declare, up to here.
     public private(set) var layout: ParameterLayout
     /// The operations appended so far, in the order in which they run.
@@ -55,15 +73,17 @@ public final class PlanBuilder {
     private(set) var outputs: Set<Tensor> = []
     private var backward: [(reads: [Tensor], writes: Tensor, run: (ReversePass) throws -> Void)] = []
     private var differentiable: Set<Tensor> = []
+    private var summedGradients: Tensor?
 
     init(
-        purpose: Purpose, math: MathMode, activationType: ElementType, share: BatchShare?,
+        purpose: Purpose, math: MathMode, activationType: ElementType, share: BatchShare?, part: StepPart,
         layout: ParameterLayout
     ) {
         self.purpose = purpose
         self.math = math
         self.activationType = activationType
         self.share = share
+        self.part = part
         self.layout = layout
     }
 
@@ -226,10 +246,24 @@ extension PlanBuilder {
         public let velocities: Tensor
     }
 
+    /// Declares a sum of gradients, for a step that is computed in parts; from here on it is what optimizers follow.
+    ///
+    /// - Returns: the sum, a flat tensor beside `allParameters`, which the host sets to zero.
+    public func gradientSum() throws -> Tensor {
+        let sum = try layout.input("gradient sum", shape: [layout.parameterFloats], type: .float32)
+        summedGradients = sum
+        return sum
+    }
+
     /// Finds one parameter's values, gradient and velocity.
     public func trained(_ parameter: Parameter) -> Trained {
-        Trained(
-            values: parameter.tensor, gradients: layout.beside(parameter.tensor, in: .gradients),
+        let own = summedGradients.map {
+            Tensor(
+                name: "d \(parameter.name)", shape: parameter.tensor.shape, type: .float32, region: $0.region,
+                position: $0.position + parameter.tensor.position)
+        }
+        return Trained(
+            values: parameter.tensor, gradients: own ?? layout.beside(parameter.tensor, in: .gradients),
             velocities: layout.beside(parameter.tensor, in: .velocities))
     }
 
@@ -239,7 +273,8 @@ extension PlanBuilder {
             Tensor(name: name, shape: [layout.parameterFloats], type: .float32, region: region, position: 0)
         }
         return Trained(
-            values: flat("parameters", .parameters), gradients: flat("gradients", .gradients),
+            values: flat("parameters", .parameters),
+            gradients: summedGradients ?? flat("gradients", .gradients),
             velocities: flat("velocities", .velocities))
     }
 }

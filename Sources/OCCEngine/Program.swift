@@ -33,14 +33,17 @@ public final class Program {
     /// A plan made by `build`, which appends operations to the builder and returns what the caller wants of
     /// them.
     ///
-    /// - Parameter share: the part of a batch that the plan computes; nil for all of it.
+    /// - Parameters:
+    ///   - share: the part of a batch that the plan computes; nil for all of it.
+    ///   - part: what it computes of a training step.
     public func add<Result>(
         _ name: String, _ purpose: PlanBuilder.Purpose, share: BatchShare? = nil,
-        _ build: (PlanBuilder) throws -> Result
+        part: PlanBuilder.StepPart = .whole, _ build: (PlanBuilder) throws -> Result
     ) throws -> (plan: Plan, result: Result) {
         precondition(memory == nil, "plans are added before the program is loaded")
         let builder = PlanBuilder(
-            purpose: purpose, math: math, activationType: activationType, share: share, layout: layout)
+            purpose: purpose, math: math, activationType: activationType, share: share, part: part,
+            layout: layout)
         let result = try build(builder)
         layout = builder.layout
         let plan = Plan(name: name, operations: builder.operations, placement: TransientPlacement(builder))
@@ -202,11 +205,14 @@ public final class Program {
     }
 
     /// Writes the step-state block.
-    public func setStep(seed: UInt64, step: Int, learningRate: Double) throws {
+    ///
+    /// - Parameter firstRow: what the numbers of a batch's rows are more, where it is computed in parts.
+    public func setStep(seed: UInt64, step: Int, learningRate: Double, firstRow: Int = 0) throws {
         var state = ck_step_state()
         state.seed = seed
         state.step = UInt64(step)
         state.learning_rate = Float(learningRate)
+        state.first_row = Int32(firstRow)
         try check(
             ck_arena_write(
                 arena, UInt64(address(of: layout.stepState, in: nil)), &state,

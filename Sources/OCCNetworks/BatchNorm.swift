@@ -6,7 +6,7 @@ import OCCEngine
 ///
 /// A training plan normalizes by the batch and updates the running statistics; any other plan uses the
 /// running ones. Where several ranks share a batch, it is the whole batch, unless the share says otherwise
-/// (`BatchShare.normalizesTogether`).
+/// (`BatchShare.normalizesTogether`). Where a step is computed in parts, it is the part.
 public struct BatchNorm: Sendable {
     /// The layer's name: parameters are `name.weight` and `name.bias`, statistics `name.running_mean` and
     /// `name.running_var`.
@@ -37,7 +37,8 @@ public struct BatchNorm: Sendable {
         let y = plan.transient(name, x.shape, type: x.type)
         let params = ck_batchnorm_params(
             rows: Int64(x.count / channels), channels: Int32(channels), relu: relu ? 1 : 0, epsilon: epsilon,
-            momentum: momentum, ranks: Int32(plan.share?.ranks ?? 0))
+            momentum: plan.part == .embedding ? 0 : momentum,
+            ranks: Int32(plan.ranksTogether?.ranks ?? 0))
         let sources = [x, gamma, beta] + (residual.map { [$0] } ?? [])
 
         guard plan.purpose == .training else {
@@ -59,7 +60,7 @@ public struct BatchNorm: Sendable {
 
         let mean = plan.transient("\(name) mean", [channels])
         let inverseDeviation = plan.transient("\(name) 1/std", [channels])
-        let share = plan.share.flatMap { $0.normalizesTogether ? $0 : nil }
+        let share = plan.ranksTogether.flatMap { $0.normalizesTogether ? $0 : nil }
         if let share {
             let own = plan.transient("\(name) moments", [2, channels])
             try plan.batchnormMoments(name, moments: own, x: x, params, flop: 4 * x.count)

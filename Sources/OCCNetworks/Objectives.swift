@@ -30,21 +30,28 @@ public enum ContrastiveForm: String, Codable, CaseIterable, Sendable {
 /// scalar.
 ///
 /// Where ranks share a batch, z has this rank's pairs; the loss is the mean over this rank's anchors, each
-/// against the embeddings of all ranks, and the gradient is that of the sum of all ranks' losses.
+/// against the embeddings of all ranks, and the gradient is that of the sum of all ranks' losses. Where a plan computes
+/// a part of a step, z is given back in place of the loss, and is the plan's `comparedEmbeddings`.
 public func ntXent(
     _ z: Tensor, temperature: Float, form: ContrastiveForm, in plan: PlanBuilder
 ) throws -> Tensor {
     let z = try plan.singlePrecision(z)
     let shape = try z.shape(dimensions: 2, of: "nt-xent", "nt_xent_forward"), d = shape[1]
-    let pairs = shape[0] / 2, all = pairs * (plan.share?.ranks ?? 1), views = form == .symmetric ? 2 : 1
+    if plan.part != .whole {
+        plan.comparedEmbeddings = z
+        return z
+    }
+    let pairs = shape[0] / 2, all = pairs * (plan.ranksTogether?.ranks ?? 1),
+        views = form == .symmetric ? 2 : 1
     let loss = plan.transient("loss", [1]), lse = plan.transient("log-sum-exp", [views * pairs])
     let params = ck_nt_xent_params(
         b: Int32(all), d: Int32(d), temperature: temperature, symmetric: form == .symmetric ? 1 : 0,
-        math: plan.math.kernelValue, first: Int32(pairs * (plan.share?.rank ?? 0)), pairs: Int32(pairs))
+        math: plan.math.kernelValue, first: Int32(pairs * (plan.ranksTogether?.rank ?? 0)),
+        pairs: Int32(pairs))
     let flop = 2 * views * pairs * views * all * d
-    let everyZ = try plan.share.map { try gatherFromRanks(z, $0, blocks: 2, in: plan) } ?? z
+    let everyZ = try plan.ranksTogether.map { try gatherFromRanks(z, $0, blocks: 2, in: plan) } ?? z
     try plan.ntXentForward("nt-xent", loss: loss, lse: lse, z: everyZ, params, flop: flop)
-    let everyLSE = try plan.share.map { try gatherFromRanks(lse, $0, blocks: views, in: plan) } ?? lse
+    let everyLSE = try plan.ranksTogether.map { try gatherFromRanks(lse, $0, blocks: views, in: plan) } ?? lse
     plan.recordBackward(of: loss, from: [z]) { pass in
         try pass.contribute(to: z) { dz in
             try plan.ntXentBackward("nt-xent", dz: dz, z: everyZ, lse: everyLSE, params, flop: 2 * flop)
@@ -73,4 +80,10 @@ public func sumOfSquares(_ x: Tensor, in plan: PlanBuilder) throws -> Tensor {
     let y = plan.transient("sum of squares", [1])
     try plan.sumOfSquares(x.name, y: y, x: x, ck_elementwise_params(count: Int64(x.count)), flop: 2 * x.count)
     return y
+}
+
+/// Adds x to a sum, in place; both of one shape.
+public func accumulate(_ x: Tensor, in sum: Tensor, _ plan: PlanBuilder) throws {
+    try plan.add(
+        sum.name, y: sum, a: sum, b: x, ck_elementwise_params(count: Int64(x.count)), flop: x.count)
 }

@@ -15,7 +15,7 @@ func gatherFromRanks(_ x: Tensor, _ share: BatchShare, blocks: Int = 1, in plan:
 
 /// Replaces x by its mean over all ranks that share the plan's batch; nothing where one process has all of it.
 public func averageOverRanks(_ x: Tensor, in plan: PlanBuilder) throws {
-    guard let share = plan.share else { return }
+    guard let share = plan.ranksTogether else { return }
     try plan.meanOverRanks(
         x.name, x: x, ck_collective_params(count: Int64(x.count), blocks: 1, ranks: Int32(share.ranks)),
         flop: x.count * share.ranks)

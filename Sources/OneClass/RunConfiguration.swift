@@ -76,6 +76,8 @@ public struct RunConfiguration: HasSettings, Sendable {
     // MARK: Training
     /// Items to a step: images for rotation and denoising, pairs for contrastive; nil for the method's own.
     public var batch: Int?
+    /// Pairs that go through the network at once, the loss being over all of the batch; nil for all.
+    public var microBatch: Int?
     /// The number of optimizer steps; nil to count by epochs.
     public var steps: Int?
     /// Passes over the items of the method; nil for the method's own.
@@ -172,6 +174,10 @@ public struct RunConfiguration: HasSettings, Sendable {
         Setting(
             "batch", \.batch, "N", range: .within(2...65536),
             "Images, or pairs, to a step; by itself the method's."),
+        Setting(
+            "micro-batch", \.microBatch, "N", range: .within(1...65536),
+            "Pairs in memory at once, for batches beyond it: the contrastive loss is over the whole batch all the same."
+        ),
         Setting(
             "steps", \.steps, "N", range: .count(from: 0),
             "Optimizer steps, whatever the epochs; by itself by the epochs."),

@@ -63,6 +63,8 @@ public final class Trainer {
     private var monitor = CollapseMonitor()
     /// Tells the images of the run from others.
     let dataDigest: String
+    /// What the last step left, where it was computed in parts.
+    private var partsResult: StepInParts.Result?
     /// Whether the loss on the device is of the last step.
     private var hasLoss = false
     /// The last signal that a rank was asked to stop by; 0 for none.
@@ -156,17 +158,24 @@ public final class Trainer {
     /// Takes one step and returns its learning rate.
     @discardableResult
     package func advance() throws -> Double {
-        let rate = try stage()
-        try plan.run()
+        var rate = 0.0
+        if let parts = training.parts {
+            partsResult = try parts.run(program, gradient: plan, features: tensors.outputs.features) {
+                rate = try stage(part: $0)
+            }
+        } else {
+            rate = try stage()
+            try plan.run()
+        }
         step += 1
         hasLoss = true
         return rate
     }
 
-    /// Writes what the next step reads; its learning rate.
+    /// Writes what the next step reads, or a part of it; its learning rate.
     @discardableResult
-    private func stage() throws -> Double {
-        let items = ownItems(), batch = items.count
+    private func stage(part: Int = 0) throws -> Double {
+        let items = ownItems(part), batch = items.count
         var rows = [BatchRow?](repeating: nil, count: batch * method.copies)
         for (index, item) in items.enumerated() {
             for copy in 0..<method.copies {
@@ -191,15 +200,22 @@ public final class Trainer {
             try program.write(patchCorners(batch: batch, from: items.startIndex), to: corners)
         }
         let rate = schedule.rate(step: step, of: totalSteps)
-        try program.setStep(seed: configuration.seed, step: step, learningRate: rate)
+        // How far the part's rows are from those of the first part.
+        func row(_ index: Int) -> Int {
+            method.row(index: index, copy: 0, batch: configuration.itemsPerStep)
+        }
+        try program.setStep(
+            seed: configuration.seed, step: step, learningRate: rate,
+            firstRow: row(items.startIndex) - row(items.startIndex - part * batch))
         return rate
     }
 
-    /// The next step's items that fall to this rank; all of them where there is one.
-    private func ownItems() -> ArraySlice<Int> {
-        let items = sampler.indices(step: step), ranks = training.share?.ranks ?? 1
-        let part = items.count / ranks, first = part * (training.share?.rank ?? 0)
-        return items[first..<first + part]
+    /// The next step's items that fall to this rank, or a part of them.
+    private func ownItems(_ part: Int) -> ArraySlice<Int> {
+        let items = sampler.indices(step: step)
+        let own = items.count / (training.share?.ranks ?? 1), count = own / (training.parts?.count ?? 1)
+        let first = own * (training.share?.rank ?? 0) + part * count
+        return items[first..<first + count]
     }
 
     /// A row as the method gives it: the plan reads its image and its numbers without looking.
@@ -237,7 +253,9 @@ public final class Trainer {
     }
 
     /// The loss of the last step.
-    func loss() throws -> Double { Double(try program.read(tensors.outputs.loss, of: plan)[0]) }
+    func loss() throws -> Double {
+        try partsResult?.loss ?? Double(program.read(tensors.outputs.loss, of: plan)[0])
+    }
 
     private func finiteLoss() throws -> Double {
         let loss = try loss()
@@ -253,11 +271,11 @@ public final class Trainer {
 
     private func inspect(rate: Double, imagesPerSecond: Double) throws -> StepRecord {
         let loss = try finiteLoss()
-        // Of all ranks, so that all come to the same judgment.
-        let own = try program.read(tensors.outputs.features, of: plan)
+        // Of all ranks, so that all come to the same judgment; of the last part, where there are several.
+        let own = try partsResult?.features ?? program.read(tensors.outputs.features, of: plan)
         let reading = CollapseMonitor.reading(
-            features: try communicator?.gather(own) ?? own, rows: imagesPerStep,
-            gradientNorm: Double(try program.read(tensors.squaredGradientNorm, of: plan)[0]).squareRoot())
+            features: try communicator?.gather(own) ?? own, rows: training.viewsAtOnce,
+            gradientNorm: try training.squaredGradientNorm.value(in: program).squareRoot())
         if let reason = monitor.check(reading) {
             throw OCCError(
                 .failure, "step \(step): \(reason)",

@@ -7,8 +7,12 @@ import OCCNetworks
 public struct TrainingPlan {
     /// What is trained, and how.
     public let configuration: RunConfiguration
-    /// The operations of a step.
+    /// The operations of a step; those of a part's gradients where a step is computed in parts.
     public let plan: Plan
+    /// The other plans of a step that is computed in parts; nil for one that is computed at once.
+    let parts: StepInParts?
+    /// The square of the L2 norm of the last step's gradient.
+    let squaredGradientNorm: Reading
     /// The number of optimizer steps of the run.
     public let totalSteps: Int
     /// The program that holds the plans.
@@ -27,8 +31,13 @@ public struct TrainingPlan {
         /// patches.
         let indices: Tensor, labels: Tensor, inputs: RowInputTensors, corners: Tensor?
         let outputs: TrainingOutputs
-        /// The square of the gradient's L2 norm.
-        let squaredGradientNorm: Tensor
+    }
+
+    /// A scalar that a plan keeps.
+    struct Reading {
+        let plan: Plan, tensor: Tensor
+
+        func value(in program: Program) throws -> Double { Double(try program.read(tensor, of: plan)[0]) }
     }
 
     /// Builds the plans; no memory is allocated.
@@ -59,11 +68,13 @@ public struct TrainingPlan {
         try configuration.checkStep(side: configuration.patch ?? side)
         program = Program(device: device, math: configuration.math, activations: activations)
         let method = configuration.method
-        let share = try device.communicator.flatMap { try Self.share(configuration, of: $0) }
+        let parts = try Self.parts(configuration, ranks: device.communicator?.ranks ?? 1)
+        let share = try Self.share(configuration, of: device.communicator, parts: parts)
         self.share = share
-        let rows = configuration.itemsPerStep / (share?.ranks ?? 1) * method.copies
+        let rows = configuration.itemsPerStep / (share?.ranks ?? 1) / parts * method.copies
         let grid = try configuration.grid(side: side), augmentation = try configuration.augmentation
-        (plan, tensors) = try program.add("train", .training, share: share) { plan in
+        let optimizer = configuration.optimizerInForce
+        func network(in plan: PlanBuilder) throws -> Tensors {
             let data = try plan.input("data", [images, side, side, 3], type: .uint8)
             let indices = try plan.input("indices", [rows], type: .int32)
             let labels = try plan.input("labels", [rows], type: .int32)
@@ -75,46 +86,120 @@ public struct TrainingPlan {
                 encoder: configuration.encoder,
                 headWidths: configuration.headWidths)
             let outputs = try method.build(batch, in: plan)
-            plan.keep(outputs.loss)
             plan.keep(outputs.features)
-            try plan.differentiate(outputs.loss)
-            try averageOverRanks(outputs.loss, in: plan)
+            return Tensors(
+                images: data, indices: indices, labels: labels, inputs: inputs, corners: corners,
+                outputs: outputs)
+        }
+        /// Appends the step itself, from the gradients; returns the square of their norm.
+        func update(in plan: PlanBuilder) throws -> Tensor {
             try averageOverRanks(plan.allParameters.gradients, in: plan)
             let norm = try sumOfSquares(plan.allParameters.gradients, in: plan)
             plan.keep(norm)
-            try configuration.optimizerInForce.append(to: plan)
-            return Tensors(
-                images: data, indices: indices, labels: labels, inputs: inputs, corners: corners,
-                outputs: outputs, squaredGradientNorm: norm)
+            try optimizer.append(to: plan)
+            return norm
         }
+        guard parts > 1 else {
+            self.parts = nil
+            let norm: Tensor
+            (plan, (tensors, norm)) = try program.add("train", .training, share: share) { plan in
+                let tensors = try network(in: plan), loss = tensors.outputs.loss
+                plan.keep(loss)
+                try plan.differentiate(loss)
+                try averageOverRanks(loss, in: plan)
+                return (tensors, try update(in: plan))
+            }
+            squaredGradientNorm = Reading(plan: plan, tensor: norm)
+            scoring = try ScoringPlans(configuration, program, side: side)
+            return
+        }
+        func embeddings(of plan: PlanBuilder) throws -> Tensor {
+            guard let z = plan.comparedEmbeddings else {
+                throw OCCError(
+                    .usage,
+                    "\(setting: "micro-batch"): \(method.name) has no loss that compares all of a batch",
+                    remedy: "Use it with contrastive or da-contrastive; for others lower \(setting: "batch")."
+                )
+            }
+            plan.keep(z)
+            return z
+        }
+        let (embed, z) = try program.add("embed", .training, share: share, part: .embedding) { plan in
+            _ = try network(in: plan)
+            return try embeddings(of: plan)
+        }
+        let whole = [z.shape[0] * parts, z.shape[1]]
+        let (compare, compared) = try program.add("compare", .training, share: share) { plan in
+            let all = try plan.input("embeddings", whole, type: .float32)
+            plan.watch(all)
+            let loss = try method.compare(all, in: plan)
+            let gradient = try plan.differentiate(loss).gradient(of: all)!
+            try averageOverRanks(loss, in: plan)
+            [loss, gradient].forEach(plan.keep)
+            return (all: all, loss: loss, gradient: gradient)
+        }
+        let seed: Tensor
+        (plan, (tensors, seed)) = try program.add("train", .training, share: share, part: .gradient) { plan in
+            let tensors = try network(in: plan), z = try embeddings(of: plan)
+            let seed = try plan.input("embedding gradients", z.shape, type: .float32)
+            try plan.differentiate(z, seed: seed)
+            let gradients = plan.allParameters.gradients
+            try accumulate(gradients, in: try plan.gradientSum(), plan)
+            return (tensors, seed)
+        }
+        let (step, (norm, sum)) = try program.add("update", .training, share: share) { plan in
+            let sum = try plan.gradientSum()
+            return (try update(in: plan), sum)
+        }
+        self.parts = StepInParts(
+            count: parts, pairs: z.shape[0] / 2, embed: embed, embeddings: z, compare: compare,
+            all: compared.all,
+            loss: compared.loss, gradients: compared.gradient, seed: seed, sum: sum, update: step,
+            squaredGradientNorm: norm)
+        squaredGradientNorm = Reading(plan: step, tensor: norm)
         scoring = try ScoringPlans(configuration, program, side: side)
     }
 
-    /// The part of a batch that falls to a rank; nil for one rank alone.
+    /// The number of parts that a rank's share of a batch goes through the network in.
+    ///
+    /// - Throws: `OCCError(.usage)` where these are not even.
+    private static func parts(_ configuration: RunConfiguration, ranks: Int) throws -> Int {
+        let items = configuration.itemsPerStep / ranks
+        guard let pairs = configuration.microBatch, pairs < items else { return 1 }
+        guard items % pairs == 0 else {
+            throw OCCError(
+                .usage, "\(setting: "micro-batch") \(pairs) does not go evenly into \(items) pairs of a step",
+                remedy: "Choose a divisor of \(items).")
+        }
+        return items / pairs
+    }
+
+    /// Where the plan's rows are in the batch; nil where it has all of it.
     ///
     /// - Throws: `OCCError(.usage)` where the batch cannot be shared out evenly.
-    private static func share(_ configuration: RunConfiguration, of communicator: Communicator) throws
-        -> BatchShare?
-    {
-        let ranks = communicator.ranks, batch = configuration.itemsPerStep, method = configuration.method
-        guard ranks > 1 else { return nil }
+    private static func share(
+        _ configuration: RunConfiguration, of communicator: Communicator?, parts: Int
+    ) throws -> BatchShare? {
+        let ranks = communicator?.ranks ?? 1, batch = configuration.itemsPerStep,
+            method = configuration.method
+        guard ranks * parts > 1 else { return nil }
         guard batch % ranks == 0, batch / ranks > 0 else {
             throw OCCError(
                 .usage, "\(setting: "batch") \(batch) cannot be shared out evenly among \(ranks) ranks",
                 remedy: "Choose a multiple of \(ranks).")
         }
         // Where each row of this rank's part is in the whole batch.
-        let part = batch / ranks, first = part * communicator.rank
-        var places = [Int](repeating: 0, count: part * method.copies)
-        for index in 0..<part {
+        let items = batch / ranks / parts, first = batch / ranks * (communicator?.rank ?? 0)
+        var places = [Int](repeating: 0, count: items * method.copies)
+        for index in 0..<items {
             for copy in 0..<method.copies {
-                places[method.row(index: index, copy: copy, batch: part)] =
+                places[method.row(index: index, copy: copy, batch: items)] =
                     method.row(index: first + index, copy: copy, batch: batch)
             }
         }
         guard
             let share = BatchShare(
-                rank: communicator.rank, of: ranks, rows: places.count,
+                rank: communicator?.rank ?? 0, of: ranks, rows: places.count,
                 normalizesTogether: configuration.batchNorm == .synchronized, batchRow: { places[$0] })
         else {
             throw OCCError(
@@ -137,5 +222,7 @@ public struct TrainingPlan {
     }
 
     /// The number of views that go through the network in a step, on all ranks.
-    public var imagesPerStep: Int { tensors.indices.count * (share?.ranks ?? 1) }
+    public var imagesPerStep: Int { viewsAtOnce * (parts?.count ?? 1) }
+    /// The number of those that go through it at once.
+    var viewsAtOnce: Int { tensors.indices.count * (share?.ranks ?? 1) }
 }

@@ -157,4 +157,61 @@ import Testing
             #expect(rank.trained.weights == all[0].trained.weights)
         }
     }
+
+    // MARK: Batches in parts
+
+    /// Network and loss without batch normalization over rows would be equal; with it, a batch in parts is the batch
+    /// that ranks with statistics of their own would have.
+    @Test(arguments: [ContrastiveForm.crossView, .symmetric], [1, 2])
+    func aBatchInPartsIsThatOfRanksWithTheirOwnStatistics(_ form: ContrastiveForm, _ ranks: Int) throws {
+        var c = try Self.configuration("contrastive", steps: 2)
+        var method = Contrastive()
+        method.form = form
+        (c.method, c.batchNorm) = (method, .local)
+        let apart = try Self.shared(c, ranks: 4) { try .choose("cpu") }
+        c.microBatch = 3
+        let inParts = try Self.shared(c, ranks: ranks) { try .choose("cpu") }
+        #expect(
+            Self.close(inParts[0].losses, apart[0].losses, 1e-5), "\(inParts[0].losses) \(apart[0].losses)")
+        #expect(
+            abs(inParts[0].norms[0] / apart[0].norms[0] - 1) < 1e-4, "\(inParts[0].norms) \(apart[0].norms)")
+        #expect(Self.close(inParts[0].weights, apart[0].weights, 1e-5))
+        for rank in inParts { #expect(rank.weights == inParts[0].weights) }
+    }
+
+    @Test func onePartIsTheWholeBatch() throws {
+        var c = try Self.configuration("da-contrastive", steps: 2)
+        let whole = try Self.train(c, .choose("cpu"))
+        c.microBatch = 12
+        #expect(try Self.train(c, .choose("cpu")) == whole)
+    }
+
+    @Test func partsRunOnTheEmulatedGPU() throws {
+        var c = try Self.configuration("contrastive", steps: 3)
+        c.microBatch = 4
+        let cpu = try Self.train(c, .choose("cpu"))
+        let gpu = try Self.train(c, .cuda(0, driver: ck_emulated_driver()))
+        #expect(Self.close(gpu.losses, cpu.losses, 1e-3), "\(gpu.losses) \(cpu.losses)")
+        #expect(Self.close(gpu.weights, cpu.weights, 1e-4))
+    }
+
+    /// The plan of a part takes the memory of a part.
+    @Test func partsTakeLessMemory() throws {
+        var c = try Self.configuration("contrastive", steps: 1)
+        func memory(_ batch: Int, _ part: Int?) throws -> Int {
+            (c.batch, c.microBatch) = (batch, part)
+            let plan = try TrainingPlan(c, images: 200, side: 32, device: try .choose("cpu"))
+            return try plan.program.memoryNeeded().transient
+        }
+        let whole = try memory(256, nil), parts = try memory(256, 16), small = try memory(16, nil)
+        #expect(parts < whole / 8)
+        #expect(parts < 2 * small)
+    }
+
+    @Test(arguments: [("contrastive", 5), ("rotation", 4)])
+    func partsThatDoNotFitAreRefused(_ method: String, _ part: Int) throws {
+        var c = try Self.configuration(method, steps: 1)
+        c.microBatch = part
+        #expect(throws: OCCError.self) { try Self.train(c, .choose("cpu")) }
+    }
 }

@@ -4,7 +4,7 @@
 
 CK_DEVICE ck_random4 draw(const ck_step_state *step, int64_t n, const ck_image_params &p,
                           uint32_t block = 0) {
-    return ck_philox(step->seed, step->step, ck_batch_row(p.share, n), p.stream + (block << 12));
+    return ck_philox(step->seed, step->step, ck_batch_row(p.share, step, n), p.stream + (block << 12));
 }
 
 CK_DEVICE int64_t image_size(const ck_image_params &p) { return (int64_t)p.h * p.w * p.c; }
@@ -74,7 +74,7 @@ CK_KERNEL(256) ck_color_jitter(float *y, const float *x, const ck_step_state *st
     ck_jitter strengths = {{p.brightness, p.contrast, p.saturation, p.hue}};
     ck_drawn_jitter j =
         ck_draw_jitter(strengths, draw(step, n, p),
-                       ck_philox(step->seed, step->step, ck_batch_row(p.share, n) | 0x80000000u, p.stream));
+                       ck_philox(step->seed, step->step, ck_batch_row(p.share, step, n) | 0x80000000u, p.stream));
     const float *from = x + n * image_size(p);
     float *to = y + n * image_size(p);
     for (int64_t i = threadIdx.x; i < pixels; i += 256)

@@ -24,6 +24,9 @@ public protocol Method: Configurable {
     func view(item: Int, copy: Int) -> BatchRow
     /// Appends augmentation, network and loss to a training plan.
     func build(_ batch: TrainingBatch, in plan: PlanBuilder) throws -> TrainingOutputs
+    /// Appends the loss over all of a batch's embeddings, which `build` gave a part of (`PlanBuilder.comparedEmbeddings`); only
+    /// for a method whose loss compares embeddings.
+    func compare(_ embeddings: Tensor, in plan: PlanBuilder) throws -> Tensor
     /// The head of its classifier, whose first class is that of images as they are; nil for a method without
     /// one.
     func classifierHead(widths: [Int]) -> ProjectionHead?
@@ -40,6 +43,8 @@ extension Method {
     public func itemCount(images: Int) -> Int { images }
     /// The copies of an item in adjacent rows.
     public func row(index: Int, copy: Int, batch: Int) -> Int { index * copies + copy }
+    /// No loss over embeddings.
+    public func compare(_ embeddings: Tensor, in plan: PlanBuilder) throws -> Tensor { embeddings }
     /// No classifier.
     public func classifierHead(widths: [Int]) -> ProjectionHead? { nil }
     /// Nothing to check.
