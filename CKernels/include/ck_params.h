@@ -22,8 +22,8 @@ typedef struct ck_step_state {
 #define CK_HOPPER_SHARED(rows, columns) (3 * 128 * ((rows) + (columns)))
 
 // Which rows of the whole batch a plan computes, where several processes share one: its row i is row
-// first + i / block * stride + i % block of the whole, and the step-state's first_row more. All zero: the batch is
-// the plan's own.
+// first + i / block * stride + i % block of the whole, and the step-state's first_row more. All zero: the
+// batch is the plan's own.
 typedef struct ck_share {
     int32_t first, block, stride;
 } ck_share;

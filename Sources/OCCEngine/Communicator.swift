@@ -19,6 +19,13 @@ public final class Communicator: @unchecked Sendable {
         self.functions.initialize(to: functions)
     }
 
+    /// One of as many ranks, for plans that are looked at and not run.
+    package convenience init(planned rank: Int, of ranks: Int) {
+        var functions = ck_communicator()
+        (functions.rank, functions.ranks) = (Int32(rank), Int32(ranks))
+        self.init(functions)
+    }
+
     deinit { functions.deallocate() }
 
     /// Whether this rank is the one that writes files and speaks to people.

@@ -10,6 +10,7 @@ let planCommand = Command(
     examples: [
         "occ-gpu plan --method contrastive --width 0.25", "occ-gpu plan --profile",
         "occ-gpu plan --method contrastive --math bf16 --device-model h100",
+        "occ-gpu plan --method contrastive --batch 1024 --ranks 8 --bandwidth 300 --latency 5",
     ],
     options: RunOptions.options + [
         Option("profile", nil, "Run some steps and show each operation's time."),
@@ -17,12 +18,30 @@ let planCommand = Command(
             "device-model", "NAME",
             "Foretell each operation's time on a device that need not be there, by arithmetic, with --math bf16: "
                 + DeviceModel.all.map(\.name).joined(separator: ", ") + "."),
+        Option(
+            "ranks", "N", .within(1...65536), standard: 1,
+            "Show the plan of one of N ranks, and what they exchange."),
+        Option(
+            "bandwidth", "RATE", .within(0.001...1e6), standard: 10.0,
+            "GB that a rank sends in a second, for the time of exchanges."),
+        Option(
+            "latency", "US", .within(0...1e6), standard: 5.0,
+            "Microseconds from the start of an exchange to its first byte."),
         Option("json", nil, "Print JSON."),
     ],
     processes: .each
 ) { arguments in
     let configuration = try RunOptions.configuration(arguments)
-    let repeats = 5
+    let repeats = 5, ranks = arguments.value("ranks", as: Int.self) ?? 1
+    let others = ranks > 1 ? Communicator(planned: 0, of: ranks) : nil
+    let network = ExchangeModel(
+        bandwidth: 1e9 * (arguments.value("bandwidth", as: Double.self) ?? 10),
+        latency: 1e-6 * (arguments.value("latency", as: Double.self) ?? 5))
+    guard ranks == 1 || !arguments.has("profile") else {
+        throw OCCError(
+            .usage, "--profile runs the steps of one process, and --ranks \(ranks) are looked at",
+            remedy: "Leave one of the two out.")
+    }
     let split = try configuration.split(try configuration.dataset())
     let training: TrainingPlan
     var seconds: [Double]?, launches: Int?
@@ -37,9 +56,12 @@ let planCommand = Command(
                 .usage, "--device-model foretells steps in bf16, and runs none",
                 remedy: "Give --math bf16, and no --profile.")
         }
-        training = try TrainingPlan(
-            configuration, images: split.train.count, side: split.train.side, device: try .cpu(),
-            activations: .bfloat16)
+        let cpu = try Device.cpu()
+        training = try cpu.planning(for: others) {
+            try TrainingPlan(
+                configuration, images: split.train.count, side: split.train.side, device: cpu,
+                activations: .bfloat16)
+        }
         seconds = training.plan.operations.map(model.seconds)
         launches = training.plan.operations.reduce(0) { $0 + model.launches(of: $1) }
     } else if arguments.has("profile") {
@@ -49,11 +71,16 @@ let planCommand = Command(
         seconds = try trainer.profile(steps: repeats)
         training = trainer.training
     } else {
-        training = try TrainingPlan(
-            configuration, images: split.train.count, side: split.train.side,
-            device: try RunOptions.device(arguments))
+        let device = try RunOptions.device(arguments)
+        training = try device.planning(for: others) {
+            try TrainingPlan(
+                configuration, images: split.train.count, side: split.train.side, device: device)
+        }
     }
     let memory = try training.program.memoryNeeded()
+    let exchanges = training.plan.operations.compactMap(ExchangeModel.exchange)
+    let sent = exchanges.reduce(0) { $0 + $1.bytes }
+    let exchangeSeconds = exchanges.reduce(0) { $0 + network.seconds($1) }
     if arguments.has("json") {
         let operations = training.plan.operations.enumerated().map { index, operation -> [String: Any] in
             var fields: [String: Any] = [
@@ -66,6 +93,8 @@ let planCommand = Command(
         }
         return try emitJSON([
             "operations": operations, "flop": training.plan.flop, "images_per_step": training.imagesPerStep,
+            "ranks": ranks, "exchanges": exchanges.count, "exchanged_bytes": sent,
+            "exchange_seconds": exchangeSeconds,
             "memory": [
                 "parameters": memory.parameters, "gradients": memory.gradients,
                 "velocities": memory.velocities,
@@ -99,6 +128,18 @@ let planCommand = Command(
         try emit(
             "\(launches) kernels, \(formatBytes(training.plan.operations.reduce(0) { $0 + $1.bytes })) of tensors"
         )
+    }
+    if ranks > 1 {
+        try emit(
+            String(
+                format:
+                    "each of %d ranks: %d exchanges of %@ in all, %.2f ms at %g GB/s and %g us",
+                ranks, exchanges.count, formatBytes(sent), 1e3 * exchangeSeconds, network.bandwidth / 1e9,
+                network.latency * 1e6))
+        if let seconds {
+            try emit(
+                String(format: "%.2f ms a step with them", 1e3 * (seconds.reduce(0, +) + exchangeSeconds)))
+        }
     }
     try emit(
         "memory: parameters \(formatBytes(memory.parameters)), gradients \(formatBytes(memory.gradients)), "

@@ -72,9 +72,9 @@ CK_KERNEL(256) ck_color_jitter(float *y, const float *x, const ck_step_state *st
     CK_SHARED(double, shared, 256);
     int64_t n = blockIdx.x, pixels = (int64_t)p.h * p.w;
     ck_jitter strengths = {{p.brightness, p.contrast, p.saturation, p.hue}};
-    ck_drawn_jitter j =
-        ck_draw_jitter(strengths, draw(step, n, p),
-                       ck_philox(step->seed, step->step, ck_batch_row(p.share, step, n) | 0x80000000u, p.stream));
+    ck_drawn_jitter j = ck_draw_jitter(
+        strengths, draw(step, n, p),
+        ck_philox(step->seed, step->step, ck_batch_row(p.share, step, n) | 0x80000000u, p.stream));
     const float *from = x + n * image_size(p);
     float *to = y + n * image_size(p);
     for (int64_t i = threadIdx.x; i < pixels; i += 256)
