@@ -8,8 +8,8 @@ package enum OCCGPU {
         summary: "Deep one-class classification: learns what normal images look like, and finds what is not.",
         commands: [
             trainCommand, evaluateCommand, scoreCommand, localizeCommand,
-            explainCommand, exportCommand, protocolCommand, planCommand, devicesCommand, selftestCommand,
-            kernelsCommand,
+            explainCommand, exportCommand, protocolCommand, planCommand, devicesCommand, doctorCommand,
+            selftestCommand, kernelsCommand,
         ],
         hint: """
             Start with: occ-gpu train --out runs/first --steps 300 --width 0.25
