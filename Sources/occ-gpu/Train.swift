@@ -24,6 +24,7 @@ let trainCommand = Command(
             RunOptions.checkpointSeconds,
             Option(
                 "log-every", "STEPS", .count(from: 1), standard: 10, "Steps between lines of metrics.jsonl."),
+            Option("tensorboard", "FOLDER", "Write event files that TensorBoard shows."),
             Option("quiet", nil, "No progress."),
             Option("json", nil, "Print the evaluation as JSON."),
         ]
@@ -67,6 +68,7 @@ let trainCommand = Command(
         run.checkpointInterval = seconds
     }
     if let every = arguments.value("log-every", as: Int.self) { run.recordEvery = every }
+    run.tensorBoard = arguments["tensorboard"]
     let model = try run.run(device: device, resume: resume, notice: say)
     say("wrote \(directory.model)")
     let scored = try ScoredTest(model, on: split)
@@ -79,6 +81,12 @@ let trainCommand = Command(
         modelPath: directory.model, metricsPath: directory.metrics)
     try AtomicFile.write(Array(page.utf8), to: directory.report)
     say("wrote \(directory.report)")
+    if let folder = arguments["tensorboard"] {
+        let steps = configuration.totalSteps(images: split.train.count)
+        let log = try TensorBoardLog(folder, resumingAt: steps)
+        try log.append(evaluation, of: model, on: split, scored, step: steps)
+        say("wrote \(folder)")
+    }
     try emit(arguments.has("json") ? try evaluation.json() : evaluation.summary)
     for bias in model.scoreBiases { say("warning: \(bias.warning)") }
     if evaluation.rawPixelsDoAsWell {

@@ -24,6 +24,8 @@ public struct TrainingRun {
     public var checkpointInterval = 60.0
     /// Steps between records.
     public var recordEvery = 10
+    /// The folder of event files for TensorBoard; nil for none.
+    public var tensorBoard: String?
 
     /// A run in a folder; nothing is read or written yet.
     public init(directory: RunDirectory, split: OneClassSplit, configuration: RunConfiguration) {
@@ -61,10 +63,12 @@ public struct TrainingRun {
         try AtomicFile.write(
             Array((try configuration.json(pretty: true) + "\n").utf8), to: directory.configuration)
         let log = try MetricsLog(directory.metrics, resumingAt: trainer.step)
+        let events = try tensorBoard.map { try TensorBoardLog($0, resumingAt: trainer.step) }
         try StopSignals.deferring {
             var saved = ContinuousClock.now
             let finished = try trainer.run(recordEvery: recordEvery) {
                 try log.append($0)
+                try events?.append($0)
                 record($0)
             } shouldStop: {
                 if StopSignals.requested != nil { return true }
