@@ -77,6 +77,7 @@ let trainCommand = Command(
     let evaluation = try Evaluation(
         model, on: split, scored: scored, rawPixels: true,
         untrained: isCompared ? try model.untrained(on: split) : nil)
+    try AtomicFile.write(Array((try evaluation.json() + "\n").utf8), to: directory.evaluation)
     let page = try Report(model, split, scored, evaluation).html(
         modelPath: directory.model, metricsPath: directory.metrics)
     try AtomicFile.write(Array(page.utf8), to: directory.report)

@@ -65,9 +65,12 @@ public struct TrainingRun {
         let log = try MetricsLog(directory.metrics, resumingAt: trainer.step)
         let events = try tensorBoard.map { try TensorBoardLog($0, resumingAt: trainer.step) }
         try StopSignals.deferring {
-            var saved = ContinuousClock.now
+            var saved = ContinuousClock.now, recorded = trainer.step
             let finished = try trainer.run(recordEvery: recordEvery) {
-                try log.append($0)
+                // The rate is over the steps since the record before.
+                let images = Double(($0.step - recorded) * trainer.imagesPerStep)
+                recorded = $0.step
+                try log.append($0, seconds: images / $0.imagesPerSecond)
                 try events?.append($0)
                 record($0)
             } shouldStop: {
