@@ -8,21 +8,29 @@ package struct CommandLineProgram: Sendable {
     package let commands: [Command]
     /// Printed below the list of commands.
     let hint: String
-    /// The release, `.github/CHANGELOG.md` says what each brought, with the commit and the build.
+    /// The variables that it heeds, and what each means.
+    let variables: [(name: String, help: String)]
+    /// The release; `.github/CHANGELOG.md` says what each brought.
+    static let release = "0.1.0"
+    /// The release with the commit and the build.
     package static let version: String = {
         #if DEBUG
             let build = "debug"
         #else
             let build = "release"
         #endif
-        return "0.1.0, commit \(buildCommit), \(build) build"
+        return "\(release), commit \(buildCommit), \(build) build"
     }()
 
-    package init(name: String, summary: String, commands: [Command], hint: String) {
+    package init(
+        name: String, summary: String, commands: [Command], hint: String,
+        variables: [(name: String, help: String)] = []
+    ) {
         self.name = name
         self.summary = summary
         self.commands = commands
         self.hint = hint
+        self.variables = variables
     }
 
     private var overview: String {
