@@ -8,7 +8,8 @@ package enum OCCGPU {
         summary: "Deep one-class classification: learns what normal images look like, and finds what is not.",
         commands: [
             trainCommand, evaluateCommand, scoreCommand, localizeCommand,
-            explainCommand, exportCommand, compareCommand, protocolCommand, planCommand, devicesCommand,
+            explainCommand, exportCommand, compareCommand, embedCommand, fitCommand, protocolCommand,
+            planCommand, devicesCommand,
             doctorCommand,
             selftestCommand, kernelsCommand,
             completionCommand, manCommand,

@@ -38,7 +38,7 @@ public struct RunComparison: Sendable {
     /// Compares runs.
     public init(_ runs: [RunSummary]) throws {
         let all = try runs.map { run -> [String: JSONValue] in
-            var values = try Self.settings(of: run.configuration)
+            var values = try run.configuration.resolved.settings
             values["seed"] = nil
             // What is not set is like what there is no such setting of.
             return values.filter { $0.value != .null }
@@ -59,15 +59,6 @@ public struct RunComparison: Sendable {
                 runs: group.runs,
                 settings: group.values.filter { shown.contains($0.key) })
         }
-    }
-
-    private static func settings(of configuration: RunConfiguration) throws -> [String: JSONValue] {
-        let text = try configuration.resolved.json()
-        guard case .object(let values) = try JSONDecoder().decode(JSONValue.self, from: Data(text.utf8))
-        else {
-            throw OCCError(.failure, "a configuration is no JSON object")
-        }
-        return values
     }
 
     /// The run folders that paths name: each itself, or those in it.
