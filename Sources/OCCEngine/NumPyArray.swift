@@ -1,5 +1,5 @@
-/// An array of real numbers in NumPy's format `.npy`, version 1.0 (numpy.lib.format): a header that is Python text,
-/// then the elements.
+/// An array of real numbers in NumPy's format `.npy`, version 1.0 (numpy.lib.format): a header that is Python
+/// text, then the elements.
 public struct NumPyArray: Sendable, Equatable {
     /// The extents, outermost first; none for a single number.
     public let shape: [Int]
@@ -33,8 +33,8 @@ public struct NumPyArray: Sendable, Equatable {
     /// - Throws: `OCCError`: `.noInput` when it cannot be opened, `.badData` as the other.
     public init(contentsOf path: String) throws { try self.init(bytes: try readFile(path), name: path) }
 
-    /// Reads a file that is in memory: of little-endian numbers of single or double precision, in C's order. Those of
-    /// double precision are rounded.
+    /// Reads a file that is in memory: of little-endian numbers of single or double precision, in C's order.
+    /// Those of double precision are rounded.
     ///
     /// - Parameter name: what errors call the file.
     /// - Throws: `OCCError(.badData)` naming the file, for anything else.

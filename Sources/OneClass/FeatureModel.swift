@@ -17,11 +17,11 @@ public struct FeatureModel: Sendable {
 
     // MARK: Fitting
 
-    /// Fits a detector on rows of normal examples and calibrates its threshold, by rows that are held out at random
-    /// or by folds.
+    /// Fits a detector on rows of normal examples and calibrates its threshold, by rows that are held out at
+    /// random or by folds.
     ///
-    /// - Parameter configuration: `detector`, `detectorRows`, `holdOut`, `calibration`, `folds`, `falseAlarmRate` and
-    ///   `seed` are used.
+    /// - Parameter configuration: `detector`, `detectorRows`, `holdOut`, `calibration`, `folds`,
+    ///   `falseAlarmRate` and `seed` are used.
     /// - Throws: `OCCError(.badData)` for too few rows, or what the detector cannot be fitted on.
     public init(fitting features: FeatureMatrix, configuration: RunConfiguration) throws {
         let c = configuration

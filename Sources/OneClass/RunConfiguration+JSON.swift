@@ -153,8 +153,8 @@ extension RunConfiguration: Codable, Equatable {
         }
     }
 
-    /// The values of all settings by their JSON keys, those of what is chosen too, as a file has them: a number that
-    /// is whole is an integer.
+    /// The values of all settings by their JSON keys, those of what is chosen too, as a file has them: a
+    /// number that is whole is an integer.
     var settings: [String: JSONValue] {
         get throws {
             let text = try json()

@@ -3,7 +3,8 @@ import Foundation
 import OneClass
 
 extension Checkup {
-    /// The GPUs, or why there is none: a problem where one was asked for, or where a driver shows that one is there.
+    /// The GPUs, or why there is none: a problem where one was asked for, or where a driver shows that one is
+    /// there.
     ///
     /// - Parameter wanted: the device that was asked for.
     static func gpus(_ found: DeviceReport, wanted: Device.Request?) -> [Finding] {

@@ -1,7 +1,8 @@
 import Foundation
 import OneClass
 
-/// What a container or a job may take, by Linux's control groups (version 2): less than the machine has, often.
+/// What a container or a job may take, by Linux's control groups (version 2): less than the machine has,
+/// often.
 package struct ContainerLimits: Sendable, Equatable {
     /// Bytes of memory at most; nil without a limit.
     package private(set) var memory: Int?

@@ -10,8 +10,8 @@ enum FeatureRows {
 
     /// Reads a matrix, rows x columns.
     ///
-    /// - Throws: `OCCError(.badData)` naming the file, for an array of another shape, or the first number that is not
-    ///   finite.
+    /// - Throws: `OCCError(.badData)` naming the file, for an array of another shape, or the first number
+    ///   that is not finite.
     static func read(_ path: String) throws -> FeatureMatrix {
         let array = try NumPyArray(contentsOf: path)
         guard array.shape.count == 2, array.shape[1] > 0 else {
@@ -29,7 +29,8 @@ enum FeatureRows {
         return FeatureMatrix(rows: array.shape[0], columns: columns, values: array.values)
     }
 
-    /// What the rows of a file are called: by the file beside it, where that has as many lines, or by their numbers.
+    /// What the rows of a file are called: by the file beside it, where that has as many lines, or by their
+    /// numbers.
     static func names(of path: String, rows: Int) throws -> [String] {
         let numbers = (0..<rows).map { "\(path):\($0)" }
         guard let bytes = try readFileIfPresent(paths(of: path)) else { return numbers }

@@ -1,7 +1,8 @@
 import Foundation
 import OneClass
 
-/// What can be done in a folder, found out by doing it: permissions alone do not tell of a full or a read-only disk.
+/// What can be done in a folder, found out by doing it: permissions alone do not tell of a full or a
+/// read-only disk.
 package struct FolderProbe: Sendable, Equatable {
     /// The folder, or the one above it that is there.
     package let folder: String
@@ -12,7 +13,8 @@ package struct FolderProbe: Sendable, Equatable {
     /// Bytes that a user may still write.
     package let freeBytes: Int
 
-    /// Makes a file in a folder, locks it and removes it; where the folder is missing, in the nearest one above.
+    /// Makes a file in a folder, locks it and removes it; where the folder is missing, in the nearest one
+    /// above.
     package init(_ path: String) {
         var folder = path
         while FileKind(folder) == nil, folder != ".", folder != "/" { folder = parentFolder(folder) }

@@ -64,7 +64,8 @@ import occ_gpu
         #expect(other.status == 64 && other.errors.contains("bash, zsh, fish"), "\(other.errors)")
     }
 
-    /// The scripts are sound to their own shells, where these are installed; fish also says what it would offer.
+    /// The scripts are sound to their own shells, where these are installed; fish also says what it would
+    /// offer.
     @Test func otherShellsReadTheirs() throws {
         let folder = try TemporaryFolder()
         for name in ["zsh", "fish"] {
@@ -81,7 +82,8 @@ import occ_gpu
         #expect(first.isEmpty || first == ["train", "rotation", "--method"], "\(fish.output) \(fish.errors)")
     }
 
-    /// The page has every command, option and variable; `man`, where it is installed, has nothing to complain of.
+    /// The page has every command, option and variable; `man`, where it is installed, has nothing to complain
+    /// of.
     @Test func thePageIsWhole() throws {
         let folder = try TemporaryFolder()
         let outcome = try shell("$OCC man >occ-gpu.1; $OCC man", in: folder)

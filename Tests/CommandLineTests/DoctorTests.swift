@@ -14,7 +14,8 @@ import occ_gpu
         return (Dictionary(named) { first, _ in first }, report["problems"] as? Int ?? -1)
     }
 
-    /// Versions are those that pkg-config knows, the free disk what `df` says, the threads what `nproc` counts.
+    /// Versions are those that pkg-config knows, the free disk what `df` says, the threads what `nproc`
+    /// counts.
     @Test func findingsAreTheMachines() throws {
         let folder = try TemporaryFolder()
         let outcome = try run(

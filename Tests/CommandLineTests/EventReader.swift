@@ -31,8 +31,8 @@ struct ReadEvent {
         return ((crc >> 15) | (crc << 17)) &+ 0xa282ead8
     }
 
-    /// CRC-32C by a table of the polynomial as it is written, from the highest bit: every byte is turned around
-    /// before, and the sum after.
+    /// CRC-32C by a table of the polynomial as it is written, from the highest bit: every byte is turned
+    /// around before, and the sum after.
     static func checksum(_ bytes: [UInt8]) -> UInt32 {
         func reversed<Number: FixedWidthInteger>(_ number: Number) -> Number {
             (0..<Number.bitWidth).reduce(0) { $0 << 1 | (number >> Number($1) & 1) }

@@ -17,8 +17,8 @@ import Testing
 
     private static func lines(_ text: String) -> [String] { text.split(separator: "\n").map(String.init) }
 
-    /// A detector that is fitted on the encoder's features gives the model's own scores, bit for bit, in the order of
-    /// the images.
+    /// A detector that is fitted on the encoder's features gives the model's own scores, bit for bit, in the
+    /// order of the images.
     @Test(arguments: ["kde", "knn"])
     func embeddedFeaturesGiveTheModelsScores(_ detector: String) throws {
         let folder = try Self.trained(smallRun + ["--hold-out", "0", "--detector", detector])

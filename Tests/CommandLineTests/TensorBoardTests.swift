@@ -46,8 +46,8 @@ import Testing
         }
     }
 
-    /// What was written after the checkpoint that a run goes on from does not count, nor does what an earlier run
-    /// left; a torn record is passed over.
+    /// What was written after the checkpoint that a run goes on from does not count, nor does what an earlier
+    /// run left; a torn record is passed over.
     @Test func resumedRunsHaveNoStepTwice() throws {
         let folder = try TemporaryFolder(), path = folder.file("a/b")
         for (start, steps) in [(0, 1...4), (0, 1...6), (4, 5...7), (7, 8...9)] {

@@ -1,8 +1,8 @@
 import Foundation
 
 extension RunComparison {
-    /// Writes the comparison as one HTML page that needs nothing else: the table, and beside each other the learning
-    /// curves of each configuration. Those of one method have the same axes.
+    /// Writes the comparison as one HTML page that needs nothing else: the table, and beside each other the
+    /// learning curves of each configuration. Those of one method have the same axes.
     public func html() -> String {
         let title = "Comparison of \(groups.reduce(0) { $0 + $1.runs.count }) runs"
         return """

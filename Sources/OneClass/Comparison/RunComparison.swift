@@ -1,15 +1,15 @@
 import Foundation
 import OCCEngine
 
-/// Several runs beside each other: in which settings they differ, and how they do. Runs that differ in their seed
-/// alone are one configuration, with means and deviations.
+/// Several runs beside each other: in which settings they differ, and how they do. Runs that differ in their
+/// seed alone are one configuration, with means and deviations.
 public struct RunComparison: Sendable {
     /// The runs of one configuration, under their seeds.
     public struct Group: Sendable {
         /// The runs, in the order in which they were named.
         public let runs: [RunSummary]
-        /// Its values of the settings that differ, by their JSON keys; none of a setting that its encoder, method or
-        /// detector does not have.
+        /// Its values of the settings that differ, by their JSON keys; none of a setting that its encoder,
+        /// method or detector does not have.
         public let settings: [String: JSONValue]
 
         /// The mean over the runs that have a value; nil where none has.
@@ -94,7 +94,8 @@ public struct RunComparison: Sendable {
         }
     }
 
-    /// The first run of a configuration by the part of its path that not all have, and how many more there are.
+    /// The first run of a configuration by the part of its path that not all have, and how many more there
+    /// are.
     func name(of group: Group) -> String {
         let all = groups.flatMap(\.runs).map { $0.path.split(separator: "/").map(String.init) }
         let own = group.runs[0].path.split(separator: "/").map(String.init)

@@ -1,10 +1,11 @@
 import Foundation
 import OCCEngine
 
-/// A file of events as TensorBoard reads it: records of TensorFlow's TFRecord format, each with its checksums.
+/// A file of events as TensorBoard reads it: records of TensorFlow's TFRecord format, each with its
+/// checksums.
 ///
-/// A record is written in one go, so that a process that is killed leaves whole ones and at most the beginning of
-/// another, which readers pass over.
+/// A record is written in one go, so that a process that is killed leaves whole ones and at most the
+/// beginning of another, which readers pass over.
 package final class EventFile {
     private let path: String
     private let descriptor: Int32

@@ -7,7 +7,8 @@ package struct TensorBoardEvent {
     package enum Content {
         /// The format of the file; its first event.
         case version
-        /// A process goes on: what files before this one have of the event's step and later ones does not count.
+        /// A process goes on: what files before this one have of the event's step and later ones does not
+        /// count.
         case start
         /// Numbers by their names.
         case scalars([(name: String, value: Double)])

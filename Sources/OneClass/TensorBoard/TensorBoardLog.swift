@@ -16,8 +16,8 @@ public final class TensorBoardLog {
     private static let mark = "events.out.tfevents."
     private static let evaluationEnding = ".occ-gpu.evaluation"
 
-    /// Prepares the folder for a run that goes on after `step`, or begins after 0. An earlier evaluation goes:
-    /// the run ends with another one.
+    /// Prepares the folder for a run that goes on after `step`, or begins after 0. An earlier evaluation
+    /// goes: the run ends with another one.
     ///
     /// - Throws: `OCCError(.cannotCreate)` or `.inputOutput` naming the folder or a file.
     public init(_ folder: String, resumingAt step: Int) throws {
@@ -77,8 +77,8 @@ public final class TensorBoardLog {
         }
     }
 
-    /// The anomalies with the highest scores and the one with the lowest, and the normal images with the highest,
-    /// each beside its map.
+    /// The anomalies with the highest scores and the one with the lowest, and the normal images with the
+    /// highest, each beside its map.
     private static func pictures(_ model: OneClassModel, _ split: OneClassSplit, _ scored: ScoredTest) throws
         -> [(name: String, image: RGBImage)]
     {
