@@ -9,6 +9,11 @@ let package = Package(
         // For C and whatever calls C: libocc.so, by Sources/COCC/include/occ.h.
         .library(name: "occ", type: .dynamic, targets: ["OCCLibrary"]),
     ],
+    traits: [
+        // Training by several processes: `swift build --traits MPI`, with Open MPI, or the library whose pkg-config
+        // name OCC_MPI gives (mpich).
+        .trait(name: "MPI", description: "One run on many processes, through MPI.")
+    ],
     targets: [
         // System libraries, found through pkg-config.
         .systemLibrary(name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
@@ -19,6 +24,10 @@ let package = Package(
         .systemLibrary(name: "CWebP", pkgConfig: "libwebp", providers: [.apt(["libwebp-dev"])]),
         .systemLibrary(name: "CDeflate", pkgConfig: "libdeflate", providers: [.apt(["libdeflate-dev"])]),
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
+
+        .systemLibrary(
+            name: "CMPI", pkgConfig: Context.environment["OCC_MPI"] ?? "ompi-c",
+            providers: [.apt(["libopenmpi-dev"])]),
 
         // Every numeric operation, in C.
         .target(
@@ -44,14 +53,21 @@ let package = Package(
         .target(name: "OCCLibrary", dependencies: ["COCC", "OneClass"]),
         // Every operation against a slow reference, and one device against another; part of the product, for `selftest`.
         .target(name: "OCCSelfTest", dependencies: ["CKernels", "OCCEngine"]),
-        .target(name: "OCCCommandLine", dependencies: ["OneClass"], plugins: ["BuildInfo"]),
+        .target(
+            name: "CRanks",
+            dependencies: ["CKernels", .target(name: "CMPI", condition: .when(traits: ["MPI"]))],
+            cSettings: [.define("OCC_HAS_MPI", .when(traits: ["MPI"]))]),
+        .target(
+            name: "OCCCommandLine", dependencies: ["CKernels", "CRanks", "OneClass"], plugins: ["BuildInfo"]),
         .executableTarget(
             name: "occ-gpu", dependencies: ["CKernels", "OCCCommandLine", "OCCSelfTest", "OneClass"]),
         .executableTarget(
             name: "occ-bench", dependencies: ["OneClass", "OCCCommandLine", "OCCDetectors"],
             path: "bench/occ-bench"),
 
-        .target(name: "TestSupport", dependencies: ["OCCEngine", "OCCSelfTest"], path: "Tests/TestSupport"),
+        .target(
+            name: "TestSupport", dependencies: ["CKernels", "OCCEngine", "OCCSelfTest"],
+            path: "Tests/TestSupport"),
         // The CUDA kernels, compiled for the host, on an emulated device.
         .target(
             name: "CUDAEmulation", dependencies: ["CKernels"], path: "Tests/CUDAEmulation",

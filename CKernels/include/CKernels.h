@@ -95,6 +95,26 @@ ck_status ck_device_available_memory(ck_device device, uint64_t *bytes);
 // Waits for everything that was begun on the device.
 ck_status ck_device_synchronize(ck_device device);
 
+// How several processes, the ranks, run one plan, each on its share of a batch. The functions are called by
+// all ranks in the same order, and on host memory; each returns when this rank's part is done.
+typedef struct ck_communicator {
+    int32_t rank, ranks;
+    void *context;
+    // all[r] = rank r's `mine`, each of `bytes`.
+    ck_status (*all_gather)(void *context, const void *mine, void *all, uint64_t bytes);
+    // to_me[r] = rank r's mine[this rank], parts of `bytes`.
+    ck_status (*all_to_all)(void *context, const void *mine, void *to_me, uint64_t bytes);
+    // All get rank 0's `bytes`.
+    ck_status (*broadcast)(void *context, void *data, uint64_t bytes);
+} ck_communicator;
+
+// Keeps a text for ck_last_error() and returns `status`: for functions of a communicator that fail.
+ck_status ck_failed(ck_status status, const char *text);
+
+// Lets plans on the device exchange values with those of other ranks. The communicator stays the caller's and
+// outlives the device.
+ck_status ck_device_join(ck_device device, const ck_communicator *communicator);
+
 // `bytes` of zeroed memory, 64-byte aligned.
 ck_status ck_arena_create(ck_device device, uint64_t bytes, ck_arena *arena);
 void ck_arena_destroy(ck_arena arena);

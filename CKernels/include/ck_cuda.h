@@ -1,7 +1,7 @@
-// CUDA as this project sees it: the functions of libcuda, libnvrtc and libcublasLt that it calls, as a table
-// that is filled at run time (driver.c) or by an emulation (the tests). So nothing links against CUDA, and
-// nothing needs its headers: where they are installed, check_headers.c compares these declarations with
-// theirs.
+// CUDA as this project sees it: the functions of libcuda, libnvrtc, libcublasLt and libnccl that it calls, as
+// a table that is filled at run time (driver.c) or by an emulation (the tests). So nothing links against
+// CUDA, and nothing needs its headers: where they are installed, check_headers.c compares these declarations
+// with theirs.
 #ifndef CK_CUDA_H
 #define CK_CUDA_H
 
@@ -11,13 +11,19 @@
 extern "C" {
 #endif
 
-typedef int ck_cu_result;  // CUresult, nvrtcResult, cublasStatus_t: 0 is success in all three
+typedef int ck_cu_result;  // CUresult, nvrtcResult, cublasStatus_t, ncclResult_t: 0 is success in all
 typedef int ck_cu_device;
 typedef unsigned long long ck_cu_pointer;
 typedef void *ck_cu_context, *ck_cu_stream, *ck_cu_module, *ck_cu_function, *ck_cu_graph, *ck_cu_graph_exec;
 typedef void *ck_cu_event;
 typedef void *ck_nvrtc_program;
+typedef void *ck_nccl_group;
 typedef void *ck_lt_handle, *ck_lt_desc, *ck_lt_layout, *ck_lt_preference;
+
+// What names a group of ranks (ncclUniqueId).
+typedef struct ck_nccl_id {
+    char bytes[128];
+} ck_nccl_id;
 
 // What cublasLtMatmulAlgoGetHeuristic returns.
 typedef struct ck_lt_algorithm {
@@ -106,14 +112,28 @@ typedef struct ck_lt_heuristic {
       (ck_lt_handle handle, ck_lt_desc desc, const void *alpha, const void *a, ck_lt_layout a_layout,        \
        const void *b, ck_lt_layout b_layout, const void *beta, const void *c, ck_lt_layout c_layout,         \
        void *d, ck_lt_layout d_layout, const ck_lt_algorithm *algorithm, void *workspace,                    \
-       size_t workspace_bytes, ck_cu_stream stream))
+       size_t workspace_bytes, ck_cu_stream stream))                                                         \
+    X(nccl, nccl_version, "ncclGetVersion", (int *version))                                                  \
+    X(nccl, nccl_unique_id, "ncclGetUniqueId", (ck_nccl_id * id))                                            \
+    X(nccl, nccl_join, "ncclCommInitRank", (ck_nccl_group * group, int ranks, ck_nccl_id id, int rank))      \
+    X(nccl, nccl_leave, "ncclCommDestroy", (ck_nccl_group group))                                            \
+    X(nccl, nccl_all_gather, "ncclAllGather",                                                                \
+      (const void *from, void *to, size_t count, int type, ck_nccl_group group, ck_cu_stream stream))        \
+    X(nccl, nccl_all_reduce, "ncclAllReduce",                                                                \
+      (const void *from, void *to, size_t count, int type, int operation, ck_nccl_group group,               \
+       ck_cu_stream stream))
 
 typedef enum ck_cuda_library {
     CK_LIBRARY_cuda,
     CK_LIBRARY_nvrtc,
     CK_LIBRARY_cublasLt,
+    CK_LIBRARY_nccl,
     CK_LIBRARY_COUNT
 } ck_cuda_library;
+
+// Whether a device can be had without the library: NCCL is for runs of several ranks, which do without it
+// through the host.
+static inline int ck_cuda_library_is_optional(ck_cuda_library library) { return library == CK_LIBRARY_nccl; }
 
 typedef struct ck_cuda_library_state {
     char path[512];    // of the library; empty when it is missing

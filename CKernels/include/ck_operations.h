@@ -271,6 +271,59 @@ OPERATION(batchnorm_backward, batchnorm, "The gradients of batchnorm_forward")
     LAUNCHER(batchnorm_backward, batchnorm)
 END(batchnorm_backward)
 
+// The same for a batch that several ranks share: what each knows of its rows is gathered from all in between.
+
+OPERATION(batchnorm_moments, batchnorm, "Of this rank's rows, the mean and the sum of squared deviations")
+    OUT(moments, f32, 2, p->channels)
+    IN(x, act, p->rows, p->channels)
+    WORKSPACE(batchnorm_moments, batchnorm)
+    LAUNCHER(batchnorm_moments, batchnorm)
+END(batchnorm_moments)
+
+OPERATION(batchnorm_normalize, batchnorm, "batchnorm_forward of this rank's rows, by the moments of all ranks")
+    OUT(y, act, p->rows, p->channels)
+    OUT(mean, f32, p->channels)
+    OUT(inverse_deviation, f32, p->channels)
+    UPDATE(running_mean, f32, p->channels)
+    UPDATE(running_variance, f32, p->channels)
+    IN(x, act, p->rows, p->channels)
+    OPTIONAL_IN(residual, act, p->rows, p->channels)
+    IN(gamma, f32, p->channels)
+    IN(beta, f32, p->channels)
+    IN(moments, f32, 2 * p->ranks, p->channels)
+    REQUIRE(p->ranks >= 1, "there is at least one rank")
+    WORKSPACE(batchnorm_normalize, batchnorm)
+    LAUNCHER(batchnorm_normalize, batchnorm)
+END(batchnorm_normalize)
+
+OPERATION(batchnorm_gradient_sums, batchnorm, "This rank's share of the gradients by gamma and beta")
+    OUT(dgamma, f32, p->channels)
+    OUT(dbeta, f32, p->channels)
+    OUT(sums, f32, 2, p->channels)
+    IN(dy, act, p->rows, p->channels)
+    IN(x, act, p->rows, p->channels)
+    IN(y, act, p->rows, p->channels)
+    IN(mean, f32, p->channels)
+    IN(inverse_deviation, f32, p->channels)
+    WORKSPACE(batchnorm_gradient_sums, batchnorm)
+    LAUNCHER(batchnorm_gradient_sums, batchnorm)
+END(batchnorm_gradient_sums)
+
+OPERATION(batchnorm_gradient, batchnorm, "The gradient of this rank's rows, by the sums (dbeta, dgamma) of all ranks")
+    OUT(dx, act, p->rows, p->channels)
+    OPTIONAL_OUT(dresidual, act, p->rows, p->channels)
+    IN(dy, act, p->rows, p->channels)
+    IN(x, act, p->rows, p->channels)
+    IN(y, act, p->rows, p->channels)
+    IN(mean, f32, p->channels)
+    IN(inverse_deviation, f32, p->channels)
+    IN(gamma, f32, p->channels)
+    IN(sums, f32, 2 * p->ranks, p->channels)
+    REQUIRE(p->ranks >= 1, "there is at least one rank")
+    WORKSPACE(batchnorm_gradient, batchnorm)
+    LAUNCHER(batchnorm_gradient, batchnorm)
+END(batchnorm_gradient)
+
 OPERATION(batchnorm_inference, batchnorm, "batchnorm_forward by the running statistics")
     OUT(y, act, p->rows, p->channels)
     IN(x, act, p->rows, p->channels)
@@ -485,21 +538,25 @@ END(softmax_cross_entropy_backward)
 // ---- Products of rows -------------------------------------------------------------------------------------
 
 #define ANCHORS (p->symmetric ? 2 * (int64_t)p->b : (int64_t)p->b)
+#define OWN_ANCHORS (p->symmetric ? 2 * (int64_t)p->pairs : (int64_t)p->pairs)
+#define REQUIRE_NT_XENT                                                                                      \
+    REQUIRE(p->temperature > 0, "the temperature is above 0")                                                \
+    REQUIRE(p->first >= 0 && p->pairs >= 1 && p->first + p->pairs <= p->b, "the pairs are of the batch")
 
 OPERATION(nt_xent_forward, nt_xent, "NT-Xent of 2B embeddings; rows i and i + B are two views of one image")
     OUT(loss, f32, 1)
-    OUT(lse, f32, ANCHORS)
+    OUT(lse, f32, OWN_ANCHORS)
     IN(z, f32, 2 * (int64_t)p->b, p->d)
-    REQUIRE(p->temperature > 0, "the temperature is above 0")
+    REQUIRE_NT_XENT
     WORKSPACE(nt_xent_forward, nt_xent)
     LAUNCHER(nt_xent_forward, nt_xent)
 END(nt_xent_forward)
 
-OPERATION(nt_xent_backward, nt_xent, "NT-Xent's gradient by the embeddings")
-    OUT(dz, f32, 2 * (int64_t)p->b, p->d)
+OPERATION(nt_xent_backward, nt_xent, "The gradient of B / pairs times the whole NT-Xent by the pairs' embeddings")
+    OUT(dz, f32, 2 * (int64_t)p->pairs, p->d)
     IN(z, f32, 2 * (int64_t)p->b, p->d)
     IN(lse, f32, ANCHORS)
-    REQUIRE(p->temperature > 0, "the temperature is above 0")
+    REQUIRE_NT_XENT
     WORKSPACE(nt_xent_backward, nt_xent)
     LAUNCHER(nt_xent_backward, nt_xent)
 END(nt_xent_backward)
@@ -531,8 +588,27 @@ OPERATION(lars, optimizer, "Layer-wise adaptive rate scaling, of one parameter (
     LAUNCHER(lars, optimizer)
 END(lars)
 
+// ---- Between ranks ----------------------------------------------------------------------------------------
+
+OPERATION(all_gather, collective, "For each block, what every rank has of it, in order of rank")
+    OUT(y, f32, (int64_t)p->blocks * p->ranks * p->count)
+    IN(x, f32, (int64_t)p->blocks * p->count)
+    REQUIRE(p->blocks >= 1 && p->ranks >= 1, "there is at least one block and one rank")
+    WORKSPACE(all_gather, collective)
+    LAUNCHER(all_gather, collective)
+END(all_gather)
+
+OPERATION(mean_over_ranks, collective, "The mean over all ranks, added in order of rank")
+    UPDATE(x, f32, (int64_t)p->blocks * p->count)
+    REQUIRE(p->blocks >= 1 && p->ranks >= 1, "there is at least one block and one rank")
+    WORKSPACE(mean_over_ranks, collective)
+    LAUNCHER(mean_over_ranks, collective)
+END(mean_over_ranks)
+
 // clang-format on
 #undef ANCHORS
+#undef OWN_ANCHORS
+#undef REQUIRE_NT_XENT
 #undef IMAGE_ELEMENTS
 #undef IMAGE_PIXELS
 #undef REQUIRE_CONVOLUTION

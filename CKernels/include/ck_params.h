@@ -20,6 +20,12 @@ typedef struct ck_step_state {
 // Bytes of shared memory of a kernel of conv2d_hopper.cu: three slices of a tile.
 #define CK_HOPPER_SHARED(rows, columns) (3 * 128 * ((rows) + (columns)))
 
+// Which rows of the whole batch a plan computes, where several processes share one: its row i is row
+// first + i / block * stride + i % block of the whole. All zero: the batch is the plan's own.
+typedef struct ck_share {
+    int32_t first, block, stride;
+} ck_share;
+
 typedef struct ck_image_params {  // N images of H x W x C
     int32_t n, h, w, c;
     uint32_t stream;    // of the random numbers: differs from view to view and operation to operation
@@ -30,6 +36,7 @@ typedef struct ck_image_params {  // N images of H x W x C
     int32_t taps;                                 // blur: kernel length, odd
     int32_t unit;                                 // translate: pixels to a step
     int32_t stored_h, stored_w;  // gather: the size of the stored images, of which H x W is a part
+    ck_share share;
 } ck_image_params;
 
 // How exactly sums of products are computed. Fast: transforms that round more (the CPU), or the matrix units
@@ -48,6 +55,7 @@ typedef struct ck_cutpaste_params {  // N images of H x W x C
     float aspect;                      // its height over its width is in aspect...1 or 1...1/aspect
     int32_t scar_width_minimum, scar_width_maximum, scar_length_minimum, scar_length_maximum;  // pixels
     float angle;  // a scar is rotated by -angle...angle, in radians
+    ck_share share;
 } ck_cutpaste_params;
 
 typedef struct ck_conv2d_params {
@@ -74,6 +82,7 @@ typedef struct ck_batchnorm_params {  // rows = N*H*W
     float epsilon;
     float momentum;       // running = (1 - momentum) * running + momentum * batch (PyTorch's sense)
     int32_t activations;  // CK_f32 or CK_bf16: how activations and their gradients lie in memory
+    int32_t ranks;        // of the batch: each has as many rows; 0 where one process has all of it
 } ck_batchnorm_params;
 
 typedef struct ck_elementwise_params {
@@ -101,6 +110,9 @@ typedef struct ck_nt_xent_params {  // 2B embeddings of D; rows 0..<B are view 1
     float temperature;
     int32_t symmetric;  // 0: view 1 against view 2 (Sohn et al. 2021); 1: all 2N against all (SimCLR)
     int32_t math;
+    // Whose anchors and gradients are computed: pairs first ..< first + pairs. Their rows are `pairs` of view
+    // 1, then as many of view 2.
+    int32_t first, pairs;
 } ck_nt_xent_params;
 
 typedef struct ck_products_params {  // N query rows and M support rows of D
@@ -117,6 +129,12 @@ typedef struct ck_optimizer_params {
     float trust;  // LARS coefficient
 } ck_optimizer_params;
 
+// What ranks exchange: `blocks` blocks of `count` elements from each.
+typedef struct ck_collective_params {
+    int64_t count;
+    int32_t blocks, ranks;
+} ck_collective_params;
+
 typedef union ck_operation_params {
     ck_image_params image;
     ck_cutpaste_params cutpaste;
@@ -129,6 +147,7 @@ typedef union ck_operation_params {
     ck_nt_xent_params nt_xent;
     ck_products_params products;
     ck_optimizer_params optimizer;
+    ck_collective_params collective;
 } ck_operation_params;
 
 #endif

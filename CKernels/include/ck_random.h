@@ -4,7 +4,7 @@
 #ifndef CK_RANDOM_H
 #define CK_RANDOM_H
 
-#include "ck_portable.h"
+#include "ck_params.h"
 
 typedef struct ck_random4 {
     uint32_t v[4];
@@ -25,6 +25,12 @@ CK_INLINE ck_random4 ck_philox(uint64_t seed, uint64_t step, uint32_t sample, ui
     }
     ck_random4 r = {{c0, c1, c2, c3}};
     return r;
+}
+
+// The row of the whole batch that is row n of a plan: what random numbers are drawn by, so that they do not
+// depend on how many processes share a batch.
+CK_INLINE uint32_t ck_batch_row(ck_share s, int64_t n) {
+    return (uint32_t)(s.block == 0 ? n : s.first + n / s.block * s.stride + n % s.block);
 }
 
 // A float uniform in [0, 1): the upper 24 bits, so that every value is exact.

@@ -17,6 +17,7 @@ typedef struct ck_backend {
                      void *workspace);
     ck_status (*synchronize)(void *state);
     void (*destroy)(void *state);
+    ck_status (*join)(void *state, const ck_communicator *communicator);
     // Graphs of whole plans: what runs between begin and end is recorded, not done, and replayed at once. All
     // NULL where there is nothing to gain; `captures` says whether the device wants it.
     int (*captures)(void *state);

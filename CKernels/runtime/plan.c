@@ -19,6 +19,12 @@ ck_status ck_device_synchronize(ck_device device) {
     return device.impl->backend->synchronize(device.impl->state);
 }
 
+ck_status ck_device_join(ck_device device, const ck_communicator *communicator) {
+    if (communicator->ranks < 1 || communicator->rank < 0 || communicator->rank >= communicator->ranks)
+        return ck_fail(CK_INVALID_ARGUMENT, "rank %d of %d", communicator->rank, communicator->ranks);
+    return device.impl->backend->join(device.impl->state, communicator);
+}
+
 ck_status ck_arena_create(ck_device device, uint64_t bytes, ck_arena *arena) {
     struct ck_arena_impl *impl = calloc(1, sizeof *impl);
     if (!impl) return ck_fail(CK_OUT_OF_MEMORY, "out of memory");

@@ -109,6 +109,16 @@ package struct Option: Sendable {
 
 /// A command: what its help says, and what it does.
 package struct Command: Sendable {
+    /// What a command is to several processes that a launcher has started together.
+    package enum Processes: Sendable {
+        /// The work of one process: several would do it over and over.
+        case one
+        /// One work that they share.
+        case together
+        /// Something that each may do for itself, such as describing its machine.
+        case each
+    }
+
     package let name: String
     package let summary: String
     let usage: String
@@ -118,11 +128,14 @@ package struct Command: Sendable {
     let takesWords: Bool
     /// Such words, where there are only a few.
     let words: [String]
+    /// What several processes are to the command.
+    let processes: Processes
     let run: @Sendable (Arguments) throws -> Void
 
     package init(
         name: String, summary: String, usage: String, examples: [String], options: [Option],
-        takesWords: Bool = false, words: [String] = [], run: @escaping @Sendable (Arguments) throws -> Void
+        takesWords: Bool = false, words: [String] = [], processes: Processes = .one,
+        run: @escaping @Sendable (Arguments) throws -> Void
     ) {
         self.name = name
         self.summary = summary
@@ -131,6 +144,7 @@ package struct Command: Sendable {
         self.options = options
         self.takesWords = takesWords || !words.isEmpty
         self.words = words
+        self.processes = processes
         self.run = run
     }
 

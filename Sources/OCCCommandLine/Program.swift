@@ -58,13 +58,22 @@ package struct CommandLineProgram: Sendable {
             return try emit(command.help(of: name))
         }
         let arguments = try Arguments(Array(words.dropFirst()), of: command)
-        try WorkReporter.following(quiet: arguments.has("quiet")) { try command.run(arguments) }
+        try Ranks.join(for: command.name, command.processes)
+        StandardStreams.isSilent = Ranks.communicator?.isFirst == false
+        let quiet = arguments.has("quiet") || StandardStreams.isSilent
+        try WorkReporter.following(quiet: quiet) { try command.run(arguments) }
+        Ranks.leave()
     }
 
     /// Says what ends the command, and returns its exit code.
     private static func report(_ error: OCCError) -> Int32 {
+        let rank = Ranks.communicator.map { "rank \($0.rank) " } ?? ""
+        // Where all ranks fail alike, the first says so and ends the others.
+        if StandardStreams.isSilent { Thread.sleep(forTimeInterval: 0.5) }
+        StandardStreams.isSilent = StandardStreams.isSilent && error.kind == .preempted
         // On the command line a setting is an option.
-        say("\(error.kind == .preempted ? "stopped" : "error"): \(error.text { "--\($0)" })")
+        say("\(rank)\(error.kind == .preempted ? "stopped" : "error"): \(error.text { "--\($0)" })")
+        Ranks.end(with: error)
         return error.kind.rawValue
     }
 
@@ -82,8 +91,7 @@ package struct CommandLineProgram: Sendable {
         } catch let error as OCCError {
             exit(Self.report(error))
         } catch {
-            say("error: \(error)")
-            exit(1)
+            exit(Self.report(OCCError(.failure, "\(error)")))
         }
     }
 }

@@ -10,6 +10,9 @@ package enum StandardStreams {
     /// ignored.
     nonisolated(unsafe) private static var endsWithReader = true
 
+    /// Whether nothing is said: of several ranks, one speaks.
+    nonisolated(unsafe) static var isSilent = false
+
     /// Makes the descriptors safe: files that are opened later do not take the place of a closed one, and a
     /// reader that is gone is an error to report, not a signal.
     static func prepare() {
@@ -49,6 +52,7 @@ package enum StandardStreams {
 
 /// Writes a line to standard error, which is for people.
 package func say(_ text: String) {
+    guard !StandardStreams.isSilent else { return }
     WorkReporter.clearLine()
     StandardStreams.writeError(text + "\n")
 }
@@ -57,6 +61,7 @@ package func say(_ text: String) {
 ///
 /// - Throws: `OCCError(.inputOutput)` when it cannot be written.
 package func emit(_ text: String) throws {
+    guard !StandardStreams.isSilent else { return }
     if isatty(STDOUT_FILENO) == 1 { WorkReporter.clearLine() }
     try StandardStreams.writeOutput(text + "\n")
 }

@@ -115,7 +115,7 @@ public struct AugmentationRecipe: Sendable, Equatable, CustomStringConvertible {
         var x = images
         for (index, step) in steps.enumerated() {
             let y = plan.transient("augmented", x.shape), flop = 4 * x.count
-            var params = try imageParams(x, stream: RandomStream.recipe(step: index))
+            var params = try imageParams(x, stream: RandomStream.recipe(step: index), in: plan)
             switch step {
             case .crop(let minimum):
                 params.minimum = Float(minimum)

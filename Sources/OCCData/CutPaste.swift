@@ -35,13 +35,14 @@ public struct CutPaste: Sendable {
         let y = plan.transient("pasted", images.shape)
         let scale = min(1, max(0.25, Double(shape[1]) / 256 * 2))
         func pixels(_ length: Int) -> Int32 { Int32(max(2, (Double(length) * scale).rounded())) }
-        let params = ck_cutpaste_params(
+        var params = ck_cutpaste_params(
             n: shape[0], h: shape[1], w: shape[2], c: shape[3], stream: RandomStream.cutPaste,
             jitter: Float(jitter), area_minimum: Float(area.lowerBound), area_maximum: Float(area.upperBound),
             aspect: 0.3, scar_width_minimum: pixels(scarWidth.lowerBound),
             scar_width_maximum: pixels(scarWidth.upperBound),
             scar_length_minimum: pixels(scarLength.lowerBound),
             scar_length_maximum: pixels(scarLength.upperBound), angle: Float.pi / 4)
+        if let share = plan.share { params.share = share.rows }
         try plan.cutpaste("cutpaste", y: y, x: images, kinds: kinds, params, flop: 4 * y.count)
         return y
     }

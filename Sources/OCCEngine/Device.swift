@@ -8,6 +8,26 @@ public final class Device: @unchecked Sendable {
     /// Whether plans run on a GPU; false for the CPU.
     public let isGPU: Bool
 
+    /// The ranks that it has joined; nil for a process that trains alone.
+    public private(set) var communicator: Communicator?
+
+    /// Lets plans on the device exchange values with those of other ranks; all ranks call it.
+    public func join(_ communicator: Communicator) throws {
+        try check(ck_device_join(handle, communicator.functions))
+        self.communicator = communicator
+    }
+
+    /// Does what only builds plans, as one of several ranks would; nothing is run, and no other rank is needed.
+    public func planning<Result>(for ranks: Communicator?, _ body: () throws -> Result) rethrows -> Result {
+        let before = communicator
+        communicator = ranks
+        defer { communicator = before }
+        return try body()
+    }
+
+    /// Lets the next programs on the device be of this process alone.
+    public func leaveRanks() { communicator = nil }
+
     private init(handle: ck_device, name: String, isGPU: Bool) {
         self.handle = handle
         self.name = name
@@ -25,6 +45,12 @@ public final class Device: @unchecked Sendable {
         return Device(
             handle: handle, name: "cpu (\(ck_thread_count()) threads, \(String(cString: ck_simd_name())))",
             isGPU: false)
+    }
+
+    /// How many GPUs there are; 0 where something is missing that they need.
+    public static var gpuCount: Int {
+        var count: Int32 = 0
+        return ck_cuda_count(ck_cuda_system_driver(), &count) == .CK_OK ? Int(count) : 0
     }
 
     /// A GPU, through NVIDIA's driver and libraries as they are found at run time.

@@ -361,6 +361,101 @@ extension PlanBuilder {
             ], ck_operation_params(batchnorm: params), flop: flop)
     }
 
+    /// Of this rank's rows, the mean and the sum of squared deviations.
+    ///
+    /// - Parameters:
+    ///   - moments: written, float32 [2, channels].
+    ///   - x: read, float32 or bfloat16 [rows, channels].
+    package func batchnormMoments(
+        _ layer: String, moments: Tensor, x: Tensor, _ params: ck_batchnorm_params, flop: Int = 0
+    ) throws {
+        var params = params
+        params.activations = x.type.activations
+        try append(
+            .CK_KIND_batchnorm_moments, layer,
+            [
+                moments, x,
+            ], ck_operation_params(batchnorm: params), flop: flop)
+    }
+
+    /// batchnorm_forward of this rank's rows, by the moments of all ranks.
+    ///
+    /// - Parameters:
+    ///   - y: written, float32 or bfloat16 [rows, channels].
+    ///   - mean: written, float32 [channels].
+    ///   - inverseDeviation: written, float32 [channels].
+    ///   - runningMean: read and written, float32 [channels].
+    ///   - runningVariance: read and written, float32 [channels].
+    ///   - x: read, float32 or bfloat16 [rows, channels].
+    ///   - residual: read, float32 or bfloat16 [rows, channels], or nil.
+    ///   - gamma: read, float32 [channels].
+    ///   - beta: read, float32 [channels].
+    ///   - moments: read, float32 [2 * ranks, channels].
+    package func batchnormNormalize(
+        _ layer: String, y: Tensor, mean: Tensor, inverseDeviation: Tensor, runningMean: Tensor,
+        runningVariance: Tensor, x: Tensor, residual: Tensor?, gamma: Tensor, beta: Tensor,
+        moments: Tensor, _ params: ck_batchnorm_params, flop: Int = 0
+    ) throws {
+        var params = params
+        params.activations = y.type.activations
+        try append(
+            .CK_KIND_batchnorm_normalize, layer,
+            [
+                y, mean, inverseDeviation, runningMean, runningVariance, x, residual, gamma, beta,
+                moments,
+            ], ck_operation_params(batchnorm: params), flop: flop)
+    }
+
+    /// This rank's share of the gradients by gamma and beta.
+    ///
+    /// - Parameters:
+    ///   - dgamma: written, float32 [channels].
+    ///   - dbeta: written, float32 [channels].
+    ///   - sums: written, float32 [2, channels].
+    ///   - dy: read, float32 or bfloat16 [rows, channels].
+    ///   - x: read, float32 or bfloat16 [rows, channels].
+    ///   - y: read, float32 or bfloat16 [rows, channels].
+    ///   - mean: read, float32 [channels].
+    ///   - inverseDeviation: read, float32 [channels].
+    package func batchnormGradientSums(
+        _ layer: String, dgamma: Tensor, dbeta: Tensor, sums: Tensor, dy: Tensor, x: Tensor, y: Tensor,
+        mean: Tensor, inverseDeviation: Tensor, _ params: ck_batchnorm_params, flop: Int = 0
+    ) throws {
+        var params = params
+        params.activations = dy.type.activations
+        try append(
+            .CK_KIND_batchnorm_gradient_sums, layer,
+            [
+                dgamma, dbeta, sums, dy, x, y, mean, inverseDeviation,
+            ], ck_operation_params(batchnorm: params), flop: flop)
+    }
+
+    /// The gradient of this rank's rows, by the sums (dbeta, dgamma) of all ranks.
+    ///
+    /// - Parameters:
+    ///   - dx: written, float32 or bfloat16 [rows, channels].
+    ///   - dresidual: written, float32 or bfloat16 [rows, channels], or nil.
+    ///   - dy: read, float32 or bfloat16 [rows, channels].
+    ///   - x: read, float32 or bfloat16 [rows, channels].
+    ///   - y: read, float32 or bfloat16 [rows, channels].
+    ///   - mean: read, float32 [channels].
+    ///   - inverseDeviation: read, float32 [channels].
+    ///   - gamma: read, float32 [channels].
+    ///   - sums: read, float32 [2 * ranks, channels].
+    package func batchnormGradient(
+        _ layer: String, dx: Tensor, dresidual: Tensor?, dy: Tensor, x: Tensor, y: Tensor, mean: Tensor,
+        inverseDeviation: Tensor, gamma: Tensor, sums: Tensor, _ params: ck_batchnorm_params,
+        flop: Int = 0
+    ) throws {
+        var params = params
+        params.activations = dx.type.activations
+        try append(
+            .CK_KIND_batchnorm_gradient, layer,
+            [
+                dx, dresidual, dy, x, y, mean, inverseDeviation, gamma, sums,
+            ], ck_operation_params(batchnorm: params), flop: flop)
+    }
+
     /// batchnorm_forward by the running statistics.
     ///
     /// - Parameters:
@@ -814,7 +909,7 @@ extension PlanBuilder {
     ///
     /// - Parameters:
     ///   - loss: written, float32 [1].
-    ///   - lse: written, float32 [anchors].
+    ///   - lse: written, float32 [own anchors].
     ///   - z: read, float32 [2 * B, D].
     package func ntXentForward(
         _ layer: String, loss: Tensor, lse: Tensor, z: Tensor, _ params: ck_nt_xent_params, flop: Int = 0
@@ -826,10 +921,10 @@ extension PlanBuilder {
             ], ck_operation_params(nt_xent: params), flop: flop)
     }
 
-    /// NT-Xent's gradient by the embeddings.
+    /// The gradient of B / pairs times the whole NT-Xent by the pairs' embeddings.
     ///
     /// - Parameters:
-    ///   - dz: written, float32 [2 * B, D].
+    ///   - dz: written, float32 [2 * pairs, D].
     ///   - z: read, float32 [2 * B, D].
     ///   - lse: read, float32 [anchors].
     package func ntXentBackward(
@@ -890,5 +985,34 @@ extension PlanBuilder {
             [
                 w, velocity, dw, stepState,
             ], ck_operation_params(optimizer: params), flop: flop)
+    }
+
+    /// For each block, what every rank has of it, in order of rank.
+    ///
+    /// - Parameters:
+    ///   - y: written, float32 [blocks * ranks * count].
+    ///   - x: read, float32 [blocks * count].
+    package func allGather(
+        _ layer: String, y: Tensor, x: Tensor, _ params: ck_collective_params, flop: Int = 0
+    ) throws {
+        try append(
+            .CK_KIND_all_gather, layer,
+            [
+                y, x,
+            ], ck_operation_params(collective: params), flop: flop)
+    }
+
+    /// The mean over all ranks, added in order of rank.
+    ///
+    /// - Parameters:
+    ///   - x: read and written, float32 [blocks * count].
+    package func meanOverRanks(
+        _ layer: String, x: Tensor, _ params: ck_collective_params, flop: Int = 0
+    ) throws {
+        try append(
+            .CK_KIND_mean_over_ranks, layer,
+            [
+                x
+            ], ck_operation_params(collective: params), flop: flop)
     }
 }

@@ -16,10 +16,36 @@ extension ck_conv2d_params {
 }
 
 extension ck_batchnorm_params {
-    /// Batch normalization of rows x channels.
-    package init(rows: Int64, channels: Int32, relu: Int32, epsilon: Float, momentum: Float) {
+    /// Batch normalization of rows x channels; `ranks` share a batch of as many rows each, 0 for one process.
+    package init(
+        rows: Int64, channels: Int32, relu: Int32, epsilon: Float, momentum: Float, ranks: Int32 = 0
+    ) {
         self.init(
-            rows: rows, channels: channels, relu: relu, epsilon: epsilon, momentum: momentum, activations: 0)
+            rows: rows, channels: channels, relu: relu, epsilon: epsilon, momentum: momentum, activations: 0,
+            ranks: ranks)
+    }
+}
+
+extension ck_nt_xent_params {
+    /// NT-Xent of b pairs, all of them one process's.
+    package init(b: Int32, d: Int32, temperature: Float, symmetric: Int32, math: Int32) {
+        self.init(
+            b: b, d: d, temperature: temperature, symmetric: symmetric, math: math, first: 0, pairs: b)
+    }
+}
+
+extension ck_cutpaste_params {
+    /// CutPaste on a batch that is the plan's own.
+    package init(
+        n: Int32, h: Int32, w: Int32, c: Int32, stream: UInt32, jitter: Float, area_minimum: Float,
+        area_maximum: Float, aspect: Float, scar_width_minimum: Int32, scar_width_maximum: Int32,
+        scar_length_minimum: Int32, scar_length_maximum: Int32, angle: Float
+    ) {
+        self.init(
+            n: n, h: h, w: w, c: c, stream: stream, jitter: jitter, area_minimum: area_minimum,
+            area_maximum: area_maximum, aspect: aspect, scar_width_minimum: scar_width_minimum,
+            scar_width_maximum: scar_width_maximum, scar_length_minimum: scar_length_minimum,
+            scar_length_maximum: scar_length_maximum, angle: angle, share: ck_share())
     }
 }
 

@@ -45,6 +45,8 @@ public final class PlanBuilder {
     /// How activations and their gradients lie in memory: `float32` or `bfloat16`. Layers make their outputs with
     /// their input's type; a network converts its images with `activations`.
     public let activationType: ElementType
+    /// The part of the batch that the plan computes; nil where it computes all of it.
+    public let share: BatchShare?
     /// The parameters and inputs that the program's plans declare, up to here.
     public private(set) var layout: ParameterLayout
     /// The operations appended so far, in the order in which they run.
@@ -54,10 +56,14 @@ public final class PlanBuilder {
     private var backward: [(reads: [Tensor], writes: Tensor, run: (ReversePass) throws -> Void)] = []
     private var differentiable: Set<Tensor> = []
 
-    init(purpose: Purpose, math: MathMode, activationType: ElementType, layout: ParameterLayout) {
+    init(
+        purpose: Purpose, math: MathMode, activationType: ElementType, share: BatchShare?,
+        layout: ParameterLayout
+    ) {
         self.purpose = purpose
         self.math = math
         self.activationType = activationType
+        self.share = share
         self.layout = layout
     }
 

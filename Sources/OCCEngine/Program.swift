@@ -32,12 +32,15 @@ public final class Program {
 
     /// A plan made by `build`, which appends operations to the builder and returns what the caller wants of
     /// them.
+    ///
+    /// - Parameter share: the part of a batch that the plan computes; nil for all of it.
     public func add<Result>(
-        _ name: String, _ purpose: PlanBuilder.Purpose, _ build: (PlanBuilder) throws -> Result
+        _ name: String, _ purpose: PlanBuilder.Purpose, share: BatchShare? = nil,
+        _ build: (PlanBuilder) throws -> Result
     ) throws -> (plan: Plan, result: Result) {
         precondition(memory == nil, "plans are added before the program is loaded")
         let builder = PlanBuilder(
-            purpose: purpose, math: math, activationType: activationType, layout: layout)
+            purpose: purpose, math: math, activationType: activationType, share: share, layout: layout)
         let result = try build(builder)
         layout = builder.layout
         let plan = Plan(name: name, operations: builder.operations, placement: TransientPlacement(builder))

@@ -5,7 +5,8 @@ import OCCEngine
 /// residual network folded in: y = relu(norm(x) * gamma + beta + residual).
 ///
 /// A training plan normalizes by the batch and updates the running statistics; any other plan uses the
-/// running ones.
+/// running ones. Where several ranks share a batch, it is the whole batch, unless the share says otherwise
+/// (`BatchShare.normalizesTogether`).
 public struct BatchNorm: Sendable {
     /// The layer's name: parameters are `name.weight` and `name.bias`, statistics `name.running_mean` and
     /// `name.running_var`.
@@ -36,7 +37,7 @@ public struct BatchNorm: Sendable {
         let y = plan.transient(name, x.shape, type: x.type)
         let params = ck_batchnorm_params(
             rows: Int64(x.count / channels), channels: Int32(channels), relu: relu ? 1 : 0, epsilon: epsilon,
-            momentum: momentum)
+            momentum: momentum, ranks: Int32(plan.share?.ranks ?? 0))
         let sources = [x, gamma, beta] + (residual.map { [$0] } ?? [])
 
         guard plan.purpose == .training else {
@@ -58,18 +59,40 @@ public struct BatchNorm: Sendable {
 
         let mean = plan.transient("\(name) mean", [channels])
         let inverseDeviation = plan.transient("\(name) 1/std", [channels])
-        try plan.batchnormForward(
-            name, y: y, mean: mean, inverseDeviation: inverseDeviation, runningMean: runningMean,
-            runningVariance: runningVariance, x: x, residual: residual, gamma: gamma, beta: beta, params,
-            flop: 7 * x.count)
+        let share = plan.share.flatMap { $0.normalizesTogether ? $0 : nil }
+        if let share {
+            let own = plan.transient("\(name) moments", [2, channels])
+            try plan.batchnormMoments(name, moments: own, x: x, params, flop: 4 * x.count)
+            let moments = try gatherFromRanks(own, share, in: plan)
+            try plan.batchnormNormalize(
+                name, y: y, mean: mean, inverseDeviation: inverseDeviation, runningMean: runningMean,
+                runningVariance: runningVariance, x: x, residual: residual, gamma: gamma, beta: beta,
+                moments: moments, params, flop: 3 * x.count)
+        } else {
+            try plan.batchnormForward(
+                name, y: y, mean: mean, inverseDeviation: inverseDeviation, runningMean: runningMean,
+                runningVariance: runningVariance, x: x, residual: residual, gamma: gamma, beta: beta, params,
+                flop: 7 * x.count)
+        }
         plan.recordBackward(of: y, from: sources) { pass in
             guard let dy = pass.gradient(of: y) else { return }
             let dx = plan.transient("d \(x.name)", x.shape, type: x.type)
             let dresidual = Self.gradient(of: residual, in: plan)
-            try plan.batchnormBackward(
-                name, dx: dx, dgamma: pass.gradient(ofParameter: gamma)!,
-                dbeta: pass.gradient(ofParameter: beta)!, dresidual: dresidual, dy: dy, x: x, y: y,
-                mean: mean, inverseDeviation: inverseDeviation, gamma: gamma, params, flop: 10 * x.count)
+            let dgamma = pass.gradient(ofParameter: gamma)!, dbeta = pass.gradient(ofParameter: beta)!
+            if let share {
+                let own = plan.transient("\(name) sums", [2, channels])
+                try plan.batchnormGradientSums(
+                    name, dgamma: dgamma, dbeta: dbeta, sums: own, dy: dy, x: x, y: y, mean: mean,
+                    inverseDeviation: inverseDeviation, params, flop: 4 * x.count)
+                let sums = try gatherFromRanks(own, share, in: plan)
+                try plan.batchnormGradient(
+                    name, dx: dx, dresidual: dresidual, dy: dy, x: x, y: y, mean: mean,
+                    inverseDeviation: inverseDeviation, gamma: gamma, sums: sums, params, flop: 6 * x.count)
+            } else {
+                try plan.batchnormBackward(
+                    name, dx: dx, dgamma: dgamma, dbeta: dbeta, dresidual: dresidual, dy: dy, x: x, y: y,
+                    mean: mean, inverseDeviation: inverseDeviation, gamma: gamma, params, flop: 10 * x.count)
+            }
             if plan.isDifferentiable(x) { try pass.contribute(dx, to: x) }
             if let residual, let dresidual { try pass.contribute(dresidual, to: residual) }
         }

@@ -28,21 +28,26 @@ public enum ContrastiveForm: String, Codable, CaseIterable, Sendable {
 
 /// Appends NT-Xent of L2-normalized embeddings z [2B,D], whose rows i and i + B are two views of one image; a
 /// scalar.
+///
+/// Where ranks share a batch, z has this rank's pairs; the loss is the mean over this rank's anchors, each
+/// against the embeddings of all ranks, and the gradient is that of the sum of all ranks' losses.
 public func ntXent(
     _ z: Tensor, temperature: Float, form: ContrastiveForm, in plan: PlanBuilder
 ) throws -> Tensor {
     let z = try plan.singlePrecision(z)
     let shape = try z.shape(dimensions: 2, of: "nt-xent", "nt_xent_forward"), d = shape[1]
-    let b = shape[0] / 2
-    let anchors = form == .symmetric ? 2 * b : b, pairs = form == .symmetric ? 4 * b * b : b * b
-    let loss = plan.transient("loss", [1]), lse = plan.transient("log-sum-exp", [anchors])
+    let pairs = shape[0] / 2, all = pairs * (plan.share?.ranks ?? 1), views = form == .symmetric ? 2 : 1
+    let loss = plan.transient("loss", [1]), lse = plan.transient("log-sum-exp", [views * pairs])
     let params = ck_nt_xent_params(
-        b: Int32(b), d: Int32(d), temperature: temperature, symmetric: form == .symmetric ? 1 : 0,
-        math: plan.math.kernelValue)
-    try plan.ntXentForward("nt-xent", loss: loss, lse: lse, z: z, params, flop: 2 * pairs * d)
+        b: Int32(all), d: Int32(d), temperature: temperature, symmetric: form == .symmetric ? 1 : 0,
+        math: plan.math.kernelValue, first: Int32(pairs * (plan.share?.rank ?? 0)), pairs: Int32(pairs))
+    let flop = 2 * views * pairs * views * all * d
+    let everyZ = try plan.share.map { try gatherFromRanks(z, $0, blocks: 2, in: plan) } ?? z
+    try plan.ntXentForward("nt-xent", loss: loss, lse: lse, z: everyZ, params, flop: flop)
+    let everyLSE = try plan.share.map { try gatherFromRanks(lse, $0, blocks: views, in: plan) } ?? lse
     plan.recordBackward(of: loss, from: [z]) { pass in
         try pass.contribute(to: z) { dz in
-            try plan.ntXentBackward("nt-xent", dz: dz, z: z, lse: lse, params, flop: 4 * pairs * d)
+            try plan.ntXentBackward("nt-xent", dz: dz, z: everyZ, lse: everyLSE, params, flop: 2 * flop)
         }
     }
     return loss

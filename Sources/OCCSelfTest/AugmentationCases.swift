@@ -3,9 +3,18 @@ import CKernels
 /// The image operations: each image's own draw, odd sizes, both outcomes of every probability.
 enum AugmentationCases {
     static let all =
-        [(5, 32, 32), (3, 9, 9), (2, 7, 11), (1, 1, 1)].flatMap(cases) + [gather, gatherParts] + cutPaste
+        [(5, 32, 32), (3, 9, 9), (2, 7, 11), (1, 1, 1)].flatMap { cases(n: $0, h: $1, w: $2) }
+        + cases(n: 5, h: 9, w: 9, share: ck_share(first: 3, block: 2, stride: 10))
+        + [gather, gatherParts] + cutPaste
 
-    private static func cases(n: Int, h: Int, w: Int) -> [OperationCase] {
+    /// The row of the whole batch that is row `n` of a share.
+    @Sendable private static func batchRow(_ n: Int, _ share: ck_share) -> Int {
+        guard share.block > 0 else { return n }
+        let (part, place) = n.quotientAndRemainder(dividingBy: Int(share.block))
+        return Int(share.first) + part * Int(share.stride) + place
+    }
+
+    private static func cases(n: Int, h: Int, w: Int, share: ck_share = ck_share()) -> [OperationCase] {
         var random = TestRandom(UInt64(1000 + n))
         let c = 3, count = n * h * w * c, x = random.uniforms(count)
         let step = ck_step_state(seed: 0xFEED_0000_0000_0001, step: 1 << 33 | 77)
@@ -16,13 +25,19 @@ enum AugmentationCases {
         {
             var p = images(n, h, w)
             p.stream = 5
+            p.share = share
             set(&p)
             let image = p
             return OperationCase(
-                "\(n)x\(h)x\(w)", kind, ck_operation_params(image: image),
+                "\(n)x\(h)x\(w)\(share.block > 0 ? " of a share" : "")", kind,
+                ck_operation_params(image: image),
                 ["x": .input(x), "step": .step(step)], tolerance: 1e-10,
                 expected: { s in
-                    ["y": AugmentationReference.each(s["x"], image) { body($1, image, step, $0) }]
+                    [
+                        "y": AugmentationReference.each(s["x"], image) {
+                            body($1, image, step, batchRow($0, share))
+                        }
+                    ]
                 })
         }
         var result = [
@@ -46,7 +61,7 @@ enum AugmentationCases {
             make(.CK_KIND_gaussian_noise, AugmentationReference.noise) { $0.maximum = 0.1 },
             translation(n: n, h: h, w: w, x: x, unit: 1), translation(n: n, h: h, w: w, x: x, unit: 2),
         ]
-        guard h == w else { return result }
+        guard h == w, share.block == 0 else { return result }
         result.append(
             OperationCase(
                 "\(n)x\(h)x\(w)", .CK_KIND_dihedral, ck_operation_params(image: images(n, h, w)),
@@ -149,23 +164,28 @@ enum AugmentationCases {
 
     /// Nothing, rectangles and scars, in images of several sizes; scars longer than the image too.
     private static var cutPaste: [OperationCase] {
-        [(12, 32, 32), (6, 20, 33), (5, 7, 7), (1, 64, 64)].map { n, h, w in
+        [(12, 32, 32, 0), (6, 20, 33, 0), (5, 7, 7, 0), (1, 64, 64, 0), (6, 16, 16, 2)].map {
+            n, h, w, block in
             var random = TestRandom(UInt64(2000 + h))
             let x = random.uniforms(n * h * w * 3), kinds = (0..<n).map { Int32(($0 + 2) % 3) }
             let step = ck_step_state(seed: 0xFEED_0000_0000_0002, step: 1 << 33 | 78)
-            let p = ck_cutpaste_params(
+            var p = ck_cutpaste_params(
                 n: Int32(n), h: Int32(h), w: Int32(w), c: 3, stream: 50, jitter: 0.1, area_minimum: 0.02,
                 area_maximum: 0.15, aspect: 0.3, scar_width_minimum: 2, scar_width_maximum: 7,
                 scar_length_minimum: 5, scar_length_maximum: 13, angle: 0.785)
+            if block > 0 { p.share = ck_share(first: 4, block: Int32(block), stride: 9) }
+            let params = p
             return OperationCase(
-                "\(n)x\(h)x\(w)", .CK_KIND_cutpaste, ck_operation_params(cutpaste: p),
+                "\(n)x\(h)x\(w)\(block > 0 ? " of a share" : "")", .CK_KIND_cutpaste,
+                ck_operation_params(cutpaste: params),
                 ["x": .input(x), "kinds": .indices(kinds), "step": .step(step)], tolerance: 1e-10,
                 expected: { s in
                     let size = h * w * 3, all = s["x"]
                     return [
                         "y": (0..<n).flatMap {
                             AugmentationReference.cutPaste(
-                                Array(all[$0 * size..<($0 + 1) * size]), kind: Int(kinds[$0]), p, step, $0)
+                                Array(all[$0 * size..<($0 + 1) * size]), kind: Int(kinds[$0]), params, step,
+                                batchRow($0, params.share))
                         }
                     ]
                 })

@@ -29,6 +29,107 @@ enum NormalizationCases {
             // Enough rows for a GPU's threads to add several parts ahead.
             + cases(
                 rows: 17_000, channels: 17, relu: true, hasResidual: true, seed: 299, rounded: rounded)
+            + [(7, 5, 3), (33, 16, 2), (500, 17, 4), (1100, 24, 2)].flatMap { rows, channels, ranks in
+                [(0, true, true), (ranks - 1, false, false)].flatMap { rank, relu, hasResidual in
+                    shared(
+                        rows: rows, channels: channels, rank: rank, of: ranks, relu: relu,
+                        hasResidual: hasResidual, rounded: rounded)
+                }
+            }
+    }
+
+    /// A rank's part of a batch that several share, against the whole batch.
+    private static func shared(
+        rows: Int, channels: Int, rank: Int, of ranks: Int, relu: Bool, hasResidual: Bool,
+        rounded: ([Float]) -> [Float]
+    ) -> [OperationCase] {
+        var random = TestRandom(UInt64(280 + rows))
+        let count = ranks * rows * channels, own = rank * rows * channels..<(rank + 1) * rows * channels
+        let x = rounded(random.normals(count, scale: 0.5, shift: 3)),
+            residual = rounded(random.normals(count))
+        let gamma = random.normals(channels, scale: 0.3, shift: 1), beta = random.normals(channels)
+        let dy = rounded(random.normals(count))
+        let runningMean = random.normals(channels),
+            runningVariance = random.uniforms(channels).map { $0 + 0.5 }
+        @Sendable func double(_ values: [Float]) -> [Double] { values.map(Double.init) }
+        let wholeX = double(x), wholeDY = double(dy)
+        let (mean, variance) = Reference.moments(wholeX, channels: channels)
+        let deviation = variance.map { 1 / ($0 + epsilon).squareRoot() }
+        let y = Reference.batchnorm(
+            wholeX, gamma: double(gamma), beta: double(beta), residual: hasResidual ? double(residual) : nil,
+            epsilon: epsilon, relu: relu)
+        // Of each rank: the mean and the sum of squared deviations; the sums of dy and dy * xhat.
+        let parts = (0..<ranks).map { $0 * rows * channels..<($0 + 1) * rows * channels }
+        let moments = parts.map { part in
+            let (mean, variance) = Reference.moments(Array(wholeX[part]), channels: channels)
+            return mean + variance.map { $0 * Double(rows) }
+        }
+        let sums = parts.map { part in
+            var s1 = [Double](repeating: 0, count: channels), s2 = s1
+            for i in part where !relu || y[i] > 0 {
+                let c = i % channels
+                s1[c] += wholeDY[i]
+                s2[c] += wholeDY[i] * (wholeX[i] - mean[c]) * deviation[c]
+            }
+            return s1 + s2
+        }
+        let gradient = gradientByFormula(wholeX, double(gamma), y, relu: relu, wholeDY)
+        let params = ck_operation_params(
+            batchnorm: ck_batchnorm_params(
+                rows: Int64(rows), channels: Int32(channels), relu: relu ? 1 : 0, epsilon: Float(epsilon),
+                momentum: 0.1, ranks: Int32(ranks)))
+        let name = "\(rows)x\(channels), rank \(rank) of \(ranks)"
+        let ownX = Slot.input(Array(x[own])), ownDY = Slot.input(Array(dy[own]))
+        let ownY = Slot.input(y[own].map(Float.init)),
+            statistics: [String: Slot] = [
+                "mean": .input(mean.map(Float.init)), "inverse_deviation": .input(deviation.map(Float.init)),
+            ]
+        let added: [String: Slot] = hasResidual ? ["residual": .input(Array(residual[own]))] : [:]
+        let gradients: [String: Slot] = hasResidual ? ["dresidual": .output] : [:]
+        let total = Double(ranks * rows), unbiased = total / (total - 1)
+        return [
+            OperationCase(
+                name, .CK_KIND_batchnorm_moments, params, ["x": ownX], tolerance: 1e-10,
+                expected: { _ in ["moments": moments[rank]] }),
+            OperationCase(
+                name, .CK_KIND_batchnorm_normalize, params,
+                added.merging([
+                    "x": ownX, "gamma": .input(gamma), "beta": .input(beta),
+                    "running_mean": .updated(runningMean), "running_variance": .updated(runningVariance),
+                    "moments": .input(moments.flatMap { $0.map(Float.init) }),
+                ]) { $1 },
+                tolerance: 1e-10,
+                expected: { s in
+                    [
+                        "y": Array(y[own]), "mean": mean, "inverse_deviation": deviation,
+                        "running_mean": zip(s["running_mean"], mean).map { 0.9 * $0 + 0.1 * $1 },
+                        "running_variance": zip(s["running_variance"], variance).map {
+                            0.9 * $0 + 0.1 * $1 * unbiased
+                        },
+                    ]
+                }),
+            OperationCase(
+                name, .CK_KIND_batchnorm_gradient_sums, params,
+                statistics.merging(["dy": ownDY, "x": ownX, "y": ownY]) { $1 }, tolerance: 1e-9,
+                expected: { _ in
+                    let (dbeta, dgamma) = (sums[rank].prefix(channels), sums[rank].suffix(channels))
+                    return ["sums": sums[rank], "dbeta": Array(dbeta), "dgamma": Array(dgamma)]
+                }),
+            OperationCase(
+                name, .CK_KIND_batchnorm_gradient, params,
+                gradients.merging(statistics) { $1 }.merging([
+                    "dy": ownDY, "x": ownX, "y": ownY, "gamma": .input(gamma),
+                    "sums": .input(sums.flatMap { $0.map(Float.init) }),
+                ]) { $1 },
+                tolerance: 1e-9,
+                expected: { _ in
+                    var expected = ["dx": Array(gradient.dx[own])]
+                    if hasResidual {
+                        expected["dresidual"] = own.map { !relu || y[$0] > 0 ? wholeDY[$0] : 0 }
+                    }
+                    return expected
+                }),
+        ]
     }
 
     private static func cases(

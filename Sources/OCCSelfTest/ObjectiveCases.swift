@@ -1,9 +1,9 @@
 import CKernels
 import Foundation
 
-/// The cases of softmax cross-entropy, NT-Xent in both forms, and the optimizers.
+/// The cases of softmax cross-entropy, NT-Xent in both forms, the optimizers, and exchanges between ranks.
 enum ObjectiveCases {
-    static let all = crossEntropy + ntXent + products + optimizers
+    static let all = crossEntropy + ntXent + sharedNTXent + products + optimizers + collectives
 
     private static let crossEntropy: [OperationCase] = [(2, 4), (257, 4), (65, 10), (3, 1)].flatMap { n, c in
         var random = TestRandom(UInt64(700 + n))
@@ -85,6 +85,70 @@ enum ObjectiveCases {
                     }),
             ]
         }
+    }
+
+    /// The same where ranks share the pairs: each rank's part of the anchors, and of the gradient.
+    private static let sharedNTXent: [OperationCase] = [
+        (5, 7, 2, 2), (32, 16, 8, 8), (150, 9, 50, 50), (300, 8, 0, 150),
+    ]
+    .flatMap { b, d, first, pairs in
+        [false, true].flatMap { symmetric -> [OperationCase] in
+            var random = TestRandom(UInt64(850 + b))
+            let raw = random.normals(2 * b * d).map(Double.init)
+            let z = Reference.l2Normalize(raw, columns: d, epsilon: 1e-12).map(Float.init)
+            let temperature = Double(Float(0.2)), own = first..<first + pairs
+            let rows = Array(own) + own.map { $0 + b }, anchors = symmetric ? rows : Array(own)
+            let params = ck_operation_params(
+                nt_xent: ck_nt_xent_params(
+                    b: Int32(b), d: Int32(d), temperature: 0.2, symmetric: symmetric ? 1 : 0, math: 0,
+                    first: Int32(first), pairs: Int32(pairs)))
+            @Sendable func similarity(_ z: [Double], _ i: Int, _ j: Int) -> Double {
+                (0..<d).reduce(0) { $0 + z[i * d + $1] * z[j * d + $1] } / temperature
+            }
+            @Sendable func logSum(_ z: [Double], _ i: Int) -> Double {
+                let candidates = symmetric ? (0..<2 * b).filter { $0 != i } : Array(b..<2 * b)
+                return logSumExp(candidates.map { similarity(z, i, $0) })
+            }
+            let everyAnchor = Array(0..<(symmetric ? 2 * b : b))
+            let lse = everyAnchor.map { Float(logSum(z.map(Double.init), $0)) }
+            let name = "\(pairs) of \(b) pairs of \(d)\(symmetric ? " symmetric" : "")"
+            return [
+                OperationCase(
+                    name, .CK_KIND_nt_xent_forward, params, ["z": .input(z)],
+                    expected: { s in
+                        let z = s["z"], own = anchors.map { logSum(z, $0) }
+                        let losses = zip(anchors, own).map { i, lse in
+                            lse - similarity(z, i, (i + b) % (2 * b))
+                        }
+                        return ["loss": [losses.reduce(0, +) / Double(losses.count)], "lse": own]
+                    }),
+                OperationCase(
+                    name, .CK_KIND_nt_xent_backward, params, ["z": .input(z), "lse": .input(lse)],
+                    tolerance: 1e-10,
+                    expected: { s in
+                        let whole = Reference.ntXentGradient(
+                            s["z"], b: b, d: d, temperature: temperature, symmetric: symmetric)
+                        let ranks = Double(b) / Double(pairs)
+                        return ["dz": rows.flatMap { whole[$0 * d..<($0 + 1) * d] }.map { $0 * ranks }]
+                    }),
+            ]
+        }
+    }
+
+    /// Exchanges of one rank with itself.
+    private static let collectives: [OperationCase] = [(1, 1), (1, 1000), (3, 17)].flatMap { blocks, count in
+        var random = TestRandom(UInt64(870 + count))
+        let x = random.normals(blocks * count)
+        let params = ck_operation_params(
+            collective: ck_collective_params(count: Int64(count), blocks: Int32(blocks), ranks: 1))
+        return [
+            OperationCase(
+                "\(blocks)x\(count) alone", .CK_KIND_all_gather, params, ["x": .input(x)], tolerance: 0,
+                expected: { ["y": $0["x"]] }),
+            OperationCase(
+                "\(blocks)x\(count) alone", .CK_KIND_mean_over_ranks, params, ["x": .updated(x)],
+                tolerance: 0, expected: { ["x": $0["x"]] }),
+        ]
     }
 
     private static let optimizers: [OperationCase] = [1, 1000, 20_000].flatMap { count in

@@ -17,6 +17,14 @@ public struct RunConfiguration: HasSettings, Sendable {
         case each
     }
 
+    /// The rows of a batch that several ranks share which batch normalization takes its statistics of.
+    public enum BatchNormScope: String, CaseIterable, Sendable {
+        /// Of all ranks: the result does not depend on how many there are, but for rounding.
+        case synchronized
+        /// Each rank's own.
+        case local
+    }
+
     // MARK: Data
     /// The data set: a folder, or `builtin:NAME`.
     public var data = "builtin:shapes"
@@ -90,6 +98,8 @@ public struct RunConfiguration: HasSettings, Sendable {
     public var weightDecay: Double?
     /// The trust coefficient of LARS.
     public var trust = 1e-3
+    /// Whose statistics batch normalization takes where several ranks share a batch.
+    public var batchNorm = BatchNormScope.synchronized
     /// The seed of everything random.
     public var seed: UInt64 = 1
     /// How exactly the plans compute.
@@ -192,6 +202,10 @@ public struct RunConfiguration: HasSettings, Sendable {
         Setting(
             "trust", \.trust, "T", range: .within(1e-9...1000),
             "The trust coefficient of LARS, the optimizer for large batches."),
+        Setting(
+            "batchnorm", \.batchNorm,
+            "Whose statistics batch normalization takes where several ranks share a batch: all ranks', or each its own."
+        ),
         Setting(
             "seed", \.seed, "N", range: .anySeed,
             "Seed of everything random: the same seed gives the same model."),

@@ -51,6 +51,9 @@ public final class Trainer {
     /// The operations of a step.
     public var plan: Plan { training.plan }
 
+    /// The ranks that share its batches; nil where it trains alone.
+    var communicator: Communicator? { program.device.communicator }
+
     private let method: any Method
     private let tensors: TrainingPlan.Tensors
     private let schedule: LearningRateSchedule
@@ -59,9 +62,11 @@ public final class Trainer {
     private var sampler: BatchSampler
     private var monitor = CollapseMonitor()
     /// Tells the images of the run from others.
-    private let dataDigest: String
+    let dataDigest: String
     /// Whether the loss on the device is of the last step.
     private var hasLoss = false
+    /// The last signal that a rank was asked to stop by; 0 for none.
+    var lastSignal: Int32 = 0
 
     /// Allocates a run's memory and draws its first weights.
     ///
@@ -161,7 +166,7 @@ public final class Trainer {
     /// Writes what the next step reads; its learning rate.
     @discardableResult
     private func stage() throws -> Double {
-        let items = sampler.indices(step: step), batch = items.count
+        let items = ownItems(), batch = items.count
         var rows = [BatchRow?](repeating: nil, count: batch * method.copies)
         for (index, item) in items.enumerated() {
             for copy in 0..<method.copies {
@@ -182,10 +187,19 @@ public final class Trainer {
             try program.write(values, to: tensors.inputs[input.name])
             next += input.width
         }
-        if let corners = tensors.corners { try program.write(patchCorners(batch: batch), to: corners) }
+        if let corners = tensors.corners {
+            try program.write(patchCorners(batch: batch, from: items.startIndex), to: corners)
+        }
         let rate = schedule.rate(step: step, of: totalSteps)
         try program.setStep(seed: configuration.seed, step: step, learningRate: rate)
         return rate
+    }
+
+    /// The next step's items that fall to this rank; all of them where there is one.
+    private func ownItems() -> ArraySlice<Int> {
+        let items = sampler.indices(step: step), ranks = training.share?.ranks ?? 1
+        let part = items.count / ranks, first = part * (training.share?.rank ?? 0)
+        return items[first..<first + part]
     }
 
     /// A row as the method gives it: the plan reads its image and its numbers without looking.
@@ -205,12 +219,14 @@ public final class Trainer {
 
     /// The corner (row, column) of every row's patch: drawn from the seed, the step and the item, so that all
     /// views of an item show one patch.
-    private func patchCorners(batch: Int) -> [Int32] {
+    ///
+    /// - Parameter first: the place of this rank's first item in the whole batch.
+    private func patchCorners(batch: Int, from first: Int) -> [Int32] {
         var result = [Int32](repeating: 0, count: 2 * batch * method.copies)
         for index in 0..<batch {
             var random = CounterRandom(
                 seed: configuration.seed, stream: RandomStream.corners,
-                counter: UInt64(step) << 32 | UInt64(index) << 1)
+                counter: UInt64(step) << 32 | UInt64(first + index) << 1)
             let corner = (0..<2).map { _ in Int32(random.uniform() * Double(cornerRange)) }
             for copy in 0..<method.copies {
                 let row = method.row(index: index, copy: copy, batch: batch)
@@ -237,8 +253,10 @@ public final class Trainer {
 
     private func inspect(rate: Double, imagesPerSecond: Double) throws -> StepRecord {
         let loss = try finiteLoss()
+        // Of all ranks, so that all come to the same judgment.
+        let own = try program.read(tensors.outputs.features, of: plan)
         let reading = CollapseMonitor.reading(
-            features: try program.read(tensors.outputs.features, of: plan), rows: imagesPerStep,
+            features: try communicator?.gather(own) ?? own, rows: imagesPerStep,
             gradientNorm: Double(try program.read(tensors.squaredGradientNorm, of: plan)[0]).squareRoot())
         if let reason = monitor.check(reading) {
             throw OCCError(

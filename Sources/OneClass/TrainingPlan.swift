@@ -16,6 +16,9 @@ public struct TrainingPlan {
     let scoring: ScoringPlans
     let tensors: Tensors
 
+    /// The part of a batch that it computes; nil for all of it.
+    let share: BatchShare?
+
     /// What the host writes before a step, and reads after it.
     struct Tensors {
         /// The training images, which stay on the device.
@@ -55,9 +58,12 @@ public struct TrainingPlan {
         }
         try configuration.checkStep(side: configuration.patch ?? side)
         program = Program(device: device, math: configuration.math, activations: activations)
-        let method = configuration.method, rows = configuration.itemsPerStep * method.copies
+        let method = configuration.method
+        let share = try device.communicator.flatMap { try Self.share(configuration, of: $0) }
+        self.share = share
+        let rows = configuration.itemsPerStep / (share?.ranks ?? 1) * method.copies
         let grid = try configuration.grid(side: side), augmentation = try configuration.augmentation
-        (plan, tensors) = try program.add("train", .training) { plan in
+        (plan, tensors) = try program.add("train", .training, share: share) { plan in
             let data = try plan.input("data", [images, side, side, 3], type: .uint8)
             let indices = try plan.input("indices", [rows], type: .int32)
             let labels = try plan.input("labels", [rows], type: .int32)
@@ -72,6 +78,8 @@ public struct TrainingPlan {
             plan.keep(outputs.loss)
             plan.keep(outputs.features)
             try plan.differentiate(outputs.loss)
+            try averageOverRanks(outputs.loss, in: plan)
+            try averageOverRanks(plan.allParameters.gradients, in: plan)
             let norm = try sumOfSquares(plan.allParameters.gradients, in: plan)
             plan.keep(norm)
             try configuration.optimizerInForce.append(to: plan)
@@ -80,6 +88,39 @@ public struct TrainingPlan {
                 outputs: outputs, squaredGradientNorm: norm)
         }
         scoring = try ScoringPlans(configuration, program, side: side)
+    }
+
+    /// The part of a batch that falls to a rank; nil for one rank alone.
+    ///
+    /// - Throws: `OCCError(.usage)` where the batch cannot be shared out evenly.
+    private static func share(_ configuration: RunConfiguration, of communicator: Communicator) throws
+        -> BatchShare?
+    {
+        let ranks = communicator.ranks, batch = configuration.itemsPerStep, method = configuration.method
+        guard ranks > 1 else { return nil }
+        guard batch % ranks == 0, batch / ranks > 0 else {
+            throw OCCError(
+                .usage, "\(setting: "batch") \(batch) cannot be shared out evenly among \(ranks) ranks",
+                remedy: "Choose a multiple of \(ranks).")
+        }
+        // Where each row of this rank's part is in the whole batch.
+        let part = batch / ranks, first = part * communicator.rank
+        var places = [Int](repeating: 0, count: part * method.copies)
+        for index in 0..<part {
+            for copy in 0..<method.copies {
+                places[method.row(index: index, copy: copy, batch: part)] =
+                    method.row(index: first + index, copy: copy, batch: batch)
+            }
+        }
+        guard
+            let share = BatchShare(
+                rank: communicator.rank, of: ranks, rows: places.count,
+                normalizesTogether: configuration.batchNorm == .synchronized, batchRow: { places[$0] })
+        else {
+            throw OCCError(
+                .failure, "method \(method.name): its rows are in no order that ranks can share")
+        }
+        return share
     }
 
     /// The parameters of the encoder alone, without a head.
@@ -95,6 +136,6 @@ public struct TrainingPlan {
         }
     }
 
-    /// The number of views that go through the network in a step.
-    public var imagesPerStep: Int { tensors.indices.count }
+    /// The number of views that go through the network in a step, on all ranks.
+    public var imagesPerStep: Int { tensors.indices.count * (share?.ranks ?? 1) }
 }

@@ -26,10 +26,13 @@ func readable(_ extents: String) -> String {
 }
 
 extension String {
-    /// ANCHORS -> anchors
+    /// OWN_ANCHORS -> own anchors
     var lowercasedMacros: String {
         split(separator: " ", omittingEmptySubsequences: false)
-            .map { $0.count > 2 && $0.allSatisfy(\.isUppercase) ? $0.lowercased() : String($0) }
+            .map { word in
+                let isMacro = word.count > 2 && word.allSatisfy { $0.isUppercase || $0 == "_" }
+                return isMacro ? word.lowercased().replacing("_", with: " ") : String(word)
+            }
             .joined(separator: " ")
     }
 }

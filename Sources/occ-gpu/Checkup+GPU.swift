@@ -63,9 +63,14 @@ extension Checkup {
             values: ["device": .string(device.name), "free_bytes": .integer(Int64(free))])
     }
 
-    /// A library of CUDA's: one that is missing is a problem where there is a GPU.
+    /// A library of CUDA's: one that is missing is a problem where there is a GPU. NCCL is for several alone, and
+    /// done without.
     static func library(_ library: DeviceReport.Library, hasGPU: Bool) -> Finding {
         guard library.reason.isEmpty else {
+            guard library.name != "libnccl" else {
+                return Finding(
+                    .note, library.name, "\(library.reason): processes that train together are slower for it")
+            }
             let remedy =
                 library.name == "libcuda"
                 ? "Install NVIDIA's driver."

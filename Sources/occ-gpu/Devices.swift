@@ -4,7 +4,7 @@ import OneClass
 let devicesCommand = Command(
     name: "devices",
     summary: "Lists the devices that plans can run on, CUDA's libraries, and why something is missing.",
-    usage: "", examples: ["occ-gpu devices"], options: [Option("json", nil, "Print JSON.")]
+    usage: "", examples: ["occ-gpu devices"], options: [Option("json", nil, "Print JSON.")], processes: .each
 ) { arguments in
     let found = try DeviceReport(), devices = [found.cpu] + found.gpus
     guard !arguments.has("json") else {

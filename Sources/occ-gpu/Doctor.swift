@@ -10,7 +10,7 @@ let doctorCommand = Command(
     examples: ["occ-gpu doctor", "occ-gpu doctor --device cuda --out /scratch/runs --json"],
     options: [Option("out", "FOLDER", "Where runs would be kept. (runs)")] + RunOptions.deviceOptions + [
         Option("json", nil, "Print JSON.")
-    ]
+    ], processes: .each
 ) { arguments in
     let limits = ContainerLimits()
     let devices = try DeviceReport(threads: arguments.value("threads", as: Int.self) ?? 0)

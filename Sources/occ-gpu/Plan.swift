@@ -18,7 +18,8 @@ let planCommand = Command(
             "Foretell each operation's time on a device that need not be there, by arithmetic, with --math bf16: "
                 + DeviceModel.all.map(\.name).joined(separator: ", ") + "."),
         Option("json", nil, "Print JSON."),
-    ]
+    ],
+    processes: .each
 ) { arguments in
     let configuration = try RunOptions.configuration(arguments)
     let repeats = 5

@@ -18,14 +18,30 @@ let protocolCommand = Command(
         Option(
             list: "classes",
             "Classes by index or name, or categories by name, such as 0,1,dog; by itself all."),
-        Option("seeds", "N", .within(1...1000), standard: 1, "Repeat with the seeds 1 to N."),
+        Option("seeds", "N", "Repeat with the seeds 1 to N, or with those of a list, such as 3,7 or 4-6. (1)")
+        {
+            (text) throws(SettingError) in
+            guard seedList(text) != nil else {
+                throw SettingError("seeds", "'\(text)' is neither a number nor a list of seeds")
+            }
+        },
+        Option(
+            "shard", "I/N",
+            "Do the runs I, I + N, I + 2 N, ... only, as one of N jobs; by itself as Slurm numbers the job of an array."
+        ) { (text) throws(SettingError) in
+            guard shard(text) != nil else {
+                throw SettingError("shard", "'\(text)' is no part, such as 2/8")
+            }
+        },
+        Option("collect", nil, "Train nothing: print the table of the results that are there."),
         Option(
             list: "detectors", of: Detectors.registry.names,
             "Detectors to compare on the same features, such as knn,kde. (ocsvm-rbf,kde)"),
         RunOptions.checkpointSeconds,
         Option("quiet", nil, "No progress."),
         Option("json", nil, "Print JSON."),
-    ] + RunOptions.options.filter { !["normal", "seed"].contains($0.name) }
+    ] + RunOptions.options.filter { !["normal", "seed"].contains($0.name) },
+    processes: .together
 ) { arguments in
     guard let out = arguments["out"] else {
         throw OCCError(.usage, "where to?", remedy: "Give --out FOLDER.")
@@ -40,10 +56,10 @@ let protocolCommand = Command(
     let configuration = try RunOptions.configuration(arguments, comparing: &detectors)
     // The configured detector keeps what its file says.
     detectors = detectors.map { $0.name == configuration.detector.name ? configuration.detector : $0 }
-    let seeds = arguments.value("seeds", as: Int.self) ?? 1
+    let list = seedList(arguments["seeds"] ?? "1")!
     let device = try RunOptions.device(arguments)
     try TrainingPlan.check(configuration, device: device)
-    let list = (1...UInt64(seeds)).map { $0 }, categories = try ImageDataset.categories(configuration.data)
+    let categories = try ImageDataset.categories(configuration.data)
     var run: ProtocolRun
     if categories.isEmpty {
         let dataset = try configuration.dataset()
@@ -67,20 +83,55 @@ let protocolCommand = Command(
     if let seconds = arguments.value("checkpoint-seconds", as: Double.self) {
         run.checkpointInterval = seconds
     }
-    let table = try run.run(
-        device: device,
-        started: { index, count, name, seed in
-            say("run \(index + 1) of \(count): '\(name)', seed \(seed)")
-        }, notice: say)
+    run.communicator = Ranks.communicator
+    run.shard = arguments["shard"].flatMap(shard) ?? Slurm.shard(ProcessInfo.processInfo.environment)
+    if let part = run.shard { say("part \(part.number) of \(part.count) of the runs") }
+    let table: ProtocolTable
+    if arguments.has("collect") {
+        let found = try run.collected()
+        table = run.table(found.results)
+        if let first = found.missing.first {
+            say(
+                "warning: \(found.missing.count) of \(run.tasks.count * list.count) runs have no result yet; the first is '\(first.name)', seed \(first.seed)"
+            )
+        }
+    } else {
+        table = try run.run(
+            device: device,
+            started: { index, count, name, seed in
+                say("run \(index + 1) of \(count): '\(name)', seed \(seed)")
+            }, notice: say)
+    }
     try emit(
         arguments.has("json")
             ? try table.json()
-            : "AUROC in %, method \(configuration.method.name), \(seeds) seed\(seeds == 1 ? "" : "s")\n\n\(table.text)"
+            : "AUROC in %, method \(configuration.method.name), \(list.count) seed\(list.count == 1 ? "" : "s")\n\n\(table.text)"
     )
     if let first = table.failures.first {
         throw OCCError(
             OCCError.Kind(rawValue: first.code) ?? .failure,
-            "\(table.failures.count) of \(run.tasks.count * seeds) runs failed; the first was '\(first.name)', seed \(first.seed): \(first.reason)",
+            "\(table.failures.count) of \(run.tasks.count * list.count) runs failed; the first was '\(first.name)', seed \(first.seed): \(first.reason)",
             remedy: "The others are done: run the same command again when the cause is mended.")
     }
+}
+
+/// Reads seeds: 5 is 1 to 5; 3,7 and 4-6 are themselves. nil for anything else.
+private func seedList(_ text: String) -> [UInt64]? {
+    if let count = UInt64(text) { return (1...1000).contains(count) ? Array(1...count) : nil }
+    var seeds: [UInt64] = []
+    for part in text.split(separator: ",", omittingEmptySubsequences: false) {
+        let ends = part.split(separator: "-", omittingEmptySubsequences: false).map { UInt64($0) }
+        guard let first = ends.first ?? nil, let last = ends.last ?? nil, ends.count <= 2, first <= last,
+            last - first < 1000
+        else { return nil }
+        seeds += Array(first...last)
+    }
+    return Set(seeds).count == seeds.count ? seeds : nil
+}
+
+/// Reads a part of the runs, such as 2/8.
+private func shard(_ text: String) -> ProtocolRun.Shard? {
+    let numbers = text.split(separator: "/", omittingEmptySubsequences: false).map { Int($0) }
+    guard numbers.count == 2, let number = numbers[0], let count = numbers[1] else { return nil }
+    return ProtocolRun.Shard(number, of: count)
 }

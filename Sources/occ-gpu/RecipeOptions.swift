@@ -138,9 +138,9 @@ struct RecipeOptions {
     /// Fixes the number of steps: that of the run to be continued, if it is this one, or what fits the budget.
     ///
     /// - Parameter earlier: the configuration file of the run to be continued.
-    mutating func fixSteps(_ split: OneClassSplit, _ device: Device, continuing earlier: String?) throws
-        -> String?
-    {
+    mutating func fixSteps(
+        _ split: OneClassSplit, _ device: Device, ranks: Int, continuing earlier: String?
+    ) throws -> String? {
         guard let budget else { return nil }
         if let earlier, let bytes = try readFileIfPresent(earlier),
             let before = try? RunConfiguration(json: bytes, name: earlier), let steps = before.steps
@@ -159,7 +159,10 @@ struct RecipeOptions {
             return
                 "no training: for patches, a network as it is drawn did as well or better; --steps or --budget trains it"
         }
-        let fitting = try budget.steps(of: configuration, images: split.train, device: device)
+        // What one rank does of a step takes as long as the step, but for what ranks exchange.
+        var measured = configuration
+        if ranks > 1 { measured.batch = max(2, configuration.itemsPerStep / ranks) }
+        let fitting = try budget.steps(of: measured, images: split.train, device: device)
         let steps = min(fitting, most ?? fitting)
         configuration.steps = steps
         return steps < fitting

@@ -126,7 +126,9 @@ enum RunOptions {
     }
 
     static func device(_ arguments: Arguments) throws -> Device {
-        try .choose(
-            arguments["device"], threads: arguments.value("threads", as: Int.self) ?? 0, notice: say)
+        let threads = arguments.value("threads", as: Int.self) ?? 0
+        return try .choose(
+            try Ranks.device(arguments["device"]), threads: threads == 0 ? Ranks.threads : threads,
+            notice: say)
     }
 }

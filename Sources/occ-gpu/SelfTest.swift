@@ -12,7 +12,8 @@ let selftestCommand = Command(
         Option("large", nil, "The convolutions of a ResNet-18 too, on a CPU also."),
         Option("small", nil, "Only small cases on a GPU also, as under a sanitizer that takes its time."),
         Option("json", nil, "Print JSON."),
-    ]
+    ],
+    processes: .each
 ) { arguments in
     let device = try RunOptions.device(arguments), cpu = try Device.choose("cpu")
     let json = arguments.has("json")

@@ -27,7 +27,8 @@ let trainCommand = Command(
             Option("tensorboard", "FOLDER", "Write event files that TensorBoard shows."),
             Option("quiet", nil, "No progress."),
             Option("json", nil, "Print the evaluation as JSON."),
-        ]
+        ],
+    processes: .together
 ) { arguments in
     guard let out = arguments["out"] else {
         throw OCCError(.usage, "where to?", remedy: "Give --out FOLDER.")
@@ -40,7 +41,12 @@ let trainCommand = Command(
         case let path?: .from(path)
         }
     let device = try RunOptions.device(arguments)
-    try TrainingPlan.check(recipe.configuration, device: device)
+    if let ranks = Ranks.communicator, !ranks.isFirst {
+        return try TrainingRun.follow(ranks, device: device)
+    }
+    try device.planning(for: Ranks.communicator) {
+        try TrainingPlan.check(recipe.configuration, device: device)
+    }
     if let choice = recipe.choice { say(choice) }
     let dataset = try recipe.configuration.dataset(), split = try recipe.configuration.split(dataset)
     let locations = recipe.look(at: dataset, split)
@@ -58,17 +64,23 @@ let trainCommand = Command(
     announceThreshold(recipe.configuration, split)
     announceTest(split)
     if let locations { say(locations) }
-    if let steps = try recipe.fixSteps(split, device, continuing: resume.configuration(of: directory)) {
+    if let steps = try recipe.fixSteps(
+        split, device, ranks: Ranks.communicator?.ranks ?? 1, continuing: resume.configuration(of: directory))
+    {
         say(steps)
     }
     let configuration = recipe.configuration
-    try announceMemory(configuration, split, device)
+    try device.planning(for: Ranks.communicator) { try announceMemory(configuration, split, device) }
+    if let ranks = Ranks.communicator {
+        say("\(ranks.ranks) ranks share each batch of \(configuration.itemsPerStep)")
+    }
     var run = TrainingRun(directory: directory, split: split, configuration: configuration)
     if let seconds = arguments.value("checkpoint-seconds", as: Double.self) {
         run.checkpointInterval = seconds
     }
     if let every = arguments.value("log-every", as: Int.self) { run.recordEvery = every }
     run.tensorBoard = arguments["tensorboard"]
+    run.communicator = Ranks.communicator
     let model = try run.run(device: device, resume: resume, notice: say)
     say("wrote \(directory.model)")
     let scored = try ScoredTest(model, on: split)

@@ -1,6 +1,7 @@
 // The table of driver functions: memory is the host's, a stream is a list of things to do, a graph is a list
 // that is kept.
 #include "kernels.h"
+#include "nccl.h"
 #include "scheduler.h"
 #include <chrono>
 #include <cstdlib>
@@ -314,19 +315,53 @@ int lt_matmul(ck_lt_handle, ck_lt_desc desc, const void *alpha, const void *a, c
     });
 }
 
+// ---- NCCL -------------------------------------------------------------------------------------------------
+
+int nccl_version(int *version) { return *version = 22703, 0; }
+int nccl_unique_id(ck_nccl_id *id) { return *id = nccl_group::name(), 0; }
+int nccl_join(ck_nccl_group *group, int ranks, ck_nccl_id id, int rank) {
+    return (*group = nccl_group::join(ranks, id, rank)) ? 0 : 4;  // ncclInvalidArgument
+}
+int nccl_leave(ck_nccl_group group) { return delete (nccl_group *)group, 0; }
+
+int meet(ck_nccl_group group, const nccl_group::call &call, ck_cu_stream s) {
+    if (!group || !call.from || !call.to) return 4;
+    counts.exchanges++;
+    return enqueue(s, [=] {
+        if (const char *wrong = ((nccl_group *)group)->meet(call)) fail(wrong);
+    });
+}
+int nccl_all_gather(const void *from, void *to, size_t count, int type, ck_nccl_group group, ck_cu_stream s) {
+    return meet(group, {nccl_group::call::GATHER, count, type, 0, (const float *)from, (float *)to}, s);
+}
+int nccl_all_reduce(const void *from, void *to, size_t count, int type, int operation, ck_nccl_group group,
+                    ck_cu_stream s) {
+    return meet(group, {nccl_group::call::REDUCE, count, type, operation, (const float *)from, (float *)to},
+                s);
+}
+
+// The table, with NCCL or as on a machine that lacks it.
+ck_cuda_driver *make_driver(bool has_nccl) {
+    ck_cuda_driver *d = new ck_cuda_driver();
+#define FILL(library, field, symbol, parameters) d->field = field;
+    CK_CUDA_FUNCTIONS(FILL)
+#undef FILL
+    for (auto &library : d->libraries) std::strcpy(library.path, "emulated"), library.version = -1;
+    if (!has_nccl) std::strcpy(d->libraries[CK_LIBRARY_nccl].reason, "libnccl.so.2 was not found");
+    d->cache_folder = "";
+    return d;
+}
+
 }  // namespace
 
 extern "C" int64_t ck_emulation_launches(const char *kernel) { return launched[kernel]; }
 
 extern "C" const ck_cuda_driver *ck_emulated_driver(void) {
-    static const ck_cuda_driver *const driver = [] {
-        ck_cuda_driver *d = new ck_cuda_driver();
-#define FILL(library, field, symbol, parameters) d->field = field;
-        CK_CUDA_FUNCTIONS(FILL)
-#undef FILL
-        for (auto &library : d->libraries) std::strcpy(library.path, "emulated"), library.version = -1;
-        d->cache_folder = "";
-        return d;
-    }();
+    static const ck_cuda_driver *const driver = make_driver(true);
+    return driver;
+}
+
+extern "C" const ck_cuda_driver *ck_emulated_driver_without_nccl(void) {
+    static const ck_cuda_driver *const driver = make_driver(false);
     return driver;
 }

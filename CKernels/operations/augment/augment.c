@@ -15,7 +15,7 @@ struct job {
 static int64_t image_size(const ck_image_params *p) { return (int64_t)p->h * p->w * p->c; }
 
 static ck_random4 draw(const struct job *j, int64_t n) {
-    return ck_philox(j->step->seed, j->step->step, (uint32_t)n, j->p->stream);
+    return ck_philox(j->step->seed, j->step->step, ck_batch_row(j->p->share, n), j->p->stream);
 }
 
 static void copy_image(const struct job *j, int64_t n) {
@@ -148,7 +148,8 @@ static void jitter_image(void *context, int64_t n, int worker) {
     struct job *j = context;
     const ck_image_params *p = j->p;
     // A second block of numbers, for the order: the sample's counter with its top bit set.
-    ck_random4 order = ck_philox(j->step->seed, j->step->step, (uint32_t)n | 0x80000000u, p->stream);
+    ck_random4 order =
+        ck_philox(j->step->seed, j->step->step, ck_batch_row(p->share, n) | 0x80000000u, p->stream);
     ck_jitter jitter = {{p->brightness, p->contrast, p->saturation, p->hue}};
     copy_image(j, n);
     ck_jitter_pixels(j->y + n * image_size(p), (int64_t)p->h * p->w,
@@ -249,7 +250,7 @@ static void noise_image(void *context, int64_t n, int worker) {
     const float *x = j->x + n * size;
     float *y = j->y + n * size;
     for (int64_t i = 0; i < size; i += 4) {
-        ck_random4 r = ck_philox(j->step->seed, j->step->step, (uint32_t)n,
+        ck_random4 r = ck_philox(j->step->seed, j->step->step, ck_batch_row(j->p->share, n),
                                  j->p->stream + ((uint32_t)(i / 4 + 1) << 12));
         float normal[4];
         ck_normals(r, normal);

@@ -2,8 +2,9 @@
 #include "ck_device.cuh"
 #include "jitter.cuh"
 
-CK_DEVICE ck_random4 draw(const ck_step_state *step, int64_t n, uint32_t stream) {
-    return ck_philox(step->seed, step->step, (uint32_t)n, stream);
+CK_DEVICE ck_random4 draw(const ck_step_state *step, int64_t n, const ck_image_params &p,
+                          uint32_t block = 0) {
+    return ck_philox(step->seed, step->step, ck_batch_row(p.share, n), p.stream + (block << 12));
 }
 
 CK_DEVICE int64_t image_size(const ck_image_params &p) { return (int64_t)p.h * p.w * p.c; }
@@ -44,7 +45,7 @@ CK_KERNEL(256) ck_random_crop(float *y, const float *x, const ck_step_state *ste
     int64_t pixels = (int64_t)p.n * p.h * p.w;
     for (int64_t i = ck_first(); i < pixels; i += ck_stride()) {
         int64_t n = i / p.w / p.h;
-        ck_crop crop = ck_draw_crop(&p, draw(step, n, p.stream));
+        ck_crop crop = ck_draw_crop(&p, draw(step, n, p));
         ck_between r = ck_resized((int)(i / p.w % p.h), crop.side, p.h),
                    c = ck_resized((int)(i % p.w), crop.side, p.w);
         const float *from = x + n * image_size(p) + ((int64_t)crop.top * p.w + crop.left) * p.c;
@@ -61,7 +62,7 @@ CK_KERNEL(256) ck_random_flip(float *y, const float *x, const ck_step_state *ste
     int64_t count = p.n * image_size(p);
     for (int64_t i = ck_first(); i < count; i += ck_stride()) {
         int64_t pixel = i / p.c, column = pixel % p.w;
-        int flip = ck_uniform(draw(step, i / image_size(p), p.stream).v[0]) < p.probability;
+        int flip = ck_uniform(draw(step, i / image_size(p), p).v[0]) < p.probability;
         y[i] = x[flip ? (pixel + p.w - 1 - 2 * column) * p.c + i % p.c : i];
     }
 }
@@ -72,8 +73,8 @@ CK_KERNEL(256) ck_color_jitter(float *y, const float *x, const ck_step_state *st
     int64_t n = blockIdx.x, pixels = (int64_t)p.h * p.w;
     ck_jitter strengths = {{p.brightness, p.contrast, p.saturation, p.hue}};
     ck_drawn_jitter j =
-        ck_draw_jitter(strengths, draw(step, n, p.stream),
-                       ck_philox(step->seed, step->step, (uint32_t)n | 0x80000000u, p.stream));
+        ck_draw_jitter(strengths, draw(step, n, p),
+                       ck_philox(step->seed, step->step, ck_batch_row(p.share, n) | 0x80000000u, p.stream));
     const float *from = x + n * image_size(p);
     float *to = y + n * image_size(p);
     for (int64_t i = threadIdx.x; i < pixels; i += 256)
@@ -86,7 +87,7 @@ CK_KERNEL(256) ck_random_gray(float *y, const float *x, const ck_step_state *ste
     for (int64_t i = ck_first(); i < pixels; i += ck_stride()) {
         const float *from = x + 3 * i;
         float gray = ck_luma(from[0], from[1], from[2]);
-        int is_gray = ck_uniform(draw(step, i / p.w / p.h, p.stream).v[0]) < p.probability;
+        int is_gray = ck_uniform(draw(step, i / p.w / p.h, p).v[0]) < p.probability;
         for (int c = 0; c < 3; c++) y[3 * i + c] = is_gray ? gray : from[c];
     }
 }
@@ -94,7 +95,7 @@ CK_KERNEL(256) ck_random_gray(float *y, const float *x, const ck_step_state *ste
 CK_KERNEL(256) ck_random_solarize(float *y, const float *x, const ck_step_state *step, ck_image_params p) {
     int64_t count = p.n * image_size(p);
     for (int64_t i = ck_first(); i < count; i += ck_stride()) {
-        int inverts = ck_uniform(draw(step, i / image_size(p), p.stream).v[0]) < p.probability;
+        int inverts = ck_uniform(draw(step, i / image_size(p), p).v[0]) < p.probability;
         y[i] = inverts && x[i] >= 0.5f ? 1.0f - x[i] : x[i];
     }
 }
@@ -107,7 +108,7 @@ ck_random_blur(float *y, const float *x, const ck_step_state *step, float *middl
     int64_t n = blockIdx.x, size = image_size(p), line = (int64_t)p.w * p.c;
     int reach = p.taps / 2;
     x += n * size, y += n * size, middle += n * size;
-    if (threadIdx.x == 0) blurs[0] = ck_draw_blur(&p, draw(step, n, p.stream), weights);
+    if (threadIdx.x == 0) blurs[0] = ck_draw_blur(&p, draw(step, n, p), weights);
     __syncthreads();
     if (!blurs[0]) {
         for (int64_t i = threadIdx.x; i < size; i += 256) y[i] = x[i];
@@ -139,7 +140,7 @@ CK_KERNEL(256) ck_gaussian_noise(float *y, const float *x, const ck_step_state *
     for (int64_t i = ck_first(); i < p.n * quads; i += ck_stride()) {
         int64_t n = i / quads, quad = i % quads;
         float normal[4];
-        ck_normals(draw(step, n, p.stream + ((uint32_t)(quad + 1) << 12)), normal);
+        ck_normals(draw(step, n, p, (uint32_t)(quad + 1)), normal);
         for (int k = 0; k < 4 && 4 * quad + k < size; k++) {
             int64_t at = n * size + 4 * quad + k;
             y[at] = x[at] + p.maximum * normal[k];

@@ -68,35 +68,98 @@ static void normalize(void *context, int64_t index, int worker) {
                    channels, j->p->relu);
 }
 
+// Rows that have been counted: their mean and their sum of squared deviations from it.
+struct moments {
+    double count, mean, squares;
+};
+
+// Adds `count` rows, by Chan's combination.
+static void add_moments(struct moments *of, double count, double mean, double squares) {
+    double all = of->count + count, delta = mean - of->mean;
+    of->mean += delta * count / all;
+    of->squares += squares + delta * delta * of->count * count / all;
+    of->count = all;
+}
+
+// Of all rows, from the blocks' partial results.
+static struct moments moments_of(const struct job *j, int64_t c) {
+    struct moments all = {0};
+    int64_t channels = j->p->channels, size = block_rows(j->p);
+    for (int64_t b = 0; b < block_count(j->p); b++) {
+        double count = (double)ck_min64(size, j->p->rows - b * size);
+        double sum = j->partial[b * 2 * channels + c], squares = j->partial[(b * 2 + 1) * channels + c];
+        add_moments(&all, count, sum / count, squares);
+    }
+    return all;
+}
+
+// Where a channel's statistics go.
+struct statistics {
+    const batchnorm *p;
+    float *mean, *inverse_deviation, *running_mean, *running_variance, *scale, *shift;
+    const float *gamma, *beta;
+};
+
+static void finish_channel(const struct statistics *t, int64_t c, const struct moments *of) {
+    double variance = of->squares / of->count, inverse = 1.0 / sqrt(variance + (double)t->p->epsilon);
+    t->mean[c] = (float)of->mean;
+    t->inverse_deviation[c] = (float)inverse;
+    t->scale[c] = (float)(inverse * t->gamma[c]);
+    t->shift[c] = (float)(t->beta[c] - of->mean * inverse * t->gamma[c]);
+    double unbiased = of->count > 1 ? of->squares / (of->count - 1) : variance;
+    t->running_mean[c] += t->p->momentum * ((float)of->mean - t->running_mean[c]);
+    t->running_variance[c] += t->p->momentum * ((float)unbiased - t->running_variance[c]);
+}
+
+#define STATISTICS(t, scale, shift)                                                                          \
+    {                                                                                                        \
+        p, (t)->mean, (t)->inverse_deviation, (t)->running_mean, (t)->running_variance, scale, shift,        \
+            (t)->gamma, (t)->beta                                                                            \
+    }
+
 ck_status ck_cpu_batchnorm_forward(const ck_batchnorm_forward_operands *t, const batchnorm *p,
                                    void *workspace) {
-    int64_t channels = p->channels, blocks = block_count(p), size = block_rows(p);
-    float *scale = workspace, *shift = scale + channels;
-    struct job j = {.p = p, .y = t->y, .x = t->x, .residual = t->residual, .partial = shift + channels};
+    float *scale = workspace, *shift = scale + p->channels;
+    struct job j = {.p = p, .y = t->y, .x = t->x, .residual = t->residual};
     j.scale = scale;
     j.shift = shift;
-    ck_parallel_for(blocks, moments, &j);
-    for (int64_t c = 0; c < channels; c++) {
-        // Chan's combination of the blocks' means and squared deviations.
-        double total = 0, m2 = 0, average = 0;
-        for (int64_t b = 0; b < blocks; b++) {
-            double count = (double)ck_min64(size, p->rows - b * size), all = total + count;
-            double sum = j.partial[b * 2 * channels + c], squares = j.partial[(b * 2 + 1) * channels + c];
-            double delta = sum / count - average;
-            average += delta * count / all;
-            m2 += squares + delta * delta * total * count / all;
-            total = all;
-        }
-        double variance = m2 / total, inverse = 1.0 / sqrt(variance + (double)p->epsilon);
-        t->mean[c] = (float)average;
-        t->inverse_deviation[c] = (float)inverse;
-        scale[c] = (float)(inverse * t->gamma[c]);
-        shift[c] = (float)(t->beta[c] - average * inverse * t->gamma[c]);
-        double unbiased = total > 1 ? m2 / (total - 1) : variance;
-        t->running_mean[c] += p->momentum * ((float)average - t->running_mean[c]);
-        t->running_variance[c] += p->momentum * ((float)unbiased - t->running_variance[c]);
+    j.partial = shift + p->channels;
+    ck_parallel_for(block_count(p), moments, &j);
+    struct statistics to = STATISTICS(t, scale, shift);
+    for (int64_t c = 0; c < p->channels; c++) {
+        struct moments all = moments_of(&j, c);
+        finish_channel(&to, c, &all);
     }
-    ck_parallel_for(blocks, normalize, &j);
+    ck_parallel_for(block_count(p), normalize, &j);
+    return CK_OK;
+}
+
+ck_status ck_cpu_batchnorm_moments(const ck_batchnorm_moments_operands *t, const batchnorm *p,
+                                   void *workspace) {
+    struct job j = {.p = p, .x = t->x, .partial = workspace};
+    ck_parallel_for(block_count(p), moments, &j);
+    for (int64_t c = 0; c < p->channels; c++) {
+        struct moments all = moments_of(&j, c);
+        t->moments[c] = (float)all.mean;
+        t->moments[p->channels + c] = (float)all.squares;
+    }
+    return CK_OK;
+}
+
+ck_status ck_cpu_batchnorm_normalize(const ck_batchnorm_normalize_operands *t, const batchnorm *p,
+                                     void *workspace) {
+    float *scale = workspace, *shift = scale + p->channels;
+    struct job j = {.p = p, .y = t->y, .x = t->x, .residual = t->residual, .scale = scale, .shift = shift};
+    struct statistics to = STATISTICS(t, scale, shift);
+    for (int64_t c = 0; c < p->channels; c++) {
+        struct moments all = {0};
+        for (int64_t r = 0; r < p->ranks; r++) {
+            const float *rank = t->moments + r * 2 * p->channels + c;
+            add_moments(&all, (double)p->rows, rank[0], rank[p->channels]);
+        }
+        finish_channel(&to, c, &all);
+    }
+    ck_parallel_for(block_count(p), normalize, &j);
     return CK_OK;
 }
 
@@ -164,10 +227,73 @@ static void gradient(void *context, int64_t index, int worker) {
                   j->mean, j->scale, j->mean_dy, j->slope, rows, channels, j->p->relu);
 }
 
+// The blocks' sums of a channel, with the factor that block_gradient_sums leaves.
+static void add_gradient_sums(const struct job *j, const float *inverse_deviation, int64_t c, double *s1,
+                              double *s2) {
+    int64_t channels = j->p->channels;
+    *s1 = *s2 = 0;
+    for (int64_t b = 0; b < block_count(j->p); b++) {
+        *s1 += j->partial[b * 2 * channels + c];
+        *s2 += j->partial[(b * 2 + 1) * channels + c];
+    }
+    *s2 *= inverse_deviation[c];
+}
+
+// The factors of dx in the rows that gave the sums s1 and s2: scale, mean_dy and slope, in this order.
+static void set_gradient_factors(float *factors, const batchnorm *p, const float *gamma,
+                                 const float *inverse_deviation, int64_t c, double s1, double s2,
+                                 double rows) {
+    factors[c] = gamma[c] * inverse_deviation[c];
+    factors[p->channels + c] = (float)(s1 / rows);
+    factors[2 * p->channels + c] = (float)(inverse_deviation[c] * s2 / rows);
+}
+
+static void use_gradient_factors(struct job *j, const float *factors) {
+    j->scale = factors;
+    j->mean_dy = factors + j->p->channels;
+    j->slope = j->mean_dy + j->p->channels;
+}
+
 ck_status ck_cpu_batchnorm_backward(const ck_batchnorm_backward_operands *t, const batchnorm *p,
                                     void *workspace) {
-    int64_t channels = p->channels, blocks = block_count(p);
-    float *scale = workspace, *mean_dy = scale + channels, *slope = mean_dy + channels;
+    float *factors = workspace;
+    struct job j = {.p = p,
+                    .dx = t->dx,
+                    .dresidual = t->dresidual,
+                    .dy = t->dy,
+                    .x = t->x,
+                    .relu_of = t->y,
+                    .mean = t->mean,
+                    .partial = factors + 3 * p->channels};
+    use_gradient_factors(&j, factors);
+    ck_parallel_for(block_count(p), gradient_sums, &j);
+    for (int64_t c = 0; c < p->channels; c++) {
+        double s1, s2;
+        add_gradient_sums(&j, t->inverse_deviation, c, &s1, &s2);
+        t->dbeta[c] = (float)s1;
+        t->dgamma[c] = (float)s2;
+        set_gradient_factors(factors, p, t->gamma, t->inverse_deviation, c, s1, s2, (double)p->rows);
+    }
+    ck_parallel_for(block_count(p), gradient, &j);
+    return CK_OK;
+}
+
+ck_status ck_cpu_batchnorm_gradient_sums(const ck_batchnorm_gradient_sums_operands *t, const batchnorm *p,
+                                         void *workspace) {
+    struct job j = {.p = p, .dy = t->dy, .x = t->x, .relu_of = t->y, .mean = t->mean, .partial = workspace};
+    ck_parallel_for(block_count(p), gradient_sums, &j);
+    for (int64_t c = 0; c < p->channels; c++) {
+        double s1, s2;
+        add_gradient_sums(&j, t->inverse_deviation, c, &s1, &s2);
+        t->sums[c] = t->dbeta[c] = (float)s1;
+        t->sums[p->channels + c] = t->dgamma[c] = (float)s2;
+    }
+    return CK_OK;
+}
+
+ck_status ck_cpu_batchnorm_gradient(const ck_batchnorm_gradient_operands *t, const batchnorm *p,
+                                    void *workspace) {
+    float *factors = workspace;
     struct job j = {.p = p,
                     .dx = t->dx,
                     .dresidual = t->dresidual,
@@ -175,25 +301,17 @@ ck_status ck_cpu_batchnorm_backward(const ck_batchnorm_backward_operands *t, con
                     .x = t->x,
                     .relu_of = t->y,
                     .mean = t->mean};
-    j.scale = scale;
-    j.mean_dy = mean_dy;
-    j.slope = slope;
-    j.partial = slope + channels;
-    ck_parallel_for(blocks, gradient_sums, &j);
-    for (int64_t c = 0; c < channels; c++) {
+    use_gradient_factors(&j, factors);
+    for (int64_t c = 0; c < p->channels; c++) {
         double s1 = 0, s2 = 0;
-        for (int64_t b = 0; b < blocks; b++) {
-            s1 += j.partial[b * 2 * channels + c];
-            s2 += j.partial[(b * 2 + 1) * channels + c];
+        for (int64_t r = 0; r < p->ranks; r++) {
+            s1 += t->sums[r * 2 * p->channels + c];
+            s2 += t->sums[(r * 2 + 1) * p->channels + c];
         }
-        s2 *= t->inverse_deviation[c];
-        t->dbeta[c] = (float)s1;
-        t->dgamma[c] = (float)s2;
-        scale[c] = t->gamma[c] * t->inverse_deviation[c];
-        mean_dy[c] = (float)(s1 / (double)p->rows);
-        slope[c] = (float)(t->inverse_deviation[c] * s2 / (double)p->rows);
+        set_gradient_factors(factors, p, t->gamma, t->inverse_deviation, c, s1, s2,
+                             (double)p->rows * p->ranks);
     }
-    ck_parallel_for(blocks, gradient, &j);
+    ck_parallel_for(block_count(p), gradient, &j);
     return CK_OK;
 }
 
@@ -252,5 +370,9 @@ static uint64_t scratch(const batchnorm *p) {
 
 uint64_t ck_cpu_workspace_batchnorm_forward(const batchnorm *p) { return scratch(p); }
 uint64_t ck_cpu_workspace_batchnorm_backward(const batchnorm *p) { return scratch(p); }
+uint64_t ck_cpu_workspace_batchnorm_moments(const batchnorm *p) { return scratch(p); }
+uint64_t ck_cpu_workspace_batchnorm_normalize(const batchnorm *p) { return scratch(p); }
+uint64_t ck_cpu_workspace_batchnorm_gradient_sums(const batchnorm *p) { return scratch(p); }
+uint64_t ck_cpu_workspace_batchnorm_gradient(const batchnorm *p) { return scratch(p); }
 uint64_t ck_cpu_workspace_batchnorm_inference(const batchnorm *p) { return scratch(p); }
 uint64_t ck_cpu_workspace_batchnorm_inference_backward(const batchnorm *p) { return scratch(p); }

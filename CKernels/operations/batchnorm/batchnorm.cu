@@ -142,26 +142,81 @@ CK_DEVICE void moments(float *partial, float *origin, const void *values, int64_
     add_part(partial, sum, squares, shared, lanes, at.c, p.channels);
 }
 
-// The statistics, and y's scale and shift.
+// Rows that have been counted: their mean and their sum of squared deviations from it.
+struct moment {
+    double rows, mean, squares;
+};
+
+// The moments of all rows of the block's channel, c; false where the thread has none.
+CK_DEVICE bool moment_of(moment &all, int &c, const float *partial, const float *origin, double *shared,
+                         int parts, const ck_batchnorm_params &p) {
+    double sum, squares;
+    add_parts(sum, squares, partial, shared, parts, p.channels);
+    c = (int)blockIdx.x * CHANNELS + (int)threadIdx.x;
+    if (threadIdx.x >= CHANNELS || c >= p.channels) return false;
+    all.rows = (double)p.rows;
+    all.mean = origin[c] + sum / all.rows;
+    all.squares = squares - sum * sum / all.rows;
+    all.squares = all.squares > 0 ? all.squares : all.squares == all.squares ? 0 : all.squares;
+    return true;
+}
+
+// A channel's statistics, and y's scale and shift.
+CK_DEVICE void finish_channel(float *mean, float *inverse_deviation, float *running_mean,
+                              float *running_variance, float *scale, float *shift, const float *gamma,
+                              const float *beta, int c, const moment &all, const ck_batchnorm_params &p) {
+    double variance = all.squares / all.rows, inverse = 1.0 / sqrt(variance + (double)p.epsilon);
+    double unbiased = all.rows > 1 ? all.squares / (all.rows - 1) : variance;
+    mean[c] = (float)all.mean;
+    inverse_deviation[c] = (float)inverse;
+    scale[c] = (float)(inverse * gamma[c]);
+    shift[c] = (float)(beta[c] - all.mean * inverse * gamma[c]);
+    running_mean[c] += p.momentum * ((float)all.mean - running_mean[c]);
+    running_variance[c] += p.momentum * ((float)unbiased - running_variance[c]);
+}
+
 CK_KERNEL(256)
 ck_batchnorm_statistics(float *mean, float *inverse_deviation, float *running_mean, float *running_variance,
                         float *scale, float *shift, const float *partial, const float *origin,
                         const float *gamma, const float *beta, int32_t parts, ck_batchnorm_params p) {
     CK_SHARED(double, shared, 2 * THREADS);
-    double sum, squares;
-    add_parts(sum, squares, partial, shared, parts, p.channels);
-    int c = (int)blockIdx.x * CHANNELS + (int)threadIdx.x;
-    if (threadIdx.x >= CHANNELS || c >= p.channels) return;
-    double rows = (double)p.rows, average = origin[c] + sum / rows, m2 = squares - sum * sum / rows;
-    m2 = m2 > 0 ? m2 : m2 == m2 ? 0 : m2;
-    double variance = m2 / rows, inverse = 1.0 / sqrt(variance + (double)p.epsilon);
-    double unbiased = rows > 1 ? m2 / (rows - 1) : variance;
-    mean[c] = (float)average;
-    inverse_deviation[c] = (float)inverse;
-    scale[c] = (float)(inverse * gamma[c]);
-    shift[c] = (float)(beta[c] - average * inverse * gamma[c]);
-    running_mean[c] += p.momentum * ((float)average - running_mean[c]);
-    running_variance[c] += p.momentum * ((float)unbiased - running_variance[c]);
+    moment all;
+    int c;
+    if (!moment_of(all, c, partial, origin, shared, parts, p)) return;
+    finish_channel(mean, inverse_deviation, running_mean, running_variance, scale, shift, gamma, beta, c, all,
+                   p);
+}
+
+// What a rank tells the others of its rows.
+CK_KERNEL(256)
+ck_batchnorm_own_moments(float *moments, const float *partial, const float *origin, int32_t parts,
+                         ck_batchnorm_params p) {
+    CK_SHARED(double, shared, 2 * THREADS);
+    moment all;
+    int c;
+    if (!moment_of(all, c, partial, origin, shared, parts, p)) return;
+    moments[c] = (float)all.mean;
+    moments[p.channels + c] = (float)all.squares;
+}
+
+// The statistics from what all ranks have told, by Chan's combination in order of rank.
+CK_KERNEL(64)
+ck_batchnorm_merge(float *mean, float *inverse_deviation, float *running_mean, float *running_variance,
+                   float *scale, float *shift, const float *moments, const float *gamma, const float *beta,
+                   ck_batchnorm_params p) {
+    int c = blockIdx.x * 64 + threadIdx.x;
+    if (c >= p.channels) return;
+    moment all = {0, 0, 0};
+    double rows = (double)p.rows;
+    for (int r = 0; r < p.ranks; r++) {
+        const float *from = moments + (int64_t)r * 2 * p.channels + c;
+        double sum = all.rows + rows, delta = from[0] - all.mean;
+        all.mean += delta * rows / sum;
+        all.squares += from[p.channels] + delta * delta * all.rows * rows / sum;
+        all.rows = sum;
+    }
+    finish_channel(mean, inverse_deviation, running_mean, running_variance, scale, shift, gamma, beta, c, all,
+                   p);
 }
 
 // y = x * scale + shift (+ residual), and the ReLU.
@@ -241,6 +296,14 @@ CK_DEVICE void gradient_sums(float *partial, const void *gradients, const void *
     add_part(partial, s1, s2, shared, lanes, at.c, p.channels);
 }
 
+// dx's factors in rows that gave the sums s1 of dy and s2 of dy * xhat.
+CK_DEVICE void gradient_factors(float *scale, float *mean_dy, float *slope, const float *inverse_deviation,
+                                const float *gamma, int c, double s1, double s2, double rows) {
+    scale[c] = gamma[c] * inverse_deviation[c];
+    mean_dy[c] = (float)(s1 / rows);
+    slope[c] = (float)(inverse_deviation[c] * s2 / rows);
+}
+
 CK_KERNEL(256)
 ck_batchnorm_gradient_statistics(float *dgamma, float *dbeta, float *scale, float *mean_dy, float *slope,
                                  const float *partial, const float *inverse_deviation, const float *gamma,
@@ -253,9 +316,33 @@ ck_batchnorm_gradient_statistics(float *dgamma, float *dbeta, float *scale, floa
     s2 *= inverse_deviation[c];
     dbeta[c] = (float)s1;
     dgamma[c] = (float)s2;
-    scale[c] = gamma[c] * inverse_deviation[c];
-    mean_dy[c] = (float)(s1 / (double)p.rows);
-    slope[c] = (float)(inverse_deviation[c] * s2 / (double)p.rows);
+    gradient_factors(scale, mean_dy, slope, inverse_deviation, gamma, c, s1, s2, (double)p.rows);
+}
+
+// What a rank tells the others of its rows.
+CK_KERNEL(256)
+ck_batchnorm_own_gradient_sums(float *dgamma, float *dbeta, float *sums, const float *partial,
+                               const float *inverse_deviation, int32_t parts, ck_batchnorm_params p) {
+    CK_SHARED(double, shared, 2 * THREADS);
+    double s1, s2;
+    add_parts(s1, s2, partial, shared, parts, p.channels);
+    int c = (int)blockIdx.x * CHANNELS + (int)threadIdx.x;
+    if (threadIdx.x >= CHANNELS || c >= p.channels) return;
+    sums[c] = dbeta[c] = (float)s1;
+    sums[p.channels + c] = dgamma[c] = (float)(s2 * inverse_deviation[c]);
+}
+
+CK_KERNEL(64)
+ck_batchnorm_merge_gradient_sums(float *scale, float *mean_dy, float *slope, const float *sums,
+                                 const float *inverse_deviation, const float *gamma, ck_batchnorm_params p) {
+    int c = blockIdx.x * 64 + threadIdx.x;
+    if (c >= p.channels) return;
+    double s1 = 0, s2 = 0;
+    for (int r = 0; r < p.ranks; r++) {
+        const float *from = sums + (int64_t)r * 2 * p.channels + c;
+        s1 += from[0], s2 += from[p.channels];
+    }
+    gradient_factors(scale, mean_dy, slope, inverse_deviation, gamma, c, s1, s2, (double)p.rows * p.ranks);
 }
 
 // dx = scale * (dy behind the ReLU - mean_dy - (x - mean) * slope).

@@ -50,6 +50,14 @@ static uint64_t scratch(const batchnorm *p) {
 
 uint64_t ck_cuda_workspace_batchnorm_forward(const batchnorm *p) { return scratch(p); }
 uint64_t ck_cuda_workspace_batchnorm_backward(const batchnorm *p) { return scratch(p); }
+uint64_t ck_cuda_workspace_batchnorm_moments(const batchnorm *p) { return scratch(p); }
+uint64_t ck_cuda_workspace_batchnorm_normalize(const batchnorm *p) {
+    return sizeof(float) * (uint64_t)(2 * padded(p));
+}
+uint64_t ck_cuda_workspace_batchnorm_gradient_sums(const batchnorm *p) { return scratch(p); }
+uint64_t ck_cuda_workspace_batchnorm_gradient(const batchnorm *p) {
+    return sizeof(float) * (uint64_t)(3 * padded(p));
+}
 uint64_t ck_cuda_workspace_batchnorm_inference(const batchnorm *p) {
     return sizeof(float) * (uint64_t)(2 * padded(p));
 }
@@ -65,53 +73,120 @@ static ck_grid by_values(const batchnorm *p, int form) {
     return ck_elements(p->rows * p->channels / width_of(form));
 }
 
+// The scratch memory as rows of C and the parts behind them.
+struct rows {
+    float *first, *second, *third, *parts;
+};
+static struct rows rows_of(void *workspace, const batchnorm *p) {
+    float *first = workspace;
+    return (struct rows){first, first + padded(p), first + 2 * padded(p), first + ROWS * padded(p)};
+}
+
+// The parts' moments about s.third.
+static ck_status part_moments(ck_cuda_state *cuda, struct rows s, const void *x, int form, struct split split,
+                              const batchnorm *p) {
+    return LAUNCH(form, ck_batchnorm_moments, split.grid, .partial = s.parts, .origin = s.third, .x = x,
+                  .share = split.share, .lanes = split.lanes, .p = *p);
+}
+
+// y by the scale s.first and the shift s.second.
+static ck_status normalize(ck_cuda_state *cuda, struct rows s, void *y, const void *x, const void *residual,
+                           int form, const batchnorm *p) {
+    return LAUNCH(form, ck_batchnorm_normalize, by_values(p, form), .y = y, .x = x, .residual = residual,
+                  .scale = s.first, .shift = s.second, .p = *p);
+}
+
 ck_status ck_cuda_batchnorm_forward(ck_cuda_state *cuda, const ck_batchnorm_forward_operands *t,
                                     const batchnorm *p, void *workspace) {
-    float *scale = workspace, *shift = scale + padded(p), *origin = shift + padded(p),
-          *partial = scale + ROWS * padded(p);
+    struct rows s = rows_of(workspace, p);
     int form = form_of(p, ck_is_aligned(workspace) && ck_is_aligned(t->y) && ck_is_aligned(t->x) &&
                               ck_is_aligned(t->residual));
     struct split split = split_of(p, width_of(form));
-    CK_TRY(LAUNCH(form, ck_batchnorm_moments, split.grid, .partial = partial, .origin = origin, .x = t->x,
-                  .share = split.share, .lanes = split.lanes, .p = *p));
+    CK_TRY(part_moments(cuda, s, t->x, form, split, p));
     CK_TRY(CK_LAUNCH(cuda, ck_batchnorm_statistics, by_channels(p, 4), .mean = t->mean,
                      .inverse_deviation = t->inverse_deviation, .running_mean = t->running_mean,
-                     .running_variance = t->running_variance, .scale = scale, .shift = shift,
-                     .partial = partial, .origin = origin, .gamma = t->gamma, .beta = t->beta,
+                     .running_variance = t->running_variance, .scale = s.first, .shift = s.second,
+                     .partial = s.parts, .origin = s.third, .gamma = t->gamma, .beta = t->beta,
                      .parts = (int32_t)split.parts, .p = *p));
-    return LAUNCH(form, ck_batchnorm_normalize, by_values(p, form), .y = t->y, .x = t->x,
-                  .residual = t->residual, .scale = scale, .shift = shift, .p = *p);
+    return normalize(cuda, s, t->y, t->x, t->residual, form, p);
+}
+
+ck_status ck_cuda_batchnorm_moments(ck_cuda_state *cuda, const ck_batchnorm_moments_operands *t,
+                                    const batchnorm *p, void *workspace) {
+    struct rows s = rows_of(workspace, p);
+    int form = form_of(p, ck_is_aligned(workspace) && ck_is_aligned(t->x));
+    struct split split = split_of(p, width_of(form));
+    CK_TRY(part_moments(cuda, s, t->x, form, split, p));
+    return CK_LAUNCH(cuda, ck_batchnorm_own_moments, by_channels(p, 4), .moments = t->moments,
+                     .partial = s.parts, .origin = s.third, .parts = (int32_t)split.parts, .p = *p);
+}
+
+ck_status ck_cuda_batchnorm_normalize(ck_cuda_state *cuda, const ck_batchnorm_normalize_operands *t,
+                                      const batchnorm *p, void *workspace) {
+    struct rows s = rows_of(workspace, p);
+    int form = form_of(p, ck_is_aligned(workspace) && ck_is_aligned(t->y) && ck_is_aligned(t->x) &&
+                              ck_is_aligned(t->residual));
+    CK_TRY(CK_LAUNCH(cuda, ck_batchnorm_merge, by_channels(p, 64), .mean = t->mean,
+                     .inverse_deviation = t->inverse_deviation, .running_mean = t->running_mean,
+                     .running_variance = t->running_variance, .scale = s.first, .shift = s.second,
+                     .moments = t->moments, .gamma = t->gamma, .beta = t->beta, .p = *p));
+    return normalize(cuda, s, t->y, t->x, t->residual, form, p);
 }
 
 ck_status ck_cuda_batchnorm_backward(ck_cuda_state *cuda, const ck_batchnorm_backward_operands *t,
                                      const batchnorm *p, void *workspace) {
-    float *scale = workspace, *mean_dy = scale + padded(p), *slope = mean_dy + padded(p),
-          *partial = scale + ROWS * padded(p);
+    struct rows s = rows_of(workspace, p);
     int form = form_of(p, ck_is_aligned(workspace) && ck_is_aligned(t->dx) && ck_is_aligned(t->dresidual) &&
                               ck_is_aligned(t->dy) && ck_is_aligned(t->x) && ck_is_aligned(t->y) &&
                               ck_is_aligned(t->mean));
     struct split split = split_of(p, width_of(form));
-    CK_TRY(LAUNCH(form, ck_batchnorm_gradient_sums, split.grid, .partial = partial, .dy = t->dy, .x = t->x,
+    CK_TRY(LAUNCH(form, ck_batchnorm_gradient_sums, split.grid, .partial = s.parts, .dy = t->dy, .x = t->x,
                   .y = t->y, .mean = t->mean, .share = split.share, .lanes = split.lanes, .p = *p));
     CK_TRY(CK_LAUNCH(cuda, ck_batchnorm_gradient_statistics, by_channels(p, 4), .dgamma = t->dgamma,
-                     .dbeta = t->dbeta, .scale = scale, .mean_dy = mean_dy, .slope = slope,
-                     .partial = partial, .inverse_deviation = t->inverse_deviation, .gamma = t->gamma,
+                     .dbeta = t->dbeta, .scale = s.first, .mean_dy = s.second, .slope = s.third,
+                     .partial = s.parts, .inverse_deviation = t->inverse_deviation, .gamma = t->gamma,
                      .parts = (int32_t)split.parts, .p = *p));
     return LAUNCH(form, ck_batchnorm_gradient, by_values(p, form), .dx = t->dx, .dresidual = t->dresidual,
-                  .dy = t->dy, .x = t->x, .y = t->y, .mean = t->mean, .scale = scale, .mean_dy = mean_dy,
-                  .slope = slope, .p = *p);
+                  .dy = t->dy, .x = t->x, .y = t->y, .mean = t->mean, .scale = s.first, .mean_dy = s.second,
+                  .slope = s.third, .p = *p);
+}
+
+ck_status ck_cuda_batchnorm_gradient_sums(ck_cuda_state *cuda, const ck_batchnorm_gradient_sums_operands *t,
+                                          const batchnorm *p, void *workspace) {
+    struct rows s = rows_of(workspace, p);
+    int form = form_of(p, ck_is_aligned(workspace) && ck_is_aligned(t->dy) && ck_is_aligned(t->x) &&
+                              ck_is_aligned(t->y) && ck_is_aligned(t->mean));
+    struct split split = split_of(p, width_of(form));
+    CK_TRY(LAUNCH(form, ck_batchnorm_gradient_sums, split.grid, .partial = s.parts, .dy = t->dy, .x = t->x,
+                  .y = t->y, .mean = t->mean, .share = split.share, .lanes = split.lanes, .p = *p));
+    return CK_LAUNCH(cuda, ck_batchnorm_own_gradient_sums, by_channels(p, 4), .dgamma = t->dgamma,
+                     .dbeta = t->dbeta, .sums = t->sums, .partial = s.parts,
+                     .inverse_deviation = t->inverse_deviation, .parts = (int32_t)split.parts, .p = *p);
+}
+
+ck_status ck_cuda_batchnorm_gradient(ck_cuda_state *cuda, const ck_batchnorm_gradient_operands *t,
+                                     const batchnorm *p, void *workspace) {
+    struct rows s = rows_of(workspace, p);
+    int form = form_of(p, ck_is_aligned(workspace) && ck_is_aligned(t->dx) && ck_is_aligned(t->dresidual) &&
+                              ck_is_aligned(t->dy) && ck_is_aligned(t->x) && ck_is_aligned(t->y) &&
+                              ck_is_aligned(t->mean));
+    CK_TRY(CK_LAUNCH(cuda, ck_batchnorm_merge_gradient_sums, by_channels(p, 64), .scale = s.first,
+                     .mean_dy = s.second, .slope = s.third, .sums = t->sums,
+                     .inverse_deviation = t->inverse_deviation, .gamma = t->gamma, .p = *p));
+    return LAUNCH(form, ck_batchnorm_gradient, by_values(p, form), .dx = t->dx, .dresidual = t->dresidual,
+                  .dy = t->dy, .x = t->x, .y = t->y, .mean = t->mean, .scale = s.first, .mean_dy = s.second,
+                  .slope = s.third, .p = *p);
 }
 
 ck_status ck_cuda_batchnorm_inference(ck_cuda_state *cuda, const ck_batchnorm_inference_operands *t,
                                       const batchnorm *p, void *workspace) {
-    float *scale = workspace, *shift = scale + padded(p);
+    struct rows s = rows_of(workspace, p);
     int form = form_of(p, ck_is_aligned(workspace) && ck_is_aligned(t->y) && ck_is_aligned(t->x) &&
                               ck_is_aligned(t->residual));
-    CK_TRY(CK_LAUNCH(cuda, ck_batchnorm_inference_scale, by_channels(p, 64), .scale = scale, .shift = shift,
-                     .gamma = t->gamma, .beta = t->beta, .mean = t->running_mean,
+    CK_TRY(CK_LAUNCH(cuda, ck_batchnorm_inference_scale, by_channels(p, 64), .scale = s.first,
+                     .shift = s.second, .gamma = t->gamma, .beta = t->beta, .mean = t->running_mean,
                      .variance = t->running_variance, .p = *p));
-    return LAUNCH(form, ck_batchnorm_normalize, by_values(p, form), .y = t->y, .x = t->x,
-                  .residual = t->residual, .scale = scale, .shift = shift, .p = *p);
+    return normalize(cuda, s, t->y, t->x, t->residual, form, p);
 }
 
 ck_status ck_cuda_batchnorm_inference_backward(ck_cuda_state *cuda,

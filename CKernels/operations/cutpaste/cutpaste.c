@@ -17,7 +17,8 @@ struct job {
 static int64_t image_size(const cutpaste *p) { return (int64_t)p->h * p->w * p->c; }
 
 static ck_random4 draw(const struct job *j, int64_t n, uint32_t block) {
-    return ck_philox(j->step->seed, j->step->step, (uint32_t)n, j->p->stream + (block << 12));
+    return ck_philox(j->step->seed, j->step->step, ck_batch_row(j->p->share, n),
+                     j->p->stream + (block << 12));
 }
 
 // A part of the image, jittered: part[h][w][c].

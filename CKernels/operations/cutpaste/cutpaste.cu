@@ -3,7 +3,7 @@
 #include "jitter.cuh"
 
 CK_DEVICE ck_random4 draw(const ck_step_state *step, int64_t n, const ck_cutpaste_params &p, uint32_t block) {
-    return ck_philox(step->seed, step->step, (uint32_t)n, p.stream + (block << 12));
+    return ck_philox(step->seed, step->step, ck_batch_row(p.share, n), p.stream + (block << 12));
 }
 
 CK_KERNEL(256)

@@ -4,9 +4,24 @@
 
 enum { TILE_ROWS = 2048, TILE_COLUMNS = 8192 };
 
-static int64_t anchors_of(const ck_nt_xent_params *p) { return p->symmetric ? 2 * (int64_t)p->b : p->b; }
+// Anchors that are computed, and columns that they meet.
+static int64_t anchors_of(const ck_nt_xent_params *p) {
+    return p->symmetric ? 2 * (int64_t)p->pairs : p->pairs;
+}
+static int64_t columns_of(const ck_nt_xent_params *p) { return p->symmetric ? 2 * (int64_t)p->b : p->b; }
 static int64_t tile_rows(const ck_nt_xent_params *p) { return ck_min64(TILE_ROWS, anchors_of(p)); }
-static int64_t tile_columns(const ck_nt_xent_params *p) { return ck_min64(TILE_COLUMNS, anchors_of(p)); }
+static int64_t tile_columns(const ck_nt_xent_params *p) { return ck_min64(TILE_COLUMNS, columns_of(p)); }
+
+// Rows that are computed and lie together in z: `own` counts those computed, `row` those of z.
+typedef struct run {
+    int32_t own, row, rows;
+} run;
+
+// The rows of one view, or of both where they lie together.
+static run view_of(const ck_nt_xent_params *p, int view) {
+    return (run){view * p->pairs, view * p->b + p->first, p->pairs};
+}
+static int is_whole(const ck_nt_xent_params *p) { return p->pairs == p->b; }
 
 // The scratch memory: of each anchor two doubles and two floats; then, aligned to 16 bytes, the tile.
 static uint64_t anchor_bytes(const ck_nt_xent_params *p) {
@@ -48,14 +63,20 @@ ck_status ck_cuda_nt_xent_forward(ck_cuda_state *cuda, const ck_nt_xent_forward_
     float *largest = (float *)(partial + anchors), *positive = largest + anchors,
           *tile = tile_of(workspace, p);
     int32_t begin = p->symmetric ? 0 : p->b, end = 2 * p->b;
-    for (int32_t first = 0; first < anchors; first += (int32_t)tile_rows(p)) {
-        int32_t rows = (int32_t)ck_min64(tile_rows(p), anchors - first);
-        for (int32_t column = begin; column < end; column += (int32_t)leading) {
-            int32_t columns = (int32_t)ck_min64(leading, end - column);
-            CK_TRY(similarities(cuda, tile, t->z, p, first, rows, column, columns));
-            CK_TRY(CK_LAUNCH(cuda, ck_nt_xent_tile_forward, ck_blocks(rows), .largest = largest, .sums = sums,
-                             .positive = positive, .tile = tile, .first = first, .column = column,
-                             .columns = columns, .leading = leading, .is_first = column == begin, .p = *p));
+    int views = p->symmetric && !is_whole(p) ? 2 : 1;
+    for (int view = 0; view < views; view++) {
+        run all = view_of(p, view);
+        if (views == 1) all.rows = (int32_t)anchors;
+        for (int32_t at = 0; at < all.rows; at += (int32_t)tile_rows(p)) {
+            int32_t rows = (int32_t)ck_min64(tile_rows(p), all.rows - at);
+            for (int32_t column = begin; column < end; column += (int32_t)leading) {
+                int32_t columns = (int32_t)ck_min64(leading, end - column);
+                CK_TRY(similarities(cuda, tile, t->z, p, all.row + at, rows, column, columns));
+                CK_TRY(CK_LAUNCH(cuda, ck_nt_xent_tile_forward, ck_blocks(rows), .largest = largest,
+                                 .sums = sums, .positive = positive, .tile = tile, .own = all.own + at,
+                                 .first = all.row + at, .column = column, .columns = columns,
+                                 .leading = leading, .is_first = column == begin, .p = *p));
+            }
         }
     }
     CK_TRY(CK_LAUNCH(cuda, ck_nt_xent_finish, ck_elements(anchors), .lse = t->lse, .partial = partial,
@@ -64,14 +85,13 @@ ck_status ck_cuda_nt_xent_forward(ck_cuda_state *cuda, const ck_nt_xent_forward_
                      .factor = 1.0 / (double)anchors);
 }
 
-// The gradient of rows begin ..< end, which meet the columns from ..< to.
+// The gradient of some rows, which meet the columns from ..< to.
 static ck_status gradient(ck_cuda_state *cuda, const ck_nt_xent_backward_operands *t,
-                          const ck_nt_xent_params *p, void *workspace, int32_t begin, int32_t end,
-                          int32_t from, int32_t to) {
+                          const ck_nt_xent_params *p, void *workspace, run all, int32_t from, int32_t to) {
     int64_t leading = tile_columns(p), d = p->d;
     float *tile = tile_of(workspace, p);
-    for (int32_t first = begin; first < end; first += (int32_t)tile_rows(p)) {
-        int32_t rows = (int32_t)ck_min64(tile_rows(p), end - first);
+    for (int32_t at = 0; at < all.rows; at += (int32_t)tile_rows(p)) {
+        int32_t rows = (int32_t)ck_min64(tile_rows(p), all.rows - at), first = all.row + at;
         for (int32_t column = from; column < to; column += (int32_t)leading) {
             int32_t columns = (int32_t)ck_min64(leading, to - column);
             CK_TRY(similarities(cuda, tile, t->z, p, first, rows, column, columns));
@@ -86,7 +106,7 @@ static ck_status gradient(ck_cuda_state *cuda, const ck_nt_xent_backward_operand
                                                         .b = t->z + column * d,
                                                         .ldb = d,
                                                         .accumulate = column > from,
-                                                        .c = t->dz + first * d,
+                                                        .c = t->dz + (all.own + at) * d,
                                                         .ldc = d,
                                                         .math = p->math}));
         }
@@ -97,7 +117,10 @@ static ck_status gradient(ck_cuda_state *cuda, const ck_nt_xent_backward_operand
 ck_status ck_cuda_nt_xent_backward(ck_cuda_state *cuda, const ck_nt_xent_backward_operands *t,
                                    const ck_nt_xent_params *p, void *workspace) {
     int32_t b = p->b;
-    if (p->symmetric) return gradient(cuda, t, p, workspace, 0, 2 * b, 0, 2 * b);
-    CK_TRY(gradient(cuda, t, p, workspace, 0, b, b, 2 * b));
-    return gradient(cuda, t, p, workspace, b, 2 * b, 0, b);
+    if (p->symmetric && is_whole(p)) return gradient(cuda, t, p, workspace, (run){0, 0, 2 * b}, 0, 2 * b);
+    for (int view = 0; view < 2; view++) {
+        int32_t from = p->symmetric || view == 1 ? 0 : b, to = p->symmetric || view == 0 ? 2 * b : b;
+        CK_TRY(gradient(cuda, t, p, workspace, view_of(p, view), from, to));
+    }
+    return CK_OK;
 }

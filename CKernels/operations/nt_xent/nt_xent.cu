@@ -3,17 +3,18 @@
 // 2B x 2B matrix never exists.
 #include "log_sum.cuh"
 
-// One block to a row: its running largest value, sum and positive, over tile after tile.
+// One block to a row of z, which is row own + blockIdx.x of those computed: its running largest value, sum
+// and positive, over tile after tile.
 CK_KERNEL(128)
-ck_nt_xent_tile_forward(float *largest, double *sums, float *positive, const float *tile, int first,
+ck_nt_xent_tile_forward(float *largest, double *sums, float *positive, const float *tile, int own, int first,
                         int column, int columns, int64_t leading, int is_first, ck_nt_xent_params p) {
     CK_SHARED(float, floats, 128);
     CK_SHARED(double, doubles, 128);
-    int row = first + blockIdx.x, pair = (row + p.b) % (2 * p.b) - column;
+    int at = own + blockIdx.x, row = first + blockIdx.x, pair = (row + p.b) % (2 * p.b) - column;
     const float *s = tile + blockIdx.x * leading;
     float scale = 1.0f / p.temperature;
-    ck_take_tile_row(largest + row, sums + row, s, columns, row - column, scale, is_first, floats, doubles);
-    if (threadIdx.x == 0 && pair >= 0 && pair < columns) positive[row] = s[pair] * scale;
+    ck_take_tile_row(largest + at, sums + at, s, columns, row - column, scale, is_first, floats, doubles);
+    if (threadIdx.x == 0 && pair >= 0 && pair < columns) positive[at] = s[pair] * scale;
 }
 
 // lse and each anchor's loss.
@@ -33,7 +34,7 @@ CK_KERNEL(256)
 ck_nt_xent_tile_backward(float *tile, const float *lse, int first, int rows, int column, int columns,
                          int64_t leading, ck_nt_xent_params p) {
     int b = p.b;
-    float scale = 1.0f / p.temperature, share = scale / (float)(p.symmetric ? 2 * b : b);
+    float scale = 1.0f / p.temperature, share = scale / (float)(p.symmetric ? 2 * p.pairs : p.pairs);
     int64_t count = (int64_t)rows * columns;
     for (int64_t i = ck_first(); i < count; i += ck_stride()) {
         int row = first + (int)(i / columns), other = column + (int)(i % columns), pair = (row + b) % (2 * b);

@@ -23,6 +23,20 @@ static ck_status available_memory(void *state, uint64_t *bytes) {
     return CK_OK;
 }
 
+// The state of a CPU device: the ranks that its plans exchange values with.
+struct cpu_state {
+    const ck_communicator *communicator;
+};
+
+static _Thread_local const struct cpu_state *running;  // whose operation this thread is at
+
+const ck_communicator *ck_cpu_communicator(void) { return running->communicator; }
+
+static ck_status join(void *state, const ck_communicator *communicator) {
+    ((struct cpu_state *)state)->communicator = communicator;
+    return CK_OK;
+}
+
 static ck_status allocate(void *state, uint64_t bytes, void **memory) {
     (void)state;
     enum { HUGE_PAGE = 1 << 21 };
@@ -127,7 +141,7 @@ static uint64_t workspace(void *state, const ck_operation *operation) {
 
 static ck_status run(void *state, ck_kind kind, void *const *operands, const ck_operation_params *params,
                      void *scratch) {
-    (void)state;
+    running = state;
     const ck_declaration *declaration = ck_declaration_of(kind);
     struct conversion copies[CK_MAX_TENSORS] = {0};
     void *given[CK_MAX_TENSORS];
@@ -154,7 +168,7 @@ static ck_status synchronize(void *state) {
     return CK_OK;
 }
 
-static void destroy(void *state) { (void)state; }
+static void destroy(void *state) { free(state); }
 
 static const ck_backend cpu = {
     .name = "cpu",
@@ -167,13 +181,20 @@ static const ck_backend cpu = {
     .run = run,
     .synchronize = synchronize,
     .destroy = destroy,
+    .join = join,
 };
 
 ck_status ck_device_create_cpu(ck_device *device) {
     struct ck_device_impl *impl = calloc(1, sizeof *impl);
-    if (!impl) return ck_fail(CK_OUT_OF_MEMORY, "out of memory");
+    struct cpu_state *state = calloc(1, sizeof *state);
+    if (!impl || !state) {
+        free(impl);
+        free(state);
+        return ck_fail(CK_OUT_OF_MEMORY, "out of memory");
+    }
     ck_thread_count();  // starts the pool
     impl->backend = &cpu;
+    impl->state = state;
     device->impl = impl;
     return CK_OK;
 }

@@ -21,6 +21,9 @@
 #define CK_SIMD
 #endif
 
+// The ranks of the device whose operation the calling thread runs; NULL where it has not joined any.
+const ck_communicator *ck_cpu_communicator(void);
+
 // Elementwise work is cut into blocks of this many elements: a fixed number, so that sums do not depend on
 // threads.
 enum { CK_BLOCK = 16384 };

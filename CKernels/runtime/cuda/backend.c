@@ -185,7 +185,12 @@ static void release_graph(void *state, void *executable) {
     if (enter(s) == CK_OK) s->driver->graph_exec_destroy(executable);
 }
 
-static int captures(void *state) { return !((ck_cuda_state *)state)->driver->synchronous; }
+// What goes through the host between ranks cannot be in a graph.
+static int captures(void *state) {
+    ck_cuda_state *s = state;
+    int uses_host = s->communicator && s->communicator->ranks > 1 && !s->nccl;
+    return !s->driver->synchronous && !uses_host;
+}
 
 // ---- Times ------------------------------------------------------------------------------------------------
 
@@ -221,6 +226,7 @@ static void destroy(void *state) {
     const ck_cuda_driver *d = s->driver;
     if (s->context && d->context_set(s->context) == 0) {
         if (s->stream) d->stream_synchronize(s->stream);
+        ck_cuda_leave(s);
         for (int i = 0; i < CK_SOURCE_COUNT; i++)
             if (s->modules[i]) d->module_unload(s->modules[i]);
         if (s->blas) d->lt_destroy(s->blas);
@@ -229,6 +235,11 @@ static void destroy(void *state) {
     }
     if (s->context) d->context_release(s->device);
     free(s);
+}
+
+static ck_status join(void *state, const ck_communicator *communicator) {
+    CK_TRY(enter(state));
+    return ck_cuda_join(state, communicator);
 }
 
 static const ck_backend cuda = {
@@ -242,6 +253,7 @@ static const ck_backend cuda = {
     .run = run,
     .synchronize = synchronize,
     .destroy = destroy,
+    .join = join,
     .captures = captures,
     .capture_begin = capture_begin,
     .capture_end = capture_end,

@@ -61,6 +61,8 @@ typedef struct ck_cuda_state {
     ck_cu_stream stream;
     ck_lt_handle blas;
     ck_cu_pointer blas_workspace;
+    const ck_communicator *communicator;  // the ranks that it has joined, or NULL
+    ck_nccl_group nccl;                   // the same ranks' GPUs, where NCCL is there
     ck_cu_module modules[CK_SOURCE_COUNT];
     ck_cu_function functions[CK_KERNEL_COUNT];
 } ck_cuda_state;
@@ -145,6 +147,10 @@ ck_status ck_cuda_multiply(ck_cuda_state *cuda, const ck_product *product);
 int64_t ck_squares_parts(int64_t count);
 ck_status ck_cuda_squares(ck_cuda_state *cuda, double *partial, const float *a, const float *b,
                           int64_t count);
+
+// collective/launch.c: makes the GPU one of several ranks'.
+ck_status ck_cuda_join(ck_cuda_state *cuda, const ck_communicator *communicator);
+void ck_cuda_leave(ck_cuda_state *cuda);
 
 #define CK_TRY(call)                                                                                         \
     do {                                                                                                     \

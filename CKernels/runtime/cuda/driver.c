@@ -8,13 +8,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const names[CK_LIBRARY_COUNT] = {"libcuda", "libnvrtc", "libcublasLt"};
+static const char *const names[CK_LIBRARY_COUNT] = {"libcuda", "libnvrtc", "libcublasLt", "libnccl"};
 
 // Sonames, newest first; libcuda has one.
 static const char *const sonames[CK_LIBRARY_COUNT][5] = {
     {"libcuda.so.1"},
     {"libnvrtc.so.13", "libnvrtc.so.12", "libnvrtc.so.11.2", "libnvrtc.so"},
     {"libcublasLt.so.13", "libcublasLt.so.12", "libcublasLt.so.11", "libcublasLt.so"},
+    {"libnccl.so.2", "libnccl.so"},
 };
 
 const char *ck_cuda_library_name(ck_cuda_library library) { return names[library]; }
@@ -43,7 +44,8 @@ int ck_cuda_sonames(ck_cuda_library library, int driver_version, const char *ord
         for (int i = 0; i < 5 && sonames[library][i]; i++) {
             const char *number = strstr(sonames[library][i], ".so.");
             int major = number ? atoi(number + 4) : 0;
-            int is_newer = library != CK_LIBRARY_cuda && driver_version > 0 && major > driver_version / 1000;
+            int is_newer = library != CK_LIBRARY_cuda && library != CK_LIBRARY_nccl && driver_version > 0 &&
+                           major > driver_version / 1000;
             if (is_newer == newer) ordered[count++] = sonames[library][i];
         }
     return count;
@@ -137,6 +139,9 @@ static void find_libraries(void) {
         memcpy(&version, &found, sizeof found);
         d->libraries[CK_LIBRARY_cublasLt].version = version ? cublas_version(version()) : 0;
     }
+    // 10000 * major + 100 * minor + patch since 2.9
+    if (!d->libraries[CK_LIBRARY_nccl].reason[0] && d->nccl_version(&version) == 0)
+        d->libraries[CK_LIBRARY_nccl].version = version / 10000 * 1000 + version / 100 % 100 * 10;
 }
 
 const ck_cuda_driver *ck_cuda_system_driver(void) {
@@ -156,7 +161,7 @@ ck_status ck_cuda_check(const ck_cuda_driver *driver, ck_cu_result result, const
 ck_status ck_cuda_count(const ck_cuda_driver *driver, int *count) {
     *count = 0;
     for (int i = 0; i < CK_LIBRARY_COUNT; i++)
-        if (driver->libraries[i].reason[0])
+        if (driver->libraries[i].reason[0] && !ck_cuda_library_is_optional((ck_cuda_library)i))
             return ck_fail(CK_DEVICE_UNAVAILABLE, "%s", driver->libraries[i].reason);
     ck_cu_result result = driver->init(0);
     if (result == 0) result = driver->device_count(count);

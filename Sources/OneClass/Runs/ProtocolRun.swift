@@ -24,16 +24,6 @@ public struct ProtocolRun {
         public let dataDigest: String?
     }
 
-    /// A run that gave nothing.
-    public struct Failure: Sendable {
-        /// The normal class, or the category.
-        public let name: String
-        /// The seed of the run.
-        public let seed: UInt64
-        /// Why.
-        public let error: OCCError
-    }
-
     /// What is normal in a row of the table.
     public struct Task: Sendable {
         /// The normal class, or the category.
@@ -41,6 +31,24 @@ public struct ProtocolRun {
         /// The start of its runs' folders' names.
         let folder: String
         let configuration: RunConfiguration
+    }
+
+    /// The part of a protocol's runs that one of several jobs does.
+    public struct Shard: Sendable, Equatable {
+        /// The job's number, from 1.
+        public let number: Int
+        /// How many jobs there are.
+        public let count: Int
+
+        /// Part `number` of `count`; nil where there is no such part.
+        public init?(_ number: Int, of count: Int) {
+            guard count >= 1, (1...count).contains(number) else { return nil }
+            self.number = number
+            self.count = count
+        }
+
+        /// Whether the run in this place, from 0, is of the part.
+        func has(_ place: Int) -> Bool { place % count == number - 1 }
     }
 
     /// The rows of the table, in order.
@@ -56,6 +64,10 @@ public struct ProtocolRun {
     public let folder: String
     /// Seconds between checkpoints.
     public var checkpointInterval = 60.0
+    /// The part of the runs that this process does, by itself; nil for all.
+    public var shard: Shard?
+    /// The processes that do the runs together, each what no other has begun.
+    public var communicator: Communicator?
     private let load: (RunConfiguration) throws -> ImageDataset
 
     private static let patchColumns = ["image AUROC", "pixel AUROC", "AUPRO"]
@@ -124,49 +136,123 @@ public struct ProtocolRun {
         device: Device, started: (Int, Int, String, UInt64) -> Void, notice: (String) -> Void,
         record: (StepRecord) -> Void, _ work: Work
     ) throws -> ProtocolTable {
-        var results: [Result] = [], failures: [Failure] = []
-        for (place, task) in tasks.enumerated() {
-            var dataset: ImageDataset?
-            for (index, seed) in seeds.enumerated() {
-                defer { work.advance() }
-                var configuration = task.configuration.resolved
-                configuration.seed = seed
-                let directory = try RunDirectory("\(folder)/\(task.folder)-seed-\(seed)")
-                func split() throws -> OneClassSplit {
-                    let loaded = try dataset ?? load(configuration)
-                    dataset = loaded
-                    return try configuration.split(loaded)
-                }
-                if let known = try result(at: directory.result, of: configuration, split) {
-                    results.append(known)
-                    continue
-                }
-                try StopSignals.check()
-                started(place * seeds.count + index, tasks.count * seeds.count, task.name, seed)
-                do {
-                    let split = try split()
-                    var trained = configuration
-                    trained.white = dataset!.white
-                    var run = TrainingRun(directory: directory, split: split, configuration: trained)
-                    run.checkpointInterval = checkpointInterval
-                    let model = try run.run(device: device, notice: notice, record: record)
-                    let result = Result(
-                        name: task.name, seed: seed, values: try values(of: model, on: split),
-                        configuration: configuration, detectors: comparedSettings,
-                        dataDigest: model.dataDigest)
-                    let encoder = JSONEncoder.sorted
-                    encoder.outputFormatting.insert(.prettyPrinted)
-                    try AtomicFile.write([UInt8](try encoder.encode(result)), to: directory.result)
-                    results.append(result)
-                } catch let error as OCCError
-                    where ![.preempted, .deviceUnavailable, .cannotCreate].contains(error.kind)
+        var failures: [ProtocolTable.Failure] = [], held: [RunDirectory] = []
+        // What others had begun is looked at again: they may have been stopped.
+        var waiting = Array(0..<tasks.count * seeds.count).filter { shard?.has($0) ?? true }
+        while true {
+            waiting = try pass(
+                waiting, device: device, started: started, notice: notice, record: record, &failures, &held,
+                work)
+            guard let communicator else { break }
+            // Together the ranks see whether a run is left that nobody does, such as one of a rank that stopped.
+            let own = failures
+            let lists = try communicator.gatherAll(Array(try JSONEncoder().encode(own)))
+            failures = try lists.flatMap {
+                try JSONDecoder().decode([ProtocolTable.Failure].self, from: Data($0))
+            }
+            waiting.removeAll { place in failures.contains { $0.isOf(run(at: place)) } }
+            if try communicator.largest(Int32(waiting.count)) == 0 { break }
+            // Each rank goes on with its own: all come together again next time.
+            failures = own
+            Thread.sleep(forTimeInterval: 0.2)
+        }
+        let places = 0..<tasks.count * seeds.count
+        failures = places.flatMap { place in failures.filter { $0.isOf(run(at: place)) } }
+        return table(communicator?.isFirst == false ? [] : try collected().results, failures)
+    }
+
+    /// Goes over runs in these places and does those that nobody has done or is at.
+    ///
+    /// - Returns: those that another process is at.
+    private func pass(
+        _ places: [Int], device: Device, started: (Int, Int, String, UInt64) -> Void,
+        notice: (String) -> Void, record: (StepRecord) -> Void, _ failures: inout [ProtocolTable.Failure],
+        _ held: inout [RunDirectory], _ work: Work
+    ) throws -> [Int] {
+        var busy: [Int] = [], loaded: (task: Int, dataset: ImageDataset)?
+        for place in places {
+            let (task, seed) = run(at: place), number = place / seeds.count
+            if loaded?.task != number { loaded = nil }
+            let configuration = configuration(of: task, seed)
+            func split() throws -> OneClassSplit {
+                if loaded == nil { loaded = (number, try load(configuration)) }
+                return try configuration.split(loaded!.dataset)
+            }
+            let path = self.path(of: task, seed)
+            let free = communicator == nil ? try RunDirectory(path) : try RunDirectory(unlessTaken: path)
+            guard let directory = free else {
+                busy.append(place)
+                continue
+            }
+            defer { work.advance() }
+            if try result(at: directory.result, of: configuration, split) != nil { continue }
+            try StopSignals.check()
+            started(place, tasks.count * seeds.count, task.name, seed)
+            do {
+                let split = try split()
+                var trained = configuration
+                trained.white = loaded!.dataset.white
+                var run = TrainingRun(directory: directory, split: split, configuration: trained)
+                run.checkpointInterval = checkpointInterval
+                let model = try run.run(device: device, notice: notice, record: record)
+                let result = Result(
+                    name: task.name, seed: seed, values: try values(of: model, on: split),
+                    configuration: configuration, detectors: comparedSettings, dataDigest: model.dataDigest)
+                let encoder = JSONEncoder.sorted
+                encoder.outputFormatting.insert(.prettyPrinted)
+                try AtomicFile.write([UInt8](try encoder.encode(result)), to: directory.result)
+            } catch let error as OCCError
+                where ![.preempted, .deviceUnavailable, .cannotCreate].contains(error.kind)
+            {
+                notice("'\(task.name)', seed \(seed), failed: \(error)")
+                failures.append(
+                    ProtocolTable.Failure(
+                        name: task.name, seed: seed, reason: error.message, code: error.kind.rawValue))
+                // The other ranks need not fail as well.
+                held.append(directory)
+            }
+        }
+        return busy
+    }
+
+    /// The run in a place of the list, which has the seeds of each task together.
+    private func run(at place: Int) -> (task: Task, seed: UInt64) {
+        (tasks[place / seeds.count], seeds[place % seeds.count])
+    }
+
+    /// The configuration of a run.
+    private func configuration(of task: Task, _ seed: UInt64) -> RunConfiguration {
+        var configuration = task.configuration.resolved
+        configuration.seed = seed
+        return configuration
+    }
+
+    /// The folder of a run.
+    private func path(of task: Task, _ seed: UInt64) -> String { "\(folder)/\(task.folder)-seed-\(seed)" }
+
+    /// Reads the results that are there, of this part or any; nothing is trained.
+    ///
+    /// - Returns: the results, and the names and seeds of the runs that have none yet.
+    public func collected() throws -> (results: [Result], missing: [(name: String, seed: UInt64)]) {
+        var results: [Result] = [], missing: [(name: String, seed: UInt64)] = []
+        for task in tasks {
+            for seed in seeds {
+                let configuration = configuration(of: task, seed)
+                func split() throws -> OneClassSplit { try configuration.split(try load(configuration)) }
+                if let known = try result(at: "\(path(of: task, seed))/result.json", of: configuration, split)
                 {
-                    notice("'\(task.name)', seed \(seed), failed: \(error)")
-                    failures.append(Failure(name: task.name, seed: seed, error: error))
+                    results.append(known)
+                } else {
+                    missing.append((task.name, seed))
                 }
             }
         }
-        return ProtocolTable(
+        return (results, missing)
+    }
+
+    /// The table of these results.
+    public func table(_ results: [Result], _ failures: [ProtocolTable.Failure] = []) -> ProtocolTable {
+        ProtocolTable(
             method: configuration.method.name, columns: columns, names: tasks.map(\.name), results: results,
             failures: failures)
     }
@@ -279,18 +365,21 @@ public struct ProtocolTable: Codable, Sendable {
         public let reason: String
         /// The exit code of its kind.
         public let code: Int32
+
+        /// Whether it is of this run.
+        fileprivate func isOf(_ run: (task: ProtocolRun.Task, seed: UInt64)) -> Bool {
+            (name, seed) == (run.task.name, run.seed)
+        }
     }
     /// The runs that gave nothing, in order; the means are over the others.
     public let failures: [Failure]
 
     init(
         method: String, columns: [String], names: [String], results: [ProtocolRun.Result],
-        failures: [ProtocolRun.Failure] = []
+        failures: [Failure] = []
     ) {
         self.method = method
-        self.failures = failures.map {
-            Failure(name: $0.name, seed: $0.seed, reason: $0.error.message, code: $0.error.kind.rawValue)
-        }
+        self.failures = failures
         self.columns = columns
         func row(_ name: String, _ cell: (String) -> Cell?) -> Row {
             let cells = columns.compactMap { column in cell(column).map { (column, $0) } }

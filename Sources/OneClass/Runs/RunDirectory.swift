@@ -9,7 +9,7 @@ public final class RunDirectory {
     /// The folder.
     public let path: String
     /// Why two processes in the folder would not notice each other; nil where they do.
-    public private(set) var warning: String?
+    public let warning: String?
     private let lock: Int32
 
     /// The file of the resolved configuration, config.json.
@@ -36,6 +36,25 @@ public final class RunDirectory {
     ///   for a failing disk.
     public init(_ path: String) throws {
         self.path = path
+        guard let (lock, warning) = try Self.lock(path) else {
+            throw OCCError(
+                .cannotCreate, "\(path): another process is running there",
+                remedy: "Wait for it, or choose another \(setting: "out").")
+        }
+        (self.lock, self.warning) = (lock, warning)
+        AtomicFile.removeStrays(in: path, of: warning == nil ? Self.names : [])
+    }
+
+    /// The same; nil where another process has the folder.
+    init?(unlessTaken path: String) throws {
+        self.path = path
+        guard let (lock, warning) = try Self.lock(path) else { return nil }
+        (self.lock, self.warning) = (lock, warning)
+        AtomicFile.removeStrays(in: path, of: warning == nil ? Self.names : [])
+    }
+
+    /// Locks the folder, and says why that may not hold; nil where another process has it.
+    private static func lock(_ path: String) throws -> (lock: Int32, warning: String?)? {
         try createFolder(path, remedy: "Choose another \(setting: "out").")
         let file = "\(path)/.lock"
         let lock = uninterrupted {
@@ -48,21 +67,19 @@ public final class RunDirectory {
                 "\(file): cannot be opened (\(errnoText(code)))",
                 remedy: "Choose another \(setting: "out").")
         }
-        self.lock = lock
-        if uninterrupted({ flock(lock, LOCK_EX | LOCK_NB) }) != 0 {
-            let code = errno
-            guard [ENOSYS, EOPNOTSUPP, ENOLCK, EINVAL].contains(code) else {
-                close(lock)
-                throw code == EWOULDBLOCK
-                    ? OCCError(
-                        .cannotCreate, "\(path): another process is running there",
-                        remedy: "Wait for it, or choose another \(setting: "out").")
-                    : OCCError(.inputOutput, "\(file): cannot be locked (\(errnoText(code)))")
-            }
-            warning =
+        guard uninterrupted({ flock(lock, LOCK_EX | LOCK_NB) }) != 0 else { return (lock, nil) }
+        let code = errno
+        if [ENOSYS, EOPNOTSUPP, ENOLCK, EINVAL].contains(code) {
+            return (
+                lock,
                 "\(path): its file system has no locks (\(errnoText(code))); see to it that no other process runs there"
+            )
         }
-        AtomicFile.removeStrays(in: path, of: warning == nil ? Self.names : [])
+        close(lock)
+        guard code == EWOULDBLOCK else {
+            throw OCCError(.inputOutput, "\(file): cannot be locked (\(errnoText(code)))")
+        }
+        return nil
     }
 
     /// What a run leaves.

@@ -26,6 +26,8 @@ public struct TrainingRun {
     public var recordEvery = 10
     /// The folder of event files for TensorBoard; nil for none.
     public var tensorBoard: String?
+    /// The ranks that train together, of which this is the first; the others call `follow`. nil for one process.
+    public var communicator: Communicator?
 
     /// A run in a folder; nothing is read or written yet.
     public init(directory: RunDirectory, split: OneClassSplit, configuration: RunConfiguration) {
@@ -45,6 +47,9 @@ public struct TrainingRun {
         record: (StepRecord) -> Void = { _ in }
     ) throws -> OneClassModel {
         if let warning = directory.warning { notice("warning: \(warning)") }
+        _ = try communicator?.share(Array("\(recordEvery)\n\(try configuration.json())".utf8))
+        try communicator.map(device.join)
+        defer { device.leaveRanks() }
         let trainer = try Trainer(
             configuration: configuration, images: split.train, device: device,
             dataDigest: split.trainingDigest)
@@ -60,6 +65,7 @@ public struct TrainingRun {
             if !isChecked { notice("\(found.path): does not say what images it was trained on") }
             notice("resuming at step \(trainer.step) of \(trainer.totalSteps)")
         }
+        try trainer.agree(on: checkpoint?.file)
         try AtomicFile.write(
             Array((try configuration.json(pretty: true) + "\n").utf8), to: directory.configuration)
         let log = try MetricsLog(directory.metrics, resumingAt: trainer.step)
@@ -74,7 +80,7 @@ public struct TrainingRun {
                 try events?.append($0)
                 record($0)
             } shouldStop: {
-                if StopSignals.requested != nil { return true }
+                if try trainer.stopSignal() != nil { return true }
                 if (ContinuousClock.now - saved) / .seconds(1) >= checkpointInterval {
                     try directory.save(try trainer.checkpoint())
                     saved = ContinuousClock.now
@@ -87,17 +93,81 @@ public struct TrainingRun {
                 )
             }
             try directory.save(try trainer.checkpoint())
-            guard finished else {
-                throw OCCError(
-                    .preempted,
-                    "stopped by signal \(StopSignals.requested ?? 0) at step \(trainer.step) of \(trainer.totalSteps); "
-                        + "the checkpoint is saved", remedy: "Run the same command again to continue.")
-            }
+            // The others stop when the checkpoint is there.
+            try communicator?.meet()
+            guard finished else { throw trainer.stopped }
         }
+        device.leaveRanks()
         return try StopSignals.noting("The checkpoint is saved: run the same command again to continue.") {
             let model = try OneClassModel(trainer, split: split)
             try model.save(directory.model)
             return model
         }
+    }
+}
+
+extension TrainingRun {
+    /// Trains as one of several ranks, but the first: computes its part of each batch, and neither reads the run's
+    /// folder nor writes to it.
+    ///
+    /// - Throws: `OCCError(.preempted)` when any rank was asked to stop, and the first has saved; `.badData` where this
+    ///   rank finds other images than the first.
+    public static func follow(_ communicator: Communicator, device: Device) throws {
+        guard let given = try communicator.share(nil) else { return }
+        // All ranks gather for a record: the steps between two, then the configuration.
+        let lines = given.split(separator: UInt8(ascii: "\n"), maxSplits: 1)
+        let recordEvery = Int(String(decoding: lines[0], as: UTF8.self)) ?? 1
+        let configuration = try RunConfiguration(json: Array(lines[1]), name: "the configuration of rank 0")
+        let split = try configuration.split(try configuration.dataset())
+        try device.join(communicator)
+        defer { device.leaveRanks() }
+        let trainer = try Trainer(
+            configuration: configuration, images: split.train, device: device,
+            dataDigest: split.trainingDigest)
+        try trainer.agree(on: nil)
+        try StopSignals.deferring {
+            let finished = try trainer.run(
+                recordEvery: recordEvery, shouldStop: { try trainer.stopSignal() != nil })
+            try communicator.meet()
+            guard finished else { throw trainer.stopped }
+        }
+    }
+}
+
+extension Trainer {
+    /// Begins at the same place on all ranks, from the first one's checkpoint, on the same images.
+    ///
+    /// - Parameter checkpoint: what this rank has been restored from; of the first rank only.
+    /// - Throws: `OCCError(.badData)` where a rank has other images.
+    func agree(on checkpoint: TensorFile?) throws {
+        guard let communicator else { return }
+        let digests = try communicator.gatherAll(Array(dataDigest.utf8))
+        if let other = digests.firstIndex(where: { $0 != digests[0] }) {
+            throw OCCError(
+                .badData,
+                "\(configuration.data): rank \(other) finds other training images there than rank 0",
+                remedy:
+                    "Give all nodes the same data set, by a file system that they share or by equal copies.")
+        }
+        let given = try communicator.share(try checkpoint?.encoded())
+        if let given, !communicator.isFirst {
+            let name = "the checkpoint of rank 0"
+            try restore(try TensorFile(bytes: given, name: name), name: name)
+        }
+    }
+
+    /// The signal that asked any rank to stop; nil for none so far. All ranks ask at the same step.
+    func stopSignal() throws -> Int32? {
+        let own = StopSignals.requested ?? 0
+        lastSignal = try communicator?.largest(own) ?? own
+        return lastSignal == 0 ? nil : lastSignal
+    }
+
+    /// What ends a run that was asked to stop, and has saved.
+    var stopped: OCCError {
+        OCCError(
+            .preempted,
+            "stopped by signal \(lastSignal) at step \(step) of \(totalSteps); the checkpoint is saved",
+            remedy: "Run the same command again to continue.")
     }
 }

@@ -31,10 +31,12 @@ extern const ck_emulation ck_emulation_default;
 void ck_emulation_set(const ck_emulation *emulation);
 
 const ck_cuda_driver *ck_emulated_driver(void);
+const ck_cuda_driver *ck_emulated_driver_without_nccl(void);
 
 // What the calling thread has done since the last reset.
 typedef struct ck_emulation_counts {
     int64_t launches, graph_launches, compilations, products;
+    int64_t exchanges;  // that NCCL was asked for
 } ck_emulation_counts;
 ck_emulation_counts ck_emulation_count(void);
 void ck_emulation_reset_counts(void);

@@ -1,0 +1,160 @@
+import CKernels
+import CUDAEmulation
+import OCCEngine
+import OneClass
+import TestSupport
+import Testing
+
+/// One run by several ranks, as threads here: the same batches, draws, statistics and gradients as by one process.
+@Suite struct RankTests {
+    private static let dataset = Result { try ImageDataset.load("builtin:shapes") }
+
+    private static func configuration(_ method: String, steps: Int) throws -> RunConfiguration {
+        var c = RunConfiguration()
+        c.method = try Methods.registry.entry(method)
+        c.encoder = ResNet(.resnet10, width: 0.0625)
+        c.head = method == "denoising" ? [] : [16, 8]
+        (c.batch, c.steps, c.math) = (12, steps, .strict)
+        (c.maxTrain, c.maxTest) = (32, 20)
+        // Large steps of so small a network amplify every rounding.
+        (c.learningRate, c.weightDecay) = (1e-4, 3e-4)
+        return c
+    }
+
+    /// What is left of a training run.
+    private struct Trained: Sendable, Equatable {
+        var losses: [Double], norms: [Double], ranksOfFeatures: [Double]
+        var weights: [Float], statistics: [Float]
+    }
+
+    private static func train(_ c: RunConfiguration, _ device: Device) throws -> Trained {
+        let images = try c.split(try dataset.get()).train
+        let trainer = try Trainer(configuration: c, images: images, device: device)
+        var result = Trained(losses: [], norms: [], ranksOfFeatures: [], weights: [], statistics: [])
+        _ = try trainer.run(recordEvery: 1) {
+            result.losses.append($0.loss)
+            result.norms.append($0.collapse.gradientNorm)
+            result.ranksOfFeatures.append($0.collapse.effectiveRank)
+        }
+        for parameter in trainer.program.layout.parameters {
+            let values = try trainer.program.read(parameter.tensor)
+            if parameter.isStatistic { result.statistics += values } else { result.weights += values }
+        }
+        return result
+    }
+
+    private static func shared(
+        _ c: RunConfiguration, ranks: Int, _ device: @escaping @Sendable () throws -> Device
+    ) throws -> [Trained] {
+        try ThreadRanks.run(ranks) { communicator in
+            let device = try device()
+            try device.join(communicator)
+            return try train(c, device)
+        }
+    }
+
+    private static func close(_ a: [Float], _ b: [Float], _ bound: Double) -> Bool {
+        a.count == b.count
+            && zip(a, b).allSatisfy { abs(Double($0) - Double($1)) <= bound * max(1, abs(Double($1))) }
+    }
+
+    private static func close(_ a: [Double], _ b: [Double], _ bound: Double) -> Bool {
+        close(a.map(Float.init), b.map(Float.init), bound)
+    }
+
+    @Test(arguments: Methods.registry.names, [2, 3])
+    func ranksTrainAsOneProcess(_ method: String, _ ranks: Int) throws {
+        let c = try Self.configuration(method, steps: 3)
+        let alone = try Self.train(c, .choose("cpu"))
+        let all = try Self.shared(c, ranks: ranks) { try .choose("cpu") }
+        #expect(alone.losses.count == 3)
+        for rank in all {
+            #expect(Self.close(rank.losses, alone.losses, 1e-4), "\(rank.losses) \(alone.losses)")
+            #expect(Self.close(rank.norms, alone.norms, 1e-2), "\(rank.norms) \(alone.norms)")
+            #expect(Self.close(rank.ranksOfFeatures, alone.ranksOfFeatures, 1e-3))
+            #expect(Self.close(rank.weights, alone.weights, 1e-5))
+            #expect(Self.close(rank.statistics, alone.statistics, 1e-4))
+            // All ranks hold the same model, to the last bit.
+            #expect(rank == all[0])
+        }
+    }
+
+    @Test func symmetricNTXentAndLARSAreSharedToo() throws {
+        var c = try Self.configuration("contrastive", steps: 3)
+        var method = Contrastive()
+        method.form = .symmetric
+        c.method = method
+        c.optimizer = .lars
+        let alone = try Self.train(c, .choose("cpu"))
+        let all = try Self.shared(c, ranks: 2) { try .choose("cpu") }
+        #expect(Self.close(all[0].losses, alone.losses, 1e-5), "\(all[0].losses) \(alone.losses)")
+        #expect(Self.close(all[0].weights, alone.weights, 1e-5))
+        #expect(all[1] == all[0])
+    }
+
+    /// The gradient of the first step, before anything is amplified.
+    @Test(arguments: ["contrastive", "rotation", "cutpaste-3way"])
+    func theFirstGradientIsThatOfTheWholeBatch(_ method: String) throws {
+        let c = try Self.configuration(method, steps: 1)
+        let alone = try Self.train(c, .choose("cpu"))
+        let all = try Self.shared(c, ranks: 4) { try .choose("cpu") }
+        #expect(abs(all[0].norms[0] / alone.norms[0] - 1) < 1e-4, "\(all[0].norms) \(alone.norms)")
+        #expect(abs(all[0].losses[0] / alone.losses[0] - 1) < 1e-5)
+    }
+
+    @Test func theSameRanksGiveTheSameBits() throws {
+        let c = try Self.configuration("contrastive", steps: 4)
+        let first = try Self.shared(c, ranks: 3) { try .choose("cpu") }
+        let second = try Self.shared(c, ranks: 3) { try .choose("cpu") }
+        #expect(first == second)
+    }
+
+    /// Without synchronization each rank normalizes by its own rows: another model, and still one on all ranks.
+    @Test func localStatisticsAreOfARanksOwnRows() throws {
+        var c = try Self.configuration("rotation", steps: 2)
+        let together = try Self.shared(c, ranks: 2) { try .choose("cpu") }
+        c.batchNorm = .local
+        let apart = try Self.shared(c, ranks: 2) { try .choose("cpu") }
+        #expect(apart[0].weights == apart[1].weights)
+        #expect(apart[0].statistics != apart[1].statistics)
+        #expect(!Self.close(apart[0].losses, together[0].losses, 1e-4))
+    }
+
+    /// Patches of one image lie in one place in all its views, whichever rank has it.
+    @Test func patchesLieWhereOneProcessHasThem() throws {
+        var c = try Self.configuration("cutpaste-3way", steps: 2)
+        c.patch = 16
+        let alone = try Self.train(c, .choose("cpu"))
+        let all = try Self.shared(c, ranks: 3) { try .choose("cpu") }
+        #expect(Self.close(all[0].losses, alone.losses, 1e-5), "\(all[0].losses) \(alone.losses)")
+    }
+
+    @Test func aBatchThatCannotBeSharedIsRefused() throws {
+        let c = try Self.configuration("rotation", steps: 1)
+        #expect(throws: OCCError.self) { try Self.shared(c, ranks: 5) { try .choose("cpu") } }
+    }
+
+    /// On GPUs by NCCL, in graphs; and where one rank lacks NCCL by all through the host, without graphs.
+    @Test(arguments: [true, false])
+    func emulatedGPUsTrainAsTheCPU(_ hasNCCL: Bool) throws {
+        let c = try Self.configuration("contrastive", steps: 4)
+        let alone = try Self.train(c, .choose("cpu"))
+        let all = try ThreadRanks.run(2) { communicator in
+            let lacks = !hasNCCL && communicator.rank == 1
+            let device = try Device.cuda(
+                0, driver: lacks ? ck_emulated_driver_without_nccl() : ck_emulated_driver())
+            try device.join(communicator)
+            ck_emulation_reset_counts()
+            let trained = try Self.train(c, device), counts = ck_emulation_count()
+            return (trained: trained, exchanges: counts.exchanges, graphs: counts.graph_launches)
+        }
+        for rank in all {
+            #expect(
+                Self.close(rank.trained.losses, alone.losses, 1e-3), "\(rank.trained.losses) \(alone.losses)")
+            #expect(Self.close(rank.trained.weights, alone.weights, 1e-4))
+            #expect((rank.exchanges > 0) == hasNCCL)
+            #expect((rank.graphs > 0) == hasNCCL)
+            #expect(rank.trained.weights == all[0].trained.weights)
+        }
+    }
+}
