@@ -37,7 +37,11 @@ typedef enum ck_setting_name {
     CK_SETTING_KERNEL_CACHE,
     CK_SETTING_SYNC,
     CK_SETTING_SIMD,
+    CK_SETTING_COUNT,
 } ck_setting_name;
+
+// The environment variable of a setting.
+const char *ck_setting_variable(ck_setting_name name);
 
 // The value of an environment variable, or NULL where it is not set or empty.
 const char *ck_setting(ck_setting_name name);
@@ -82,6 +86,10 @@ ck_status ck_device_create_cpu(ck_device *device);
 void ck_device_destroy(ck_device device);
 // The vector instructions that the CPU's convolutions use: avx512, avx2 or plain.
 const char *ck_simd_name(void);
+// The BLAS that the CPU's products go through, as it describes itself: name, version, build.
+const char *ck_blas_name(void);
+// The processor that it takes this one for.
+const char *ck_blas_core(void);
 // Bytes a new arena may take now.
 ck_status ck_device_available_memory(ck_device device, uint64_t *bytes);
 // Waits for everything that was begun on the device.

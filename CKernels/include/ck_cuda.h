@@ -163,6 +163,9 @@ int ck_cuda_sonames(ck_cuda_library library, int driver_version, const char *ord
 // its reason.
 const ck_cuda_driver *ck_cuda_system_driver(void);
 
+// The driver's cache folder for compiled kernels, or the user's; 0 when there is none.
+int ck_cuda_cache_folder(const ck_cuda_driver *driver, char *path, size_t size);
+
 // The number of GPUs, or CK_DEVICE_UNAVAILABLE with the reason.
 ck_status ck_cuda_count(const ck_cuda_driver *driver, int *count);
 

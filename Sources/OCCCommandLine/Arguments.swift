@@ -16,16 +16,22 @@ package struct Option: Sendable {
     package let check: Check?
     /// Whether its value is a number, or several.
     package let isNumber: Bool
+    /// The names that its value can be, or of a list each part, as far as they are declared.
+    package let choices: [String]
+    /// Whether its value is a list with commas.
+    package let isList: Bool
 
     private init(
         _ name: String, _ placeholder: String?, _ help: String, group: String? = nil, isNumber: Bool = false,
-        check: Check?
+        choices: [String] = [], isList: Bool = false, check: Check?
     ) {
         self.name = name
         self.placeholder = placeholder
         self.help = help
         self.group = group
         self.isNumber = isNumber
+        self.choices = choices
+        self.isList = isList
         self.check = check
     }
 
@@ -35,8 +41,13 @@ package struct Option: Sendable {
     }
 
     /// An option whose value is checked.
-    package init(_ name: String, _ placeholder: String, _ help: String, check: @escaping Check) {
-        self.init(name, Optional(placeholder), help, check: Optional(check))
+    ///
+    /// - Parameter choices: names that it can be, for completion.
+    package init(
+        _ name: String, _ placeholder: String, _ help: String, choices: [String] = [],
+        check: @escaping Check
+    ) {
+        self.init(name, Optional(placeholder), help, choices: choices, check: Optional(check))
     }
 
     /// An option whose value is a number in a range.
@@ -58,6 +69,7 @@ package struct Option: Sendable {
         let choices = Choice.allCases.map(\.rawValue)
         self.init(
             name, "NAME", "\(help) One of \(choices.joined(separator: ", ")). (\(standard.rawValue))",
+            choices: choices,
             check: { (text) throws(SettingError) in try Self.requireOne(of: choices, text, name) })
     }
 
@@ -65,7 +77,8 @@ package struct Option: Sendable {
     ///
     /// - Parameter choices: the names that it may hold; nil for any.
     package init(list name: String, of choices: [String]? = nil, _ help: String) {
-        self.init(name, "LIST", help) { (text) throws(SettingError) in
+        self.init(name, Optional("LIST"), help, choices: choices ?? [], isList: true) {
+            (text) throws(SettingError) in
             for part in Self.parts(of: text) {
                 guard !part.isEmpty else { throw SettingError(name, "'\(text)' has an empty place") }
                 if let choices { try Self.requireOne(of: choices, part, name) }
@@ -77,7 +90,8 @@ package struct Option: Sendable {
     package init(_ setting: SettingDescription, group: String? = nil) {
         self.init(
             setting.name, setting.placeholder, setting.sentence, group: group,
-            isNumber: setting.range != nil, check: setting.takesAnyText ? nil : setting.check)
+            isNumber: setting.range != nil, choices: setting.choices,
+            check: setting.takesAnyText ? nil : setting.check)
     }
 
     private static func requireOne(of choices: [String], _ text: String, _ name: String) throws(SettingError)
@@ -112,13 +126,15 @@ package struct Command: Sendable {
     package let options: [Option]
     /// Whether words that are no options are for it, such as image files.
     let takesWords: Bool
+    /// Such words, where there are only a few.
+    let words: [String]
     /// What several processes are to the command.
     let processes: Processes
     let run: @Sendable (Arguments) throws -> Void
 
     package init(
         name: String, summary: String, usage: String, examples: [String], options: [Option],
-        takesWords: Bool = false, processes: Processes = .one,
+        takesWords: Bool = false, words: [String] = [], processes: Processes = .one,
         run: @escaping @Sendable (Arguments) throws -> Void
     ) {
         self.name = name
@@ -126,7 +142,8 @@ package struct Command: Sendable {
         self.usage = usage
         self.examples = examples
         self.options = options
-        self.takesWords = takesWords
+        self.takesWords = takesWords || !words.isEmpty
+        self.words = words
         self.processes = processes
         self.run = run
     }
@@ -136,13 +153,18 @@ package struct Command: Sendable {
         var lines =
             [summary, "", "USAGE", "  \(program) \(name) \(usage)", "", "EXAMPLES"]
             + examples.map { "  \($0)" }
-        let all = options + [Option("help", nil, "Show this.")]
-        let groups = all.map(\.group).reduce(into: [String?]()) { if !$0.contains($1) { $0.append($1) } }
-        for group in groups {
-            lines += ["", group ?? "OPTIONS"]
-            for option in all where option.group == group { lines += rows(option, width: width) }
+        for (title, options) in groups {
+            lines += ["", title]
+            for option in options { lines += rows(option, width: width) }
         }
         return lines.joined(separator: "\n")
+    }
+
+    /// The options under their headings, --help among them.
+    var groups: [(title: String, options: [Option])] {
+        let all = options + [Option("help", nil, "Show this.")]
+        let names = all.map(\.group).reduce(into: [String?]()) { if !$0.contains($1) { $0.append($1) } }
+        return names.map { name in (name ?? "OPTIONS", all.filter { $0.group == name }) }
     }
 
     /// An option's lines, its help in a column of its own.
@@ -159,7 +181,7 @@ package struct Command: Sendable {
         return lines + [row]
     }
 
-    private func label(_ option: Option) -> String {
+    func label(_ option: Option) -> String {
         option.placeholder.map { "--\(option.name) \($0)" } ?? "--\(option.name)"
     }
 }

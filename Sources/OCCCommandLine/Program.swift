@@ -8,14 +8,29 @@ package struct CommandLineProgram: Sendable {
     package let commands: [Command]
     /// Printed below the list of commands.
     let hint: String
+    /// The variables that it heeds, and what each means.
+    let variables: [(name: String, help: String)]
     /// The release; `.github/CHANGELOG.md` says what each brought.
-    private let version = "0.1.0"
+    static let release = "0.1.0"
+    /// The release with the commit and the build.
+    package static let version: String = {
+        #if DEBUG
+            let build = "debug"
+        #else
+            let build = "release"
+        #endif
+        return "\(release), commit \(buildCommit), \(build) build"
+    }()
 
-    package init(name: String, summary: String, commands: [Command], hint: String) {
+    package init(
+        name: String, summary: String, commands: [Command], hint: String,
+        variables: [(name: String, help: String)] = []
+    ) {
         self.name = name
         self.summary = summary
         self.commands = commands
         self.hint = hint
+        self.variables = variables
     }
 
     private var overview: String {
@@ -31,14 +46,7 @@ package struct CommandLineProgram: Sendable {
     package func run(_ words: [String]) throws {
         guard let first = words.first, first != "--help", first != "-h" else { return try emit(overview) }
         if first == "help", words.count == 1 { return try emit(overview) }
-        if first == "--version" {
-            #if DEBUG
-                let build = "debug"
-            #else
-                let build = "release"
-            #endif
-            return try emit("\(name) \(version), commit \(buildCommit), \(build) build")
-        }
+        if first == "--version" { return try emit("\(name) \(Self.version)") }
         let wanted = first == "help" ? words[1] : first
         guard let command = commands.first(where: { $0.name == wanted }) else {
             let nearest =

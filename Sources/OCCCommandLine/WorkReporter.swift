@@ -93,7 +93,7 @@ package final class WorkReporter: WorkObserver, @unchecked Sendable {
     }
 
     /// The width of the terminal.
-    private static var columns: Int {
+    package static var columns: Int {
         var size = winsize()
         return ioctl(2, UInt(TIOCGWINSZ), &size) == 0 && size.ws_col > 20 ? Int(size.ws_col) : 80
     }

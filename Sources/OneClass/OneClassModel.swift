@@ -107,6 +107,9 @@ public final class OneClassModel {
             of: images, places: PatchPlace.all(of: images, grid: grid), program: program)
     }
 
+    /// The number of features that an image has, or each of its patches: D.
+    public var featureCount: Int { scoring.features.featureCount }
+
     /// Scores images; higher is more anomalous. Of a model of patches, the highest of its patches' scores.
     public func score(_ images: ImageBatch) throws -> [Double] {
         Self.maxima(try patchScores(of: images), grid)
@@ -200,8 +203,8 @@ public final class OneClassModel {
         for weights in try program.exportWeights() {
             file.tensors[weights.name] = .init(weights.values, shape: weights.shape)
         }
-        Self.write(detector.state, as: "detector", to: &file)
-        Self.write(scoreState, as: "scores", to: &file)
+        file.set("detector", detector.state)
+        file.set("scores", scoreState)
         file.tensors["calibration.scores"] = .init(calibration.scores, shape: [calibration.scores.count])
         file.metadata.merge(try metadata()) { $1 }
         if let tensor = file.firstNotFinite {
@@ -230,37 +233,6 @@ public final class OneClassModel {
         ]
         metadata["data_digest"] = dataDigest
         return metadata
-    }
-
-    /// Keeps a fitted state: its arrays as tensors, its numbers in the metadata.
-    private static func write(_ state: DetectorState, as name: String, to file: inout TensorFile) {
-        for (key, array) in state.arrays {
-            file.tensors["\(name).\(key)"] =
-                array.isSingle
-                ? .init(array.values.map(Float.init), shape: array.shape)
-                : .init(array.values, shape: array.shape)
-        }
-        let numbers = JSONValue.object(state.numbers.mapValues { .number($0) })
-        file.metadata["\(name)_numbers"] = (try? numbers.text()) ?? "{}"
-    }
-
-    /// The fitted state that `write` kept.
-    private static func state(_ name: String, in file: TensorFile) throws -> DetectorState {
-        var state = DetectorState()
-        let text = file.metadata["\(name)_numbers"] ?? ""
-        guard let numbers = try? JSONDecoder().decode([String: Double].self, from: Data(text.utf8)) else {
-            throw OCCError(.badData, "its \(name)_numbers are missing or malformed")
-        }
-        state.numbers = numbers
-        for (key, entry) in file.tensors where key.hasPrefix("\(name).") {
-            guard let values = entry.doubles ?? entry.floats?.map(Double.init) else {
-                throw OCCError(.badData, "tensor \(key) is not of real numbers")
-            }
-            state.set(
-                String(key.dropFirst(name.count + 1)), values, shape: entry.shape,
-                isSingle: entry.type == .float32)
-        }
-        return state
     }
 
     /// Loads a model file.
@@ -320,8 +292,8 @@ public final class OneClassModel {
         scoring = try ScoringPlans(configuration, program, side: side)
         try program.load()
         try program.importWeights { file.weights($0, as: $0) }
-        let state = try Self.state("detector", in: file)
-        scoreState = try Self.state("scores", in: file)
+        let state = try file.state("detector")
+        scoreState = try file.state("scores")
         fitting = DetectorFitting(
             configuration: configuration, extractor: scoring.features, program: program, grid: grid,
             name: name)

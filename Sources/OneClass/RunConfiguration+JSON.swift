@@ -153,6 +153,15 @@ extension RunConfiguration: Codable, Equatable {
         }
     }
 
+    /// The values of all settings by their JSON keys, those of what is chosen too, as a file has them: a
+    /// number that is whole is an integer.
+    var settings: [String: JSONValue] {
+        get throws {
+            let text = try json()
+            return try JSONDecoder().decode([String: JSONValue].self, from: Data(text.utf8))
+        }
+    }
+
     /// Lists the keys in which this configuration differs from another, sorted.
     public func differences(from other: RunConfiguration) -> [String] {
         let mine = values, theirs = other.values

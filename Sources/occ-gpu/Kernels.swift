@@ -15,7 +15,7 @@ let kernelsCommand = Command(
         },
         Option("out", "FOLDER", "Where to; by default the cache that runs look in (OCC_KERNEL_CACHE)."),
         Option("json", nil, "Print JSON."),
-    ], takesWords: true, processes: .each
+    ], words: ["build"], processes: .each
 ) { arguments in
     guard arguments.positionals == ["build"] else {
         throw OCCError(.usage, "say: kernels build --arch sm_90")

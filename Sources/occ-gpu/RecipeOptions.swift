@@ -8,7 +8,8 @@ struct RecipeOptions {
             "recipe", "NAME",
             "Chooses everything that other options do not: "
                 + Recipe.all.map { "\($0.name) (\($0.summary.dropLast()))" }.joined(separator: "; ")
-                + ". (\(Recipe.all[0].name), unless --config is given)"
+                + ". (\(Recipe.all[0].name), unless --config is given)",
+            choices: Recipe.all.map { $0.name }
         ) { (text) throws(SettingError) in _ = try Recipe.named(text) },
         Option(
             "budget", "TIME",

@@ -11,10 +11,11 @@ enum RunOptions {
 
     /// --encoder, --method and --detector.
     private static let choices = ChosenComponent.all.map { component in
-        let list = component.choices().map(\.name).joined(separator: ", ")
+        let names = component.choices().map { $0.name }
         return Option(
             component.name, "NAME",
-            "\(component.help) One of \(list). (\(component.read(RunConfiguration()).name))"
+            "\(component.help) One of \(names.joined(separator: ", ")). (\(component.read(RunConfiguration()).name))",
+            choices: names
         ) { (text) throws(SettingError) in
             var configuration = RunConfiguration()
             try component.choose(&configuration, text)
@@ -43,7 +44,8 @@ enum RunOptions {
     static let deviceOptions = [
         Option(
             "device", "NAME",
-            "auto (a GPU where there is one), cpu, cuda, or cuda:N for one of several. (auto)"
+            "auto (a GPU where there is one), cpu, cuda, or cuda:N for one of several. (auto)",
+            choices: ["auto", "cpu", "cuda"]
         ) {
             (text) throws(SettingError) in
             guard Device.Request(text) == nil else { return }

@@ -6,13 +6,14 @@ let scoreCommand = Command(
     name: "score",
     summary:
         "Scores image files: anomaly score (higher is more anomalous), p-value, and whether it is an alarm.",
-    usage: "--model FILE IMAGE|FOLDER...|-",
+    usage: "--model FILE IMAGE|FOLDER...|FEATURES.npy...|-",
     examples: [
         "occ-gpu score --model runs/bottle photo.png",
         "occ-gpu score --model runs/bottle --format jsonl incoming/ > scores.jsonl",
         "occ-gpu score --model runs/bottle --false-alarm-rate 0.05 incoming/",
         "camera-paths | occ-gpu score --model runs/bottle --format jsonl -",
         "occ-gpu score --model runs/bottle --watch incoming/",
+        "occ-gpu score --model detector.safetensors features.npy    # of fit",
     ],
     options: [
         Option("model", "FILE", "A model file, or the folder of its run."),
@@ -35,6 +36,9 @@ let scoreCommand = Command(
             words.isEmpty
                 ? "name image files or folders of them"
                 : "image files, - for paths on standard input, and --watch are three ways: take one")
+    }
+    guard !words.contains(where: FeatureRows.isNamed) else {
+        return try scoreFeatures(words, of: ThresholdOptions.featureModel(name, arguments), format)
     }
     let model = try ThresholdOptions.model(name, arguments)
     ThresholdOptions.announce(model)

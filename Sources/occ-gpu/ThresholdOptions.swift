@@ -22,6 +22,23 @@ enum ThresholdOptions {
     ///
     /// - Throws: `OCCError(.usage)` for a rate that the model cannot promise, and as loading does.
     static func model(_ name: String, _ arguments: Arguments) throws -> OneClassModel {
+        let (rate, threshold) = try given(arguments)
+        let model = try OneClassModel.load(modelPath(name), device: try RunOptions.device(arguments))
+        if let rate { try model.setThreshold(falseAlarmRate: rate) }
+        if let threshold { try model.setThreshold(threshold) }
+        return model
+    }
+
+    /// Loads the detector of features of a file, with the threshold that the options say.
+    static func featureModel(_ name: String, _ arguments: Arguments) throws -> FeatureModel {
+        let (rate, threshold) = try given(arguments)
+        var model = try FeatureModel.load(modelPath(name))
+        if let rate { try model.setThreshold(falseAlarmRate: rate) }
+        if let threshold { try model.setThreshold(threshold) }
+        return model
+    }
+
+    private static func given(_ arguments: Arguments) throws -> (rate: Double?, threshold: Double?) {
         let rate = arguments.value("false-alarm-rate", as: Double.self)
         let threshold = arguments.value("threshold", as: Double.self)
         guard rate == nil || threshold == nil else {
@@ -29,15 +46,14 @@ enum ThresholdOptions {
                 .usage, "--false-alarm-rate and --threshold both say when there is an alarm",
                 remedy: "Give one.")
         }
-        let model = try OneClassModel.load(modelPath(name), device: try RunOptions.device(arguments))
-        if let rate { try model.setThreshold(falseAlarmRate: rate) }
-        if let threshold { try model.setThreshold(threshold) }
-        return model
+        return (rate, threshold)
     }
 
     /// Says what the column `alarm` of a model's rows means, or why it is empty.
-    static func announce(_ model: OneClassModel) {
-        let calibration = model.calibration
+    static func announce(_ model: OneClassModel) { announce(model.calibration) }
+
+    /// The same by a model's calibration.
+    static func announce(_ calibration: ThresholdCalibration) {
         guard let threshold = calibration.threshold else {
             return say(
                 "warning: the model has no threshold, so that alarm and p_value are empty: it was trained with "

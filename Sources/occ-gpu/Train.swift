@@ -24,6 +24,7 @@ let trainCommand = Command(
             RunOptions.checkpointSeconds,
             Option(
                 "log-every", "STEPS", .count(from: 1), standard: 10, "Steps between lines of metrics.jsonl."),
+            Option("tensorboard", "FOLDER", "Write event files that TensorBoard shows."),
             Option("quiet", nil, "No progress."),
             Option("json", nil, "Print the evaluation as JSON."),
         ],
@@ -78,6 +79,7 @@ let trainCommand = Command(
         run.checkpointInterval = seconds
     }
     if let every = arguments.value("log-every", as: Int.self) { run.recordEvery = every }
+    run.tensorBoard = arguments["tensorboard"]
     run.communicator = Ranks.communicator
     let model = try run.run(device: device, resume: resume, notice: say)
     say("wrote \(directory.model)")
@@ -87,10 +89,17 @@ let trainCommand = Command(
     let evaluation = try Evaluation(
         model, on: split, scored: scored, rawPixels: true,
         untrained: isCompared ? try model.untrained(on: split) : nil)
+    try AtomicFile.write(Array((try evaluation.json() + "\n").utf8), to: directory.evaluation)
     let page = try Report(model, split, scored, evaluation).html(
         modelPath: directory.model, metricsPath: directory.metrics)
     try AtomicFile.write(Array(page.utf8), to: directory.report)
     say("wrote \(directory.report)")
+    if let folder = arguments["tensorboard"] {
+        let steps = configuration.totalSteps(images: split.train.count)
+        let log = try TensorBoardLog(folder, resumingAt: steps)
+        try log.append(evaluation, of: model, on: split, scored, step: steps)
+        say("wrote \(folder)")
+    }
     try emit(arguments.has("json") ? try evaluation.json() : evaluation.summary)
     for bias in model.scoreBiases { say("warning: \(bias.warning)") }
     if evaluation.rawPixelsDoAsWell {

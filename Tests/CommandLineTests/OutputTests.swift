@@ -17,7 +17,7 @@ import Testing
     }
 
     @Test(arguments: [
-        "score --model run data/test", "evaluate run --json", "devices", "--help", "score --help",
+        "score --model run data/test", "evaluate run --json", "devices", "doctor", "--help", "score --help",
     ])
     func resultsThatAreLostAreErrors(_ command: String) throws {
         let folder = try Self.trained()

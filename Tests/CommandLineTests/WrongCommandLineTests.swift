@@ -22,6 +22,8 @@ import occ_gpu
         case "score": ["--model", "\(out)/model", "a.png"]
         case "export": ["--model", "\(out)/model", "--onnx", "\(out)/model.onnx"]
         case "evaluate": ["\(out)/model"]
+        case "embed": ["--model", "\(out)/model", "--out", "\(out).npy"]
+        case "fit": ["features.npy", "--out", out]
         case "kernels": ["build", "--out", out]
         default: []
         }

@@ -49,8 +49,7 @@ static ck_status compile(const ck_cuda_driver *d, ck_kernel_source source, const
 
 // ---- The cache --------------------------------------------------------------------------------------------
 
-// The driver's cache folder, or the user's; 0 when there is none.
-static int cache_folder(const ck_cuda_driver *driver, char *path, size_t size) {
+int ck_cuda_cache_folder(const ck_cuda_driver *driver, char *path, size_t size) {
     const char *own = driver->cache_folder, *xdg = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
     int length = own             ? snprintf(path, size, "%s", own)
                  : xdg && *xdg   ? snprintf(path, size, "%s/occ-gpu/kernels", xdg)
@@ -155,7 +154,7 @@ ck_status ck_cuda_compile(const ck_cuda_driver *driver, ck_kernel_source source,
     char target[64], path[1200], own[1024];
     write_target(target, sizeof target, source, architecture);
     const char *options[OPTIONS] = {target, "--std=c++17"};
-    if (!folder && cache_folder(driver, own, sizeof own)) folder = own;
+    if (!folder && ck_cuda_cache_folder(driver, own, sizeof own)) folder = own;
     int cached = folder && cache_path(path, sizeof path, folder, driver, source, options, OPTIONS);
     *cubin = cached ? read_cache(path, bytes) : NULL;
     if (*cubin) return CK_OK;
@@ -234,7 +233,7 @@ ck_status ck_cuda_build_kernels(const ck_cuda_driver *driver, int architecture, 
     char target[64], own[1024], path[1200];
     const char *options[OPTIONS + 1] = {target, "--std=c++17", "--ptxas-options=-v"};
     if (!folder) {
-        if (!cache_folder(driver, own, sizeof own))
+        if (!ck_cuda_cache_folder(driver, own, sizeof own))
             return ck_fail(CK_INVALID_ARGUMENT, "there is no cache folder: HOME is not set");
         folder = own;
     }

@@ -54,4 +54,14 @@ int cim_gunzip(const uint8_t *bytes, size_t count, size_t limit, uint8_t **out, 
 
 void cim_free(void *memory);
 
+enum { CIM_LIBRARY_COUNT = 6 };
+
+typedef struct cim_library {
+    const char *name;
+    char version[32];  // of the library that is loaded, where it says; otherwise of its header
+} cim_library;
+
+// The libraries that files are read with; `index` is below CIM_LIBRARY_COUNT.
+cim_library cim_library_at(int index);
+
 #endif

@@ -18,6 +18,12 @@ package struct ProtocolBuffer {
         withUnsafeBytes(of: value.bitPattern.littleEndian) { encoded += $0 }
     }
 
+    /// Appends a number of double precision.
+    package mutating func double(_ field: Int, _ value: Double) {
+        varint(UInt64(field) << 3 | 1)
+        withUnsafeBytes(of: value.bitPattern.littleEndian) { encoded += $0 }
+    }
+
     /// Appends text.
     package mutating func text(_ field: Int, _ value: String) { bytes(field, Array(value.utf8)) }
 

@@ -99,12 +99,7 @@ public enum Overlay {
 
     /// A map as a NumPy array file (version 1.0), float32 [height,width].
     public static func npy(_ map: [Float], width: Int) -> [UInt8] {
-        var header = "{'descr': '<f4', 'fortran_order': False, 'shape': (\(map.count / width), \(width)), }"
-        header += String(repeating: " ", count: (64 - (10 + header.utf8.count + 1) % 64) % 64) + "\n"
-        let count = UInt16(header.utf8.count)
-        return [0x93] + Array("NUMPY".utf8) + [1, 0, UInt8(count & 0xFF), UInt8(count >> 8)]
-            + Array(header.utf8)
-            + map.withUnsafeBytes { Array($0) }
+        NumPyArray(map, shape: [map.count / width, width]).encoded
     }
 
     /// A map as a gray PNG of 16 bits: 0 and 65535 are the ends of `range`.

@@ -38,14 +38,17 @@ public final class MetricsLog {
 
     /// Appends a record as one line, in the file when this returns.
     ///
+    /// - Parameter seconds: since the record before.
     /// - Throws: `OCCError(.inputOutput)` naming the file; no part of the line stays.
-    public func append(_ record: StepRecord) throws {
-        let fields: [String: Any] = [
+    public func append(_ record: StepRecord, seconds: Double? = nil) throws {
+        var fields: [String: Any] = [
             "step": record.step, "loss": number(record.loss), "learning_rate": number(record.learningRate),
             "gradient_norm": number(record.collapse.gradientNorm), "spread": number(record.collapse.spread),
             "effective_rank": number(record.collapse.effectiveRank),
             "images_per_second": number(record.imagesPerSecond.rounded()),
         ]
+        // To the microsecond: more digits are noise.
+        if let seconds { fields["seconds"] = number((seconds * 1e6).rounded() / 1e6) }
         var line = try JSONSerialization.data(withJSONObject: fields, options: [.sortedKeys])
         line.append(0x0A)
         let code = line.withUnsafeBytes { writeAll($0, to: descriptor) }

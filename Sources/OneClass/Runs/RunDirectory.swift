@@ -2,7 +2,7 @@ import Foundation
 import OCCEngine
 
 /// The folder of a run: config.json, checkpoint.safetensors and the one before it, metrics.jsonl,
-/// model.safetensors, report.html.
+/// model.safetensors, evaluation.json, report.html.
 ///
 /// One process at a time: the folder is locked while this object lives.
 public final class RunDirectory {
@@ -20,6 +20,8 @@ public final class RunDirectory {
     public var report: String { "\(path)/report.html" }
     /// The file of the training's records, a JSON object a line.
     public var metrics: String { "\(path)/metrics.jsonl" }
+    /// The file of the evaluation.
+    public var evaluation: String { "\(path)/evaluation.json" }
     /// The file of what the run gave in a protocol.
     var result: String { "\(path)/result.json" }
     /// The file of the newest checkpoint.
@@ -83,7 +85,7 @@ public final class RunDirectory {
     /// What a run leaves.
     private static let names = [
         "config.json", "checkpoint.safetensors", "checkpoint.previous.safetensors", "metrics.jsonl",
-        "model.safetensors", "report.html", "result.json",
+        "model.safetensors", "evaluation.json", "report.html", "result.json",
     ]
 
     deinit { close(lock) }

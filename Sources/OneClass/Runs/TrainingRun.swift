@@ -24,6 +24,8 @@ public struct TrainingRun {
     public var checkpointInterval = 60.0
     /// Steps between records.
     public var recordEvery = 10
+    /// The folder of event files for TensorBoard; nil for none.
+    public var tensorBoard: String?
     /// The ranks that train together, of which this is the first; the others call `follow`. nil for one process.
     public var communicator: Communicator?
 
@@ -67,10 +69,15 @@ public struct TrainingRun {
         try AtomicFile.write(
             Array((try configuration.json(pretty: true) + "\n").utf8), to: directory.configuration)
         let log = try MetricsLog(directory.metrics, resumingAt: trainer.step)
+        let events = try tensorBoard.map { try TensorBoardLog($0, resumingAt: trainer.step) }
         try StopSignals.deferring {
-            var saved = ContinuousClock.now
+            var saved = ContinuousClock.now, recorded = trainer.step
             let finished = try trainer.run(recordEvery: recordEvery) {
-                try log.append($0)
+                // The rate is over the steps since the record before.
+                let images = Double(($0.step - recorded) * trainer.imagesPerStep)
+                recorded = $0.step
+                try log.append($0, seconds: images / $0.imagesPerSecond)
+                try events?.append($0)
                 record($0)
             } shouldStop: {
                 if try trainer.stopSignal() != nil { return true }
