@@ -125,7 +125,7 @@ enum OCCBench {
                 command("augment", "The standard augmentation."),
                 command("load", "Image files: reading, decoding, resizing; see bench/peers/load_images.py."),
                 command("gpu", "Steps, inference, NT-Xent and KDE on a GPU; see bench/gpu."),
-                calibrationCommand, roundingCommand, check,
+                calibrationCommand, roundingCommand, ranksCommand, check,
             ],
             hint: "For the time of every operation of a step: occ-gpu plan --profile."
         ).main()
