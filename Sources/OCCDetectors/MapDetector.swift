@@ -78,7 +78,7 @@ extension MapClassifier {
 
 extension Detectors {
     /// The detectors that see maps.
-    public static let maps: [any MapDetector] = [PaDiM()]
+    public static let maps: [any MapDetector] = [PaDiM(), PatchCore()]
 
     /// Every detector that a run can have.
     public static var all: [any Detector] { registry.entries + maps }

@@ -75,6 +75,12 @@ import Testing
         let maps = try fitted.maps(found[1])
         try Self.expectEqual(maps.map { $0.score }, "\(name).scores")
         try Self.expectEqual(maps.flatMap { $0.map.map(Double.init) }, "\(name).maps")
+        if name == "patchcore" {
+            let rows = try Self.fixture("patchcore.chosen").map { Int($0) }
+            let all = FeatureMatrix(
+                rows: found[0].rows * shape.places, columns: shape.channels, values: found[0].values)
+            #expect(try fitted.state.matrix("memory") == all.subset(rows))
+        }
         let restored = try detector.restore(fitted.state)
         #expect(try restored.scores(found[1]) == fitted.scores(found[1]))
     }
@@ -82,7 +88,9 @@ import Testing
     private static func fit(_ detector: any MapDetector, _ shape: MapShape, _ features: FeatureMatrix) throws
         -> any OneClassClassifier
     {
-        try detector.on(shape, seed: 1).fit(features)
+        guard detector is PatchCore else { return try detector.on(shape, seed: 1).fit(features) }
+        // The script's share of all places, and the one that its choice begins with.
+        return try PatchCore(coreset: 0.02).on(shape, seed: 1).fit(features, start: 100)
     }
 
     /// A model of a detector of maps, as a file and as it was fitted.
