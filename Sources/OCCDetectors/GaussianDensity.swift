@@ -15,6 +15,15 @@ public struct GaussianDensity: Detector {
     /// Whether scores are compared with those of other Gaussians: half the squared Mahalanobis distance is, as a place
     /// where features vary much is not anomalous by that; a density adds the logarithm of its volume.
     private var isOneOfMany = false
+    /// Whether features are divided by their norm first.
+    private var normalizes = true
+
+    /// Gaussians of features as they are, for many places: with no share of a sphere in their covariances.
+    static func ofRawFeatures(ridge: Double) -> GaussianDensity {
+        var result = GaussianDensity(shrinkage: 0, ridge: ridge)
+        result.normalizes = false
+        return result
+    }
 
     /// A Gaussian with these settings.
     public init(shrinkage: Double? = nil, ridge: Double = 1e-6) {
@@ -43,19 +52,19 @@ public struct GaussianDensity: Detector {
     ///   covariance.
     public func fit(_ features: FeatureMatrix) throws -> any OneClassClassifier {
         try features.requireFittable(name)
-        let normalized = features.normalized().matrix, columns = normalized.columns
+        let rows = normalizes ? features.normalized().matrix : features, columns = rows.columns
         var mean = [Double](repeating: 0, count: columns)
         var cholesky = [Double](repeating: 0, count: columns * columns)
         let status = ck_gaussian_fit(
-            normalized.values, Int64(normalized.rows), Int64(columns), shrinkage ?? 0, ridge, &mean,
-            &cholesky)
+            rows.values, Int64(rows.rows), Int64(columns), shrinkage ?? 0, ridge, &mean, &cholesky)
         guard status != .CK_NUMERICAL_ERROR else {
             throw OCCError(
                 .badData, "gaussian: \(String(cString: ck_last_error()))",
                 remedy: "Raise \(setting: "ridge") or \(setting: "shrinkage"), or fit on more rows.")
         }
         try check(status, operation: name)
-        return FittedGaussian(mean: mean, cholesky: cholesky, isDistance: isOneOfMany)
+        return FittedGaussian(
+            mean: mean, cholesky: cholesky, isDistance: isOneOfMany, normalizes: normalizes)
     }
 
     /// Checks that the covariance of so few rows can be regular.
@@ -83,7 +92,9 @@ public struct GaussianDensity: Detector {
         guard cholesky.count == mean.count * mean.count,
             mean.indices.allSatisfy({ cholesky[$0 * mean.count + $0] > 0 })
         else { throw OCCError(.badData, "the detector's Cholesky factor is malformed") }
-        return FittedGaussian(mean: mean, cholesky: cholesky, isDistance: state.numbers["distance"] ?? 0 != 0)
+        return FittedGaussian(
+            mean: mean, cholesky: cholesky, isDistance: state.numbers["distance"] ?? 0 != 0,
+            normalizes: normalizes)
     }
 
     /// The same Gaussian at each location, whose score is half the squared Mahalanobis distance, as Defard et al.
@@ -91,7 +102,7 @@ public struct GaussianDensity: Detector {
     /// rows need a regular covariance: Ledoit and Wolf's.
     public var forEachLocation: GaussianDensity? {
         var own = GaussianDensity(shrinkage: shrinkage ?? -1, ridge: ridge)
-        own.isOneOfMany = true
+        (own.isOneOfMany, own.normalizes) = (true, normalizes)
         return own
     }
 }
@@ -102,10 +113,12 @@ struct FittedGaussian: OneClassClassifier {
     /// Lower triangular, columns x columns.
     private let cholesky: [Double]
     private let isDistance: Bool
+    private let normalizes: Bool
     /// What a score is above half the squared distance.
     private let constant: Double
 
-    init(mean: [Double], cholesky: [Double], isDistance: Bool) {
+    init(mean: [Double], cholesky: [Double], isDistance: Bool, normalizes: Bool) {
+        self.normalizes = normalizes
         self.mean = mean
         self.cholesky = cholesky
         self.isDistance = isDistance
@@ -126,15 +139,14 @@ struct FittedGaussian: OneClassClassifier {
         var distance = [Double](repeating: 0, count: features.rows)
         try check(
             ck_gaussian_distance(
-                features.normalized().matrix.values, Int64(features.rows), Int64(mean.count), mean, cholesky,
-                &distance,
-                nil), operation: "gaussian")
+                (normalizes ? features.normalized().matrix : features).values, Int64(features.rows),
+                Int64(mean.count), mean, cholesky, &distance, nil), operation: "gaussian")
         return distance.map { 0.5 * $0 + constant }
     }
 
     func scoreGradient(_ features: FeatureMatrix) throws -> FeatureMatrix {
         try requireColumns(features, mean.count)
-        let (normalized, norms) = features.normalized()
+        let (normalized, norms) = normalizes ? features.normalized() : (features, [])
         var distance = [Double](repeating: 0, count: features.rows)
         var gradient = [Double](repeating: 0, count: features.values.count)
         try check(
@@ -142,6 +154,10 @@ struct FittedGaussian: OneClassClassifier {
                 normalized.values, Int64(features.rows), Int64(mean.count), mean, cholesky, &distance,
                 &gradient),
             operation: "gaussian")
+        guard normalizes else {
+            return FeatureMatrix(
+                rows: features.rows, columns: features.columns, values: gradient.map { Float($0) })
+        }
         return throughNormalization(gradient, normalized, norms: norms)
     }
 }

@@ -14,6 +14,8 @@ package enum RandomStream {
     package static let split: UInt32 = 0x5911_7000
     /// Which fold an image is in.
     package static let folds: UInt32 = 0xF01D_5000
+    /// Which channels of feature maps a detector sees, and where its choice of places begins.
+    package static let channels: UInt32 = 0xC4A2_3000
     /// The order of the items of an epoch.
     package static let batches: UInt32 = 0xBA7C_0000
     /// Where a step's patches lie.
@@ -62,7 +64,7 @@ package enum RandomStream {
         (0..<recipeSteps).map { Claim(recipe(step: $0)) } + [
             Claim(cutPaste, blocks: 0..<4), Claim(noise, blocks: 1..<1 << 20), Claim(split), Claim(folds),
             Claim(batches), Claim(corners), Claim(builtinTrain), Claim(builtinTest), Claim(testFifth),
-            Claim(simulation),
+            Claim(simulation), Claim(channels),
         ]
 
     /// The stream of a parameter's initial values: FNV-1a of its name, or the next one that nobody else has.

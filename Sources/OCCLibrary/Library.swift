@@ -87,7 +87,7 @@ public func occModelInfo(_ model: OpaquePointer?, _ info: UnsafeMutablePointer<o
         guard let info else { throw wrong("info is NULL") }
         info.pointee = try Handle.at(model).model.withLock { model in
             occ_info(
-                side: Int32(model.side), has_map: model.grid == nil ? 0 : 1,
+                side: Int32(model.side), has_map: model.localizes ? 1 : 0,
                 has_threshold: model.calibration.threshold == nil ? 0 : 1,
                 threshold: model.calibration.threshold ?? .nan)
         }

@@ -96,14 +96,27 @@ public struct EncoderOutput {
     package func features(
         _ layers: StageNumbers?, in plan: PlanBuilder, mean: (Tensor, Int) throws -> Tensor
     ) throws -> Tensor {
+        let numbers = try numbers(layers)
+        let means = try numbers.map { try mean(stages[$0 - 1], $0) }
+        return try means.dropFirst().reduce(means[0]) { try concatenate($0, $1, in: plan) }
+    }
+
+    /// The maps of the chosen stages, [N,P,Q,D] each.
+    ///
+    /// - Parameter layers: the numbers of the stages, from 1; nil for the last one.
+    /// - Throws: `OCCError(.usage)` for a stage that the encoder does not have.
+    package func maps(_ layers: StageNumbers?) throws -> [Tensor] {
+        try numbers(layers).map { stages[$0 - 1] }
+    }
+
+    private func numbers(_ layers: StageNumbers?) throws -> [Int] {
         let numbers = layers?.numbers ?? [stages.count]
         if let number = numbers.first(where: { $0 > stages.count }) {
             throw OCCError(
                 .usage, "\(setting: "layers"): there is no stage \(number)",
                 remedy: "The encoder has \(stages.count).")
         }
-        let means = try numbers.map { try mean(stages[$0 - 1], $0) }
-        return try means.dropFirst().reduce(means[0]) { try concatenate($0, $1, in: plan) }
+        return numbers
     }
 }
 

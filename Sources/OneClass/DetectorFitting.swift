@@ -13,6 +13,14 @@ struct DetectorFitting {
 
     private var isEach: Bool { configuration.locations == .each && grid != nil }
 
+    /// The detector that is to be fitted: one of maps knows their shape.
+    private var unfitted: any Detector {
+        guard let maps = extractor as? MapExtractor, let own = configuration.mapDetector else {
+            return configuration.detector
+        }
+        return own.on(maps.shape, seed: configuration.seed)
+    }
+
     /// The detector fitted on images.
     func detector(of images: ImageBatch) throws -> any OneClassClassifier {
         let places = places(of: images, rows: configuration.detectorRows)
@@ -104,7 +112,7 @@ struct DetectorFitting {
     }
 
     private func fit(_ features: FeatureMatrix) throws -> any OneClassClassifier {
-        let unfitted = configuration.detector
+        let unfitted = unfitted
         guard isEach, let grid else {
             let rows = features.evenly(atMost: configuration.detectorRows)
             return try Work.track("fitting \(unfitted.name) on \(rows.rows) rows") { _ in

@@ -12,7 +12,7 @@ public struct ScoredTest: Sendable {
 
     /// Scores the test images of a split, if any.
     public init(_ model: OneClassModel, on split: OneClassSplit) throws {
-        let localized = try model.grid.map { _ in try model.localize(split.test) }
+        let localized = model.localizes ? try model.localize(split.test) : nil
         scores = try localized?.map(\.score) ?? model.score(split.test)
         maps = localized?.map(\.map)
     }

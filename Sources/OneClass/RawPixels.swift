@@ -19,13 +19,14 @@ enum RawPixels {
     }
 
     /// The configured detector on the pixels, of images of 32 x 32 where theirs would take too much memory; KDE on
-    /// such images for a model of patches, whose detectors are for short vectors.
+    /// such images for a model of patches or maps, whose detectors are for short vectors.
     static func compare(_ configuration: RunConfiguration, _ split: OneClassSplit) throws -> Comparison {
-        let unfitted: any Detector = configuration.patch == nil ? configuration.detector : KernelDensity()
+        let isOfVectors = configuration.patch == nil && configuration.mapDetector == nil
+        let unfitted: any Detector = isOfVectors ? configuration.detector : KernelDensity()
         let fit = split.detectorFit, rows = min(fit.count, configuration.detectorRows)
         let isSmall =
             fit.side > smallSide
-            && (configuration.patch != nil || isTooLarge(unfitted, rows: rows, columns: fit.imageBytes))
+            && (!isOfVectors || isTooLarge(unfitted, rows: rows, columns: fit.imageBytes))
         let side = isSmall ? smallSide : fit.side
         func pixels(_ images: ImageBatch) -> FeatureMatrix {
             let images = isSmall ? images.resized(to: smallSide) : images

@@ -34,6 +34,16 @@ extension RunConfiguration {
                 "\(setting: "hold-out") \(holdOut): with \(setting: "calibration") cross nothing is held out",
                 remedy: "Leave one of the two out.")
         }
+        if mapDetector != nil {
+            let other: Wording? =
+                patch != nil
+                ? "\(setting: "patch")" : calibration == .cross ? "\(setting: "calibration") cross" : nil
+            if let other {
+                throw OCCError(
+                    .usage, "\(other) does not go with \(detector.name), which sees the maps of whole images",
+                    remedy: "Leave one of the two out.")
+            }
+        }
         if locations == .each {
             guard patch != nil, detector.forEachLocation as (any Detector)? != nil else {
                 let able = Detectors.registry.entries.filter { $0.forEachLocation as (any Detector)? != nil }

@@ -37,8 +37,8 @@ package struct ChosenComponent: Sendable {
             setText: { (c, name, text) throws(SettingError) in try c.method.set(name: name, text: text) }),
         ChosenComponent(
             name: "detector", help: "What scores the features.",
-            choices: { Detectors.registry.entries }, read: { $0.detector },
-            choose: { (c, name) throws(SettingError) in c.detector = try Detectors.registry.entry(name) },
+            choices: { Detectors.all }, read: { $0.detector },
+            choose: { (c, name) throws(SettingError) in c.detector = try Detectors.entry(name) },
             setKey: { (c, key, value) throws(SettingError) in try c.detector.set(key: key, to: value) },
             setText: { (c, name, text) throws(SettingError) in try c.detector.set(name: name, text: text) }),
     ]

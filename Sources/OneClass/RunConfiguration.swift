@@ -260,6 +260,9 @@ public struct RunConfiguration: HasSettings, Sendable {
         method = other
     }
 
+    /// The detector, where it sees the maps of whole images.
+    var mapDetector: (any MapDetector)? { detector as? any MapDetector }
+
     /// The number of items to a step.
     public var itemsPerStep: Int { batch ?? method.defaults.batch }
     /// Widths of the projection head.

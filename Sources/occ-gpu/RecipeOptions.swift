@@ -68,7 +68,10 @@ struct RecipeOptions {
         let glance = try DatasetGlance(configuration.data).asked(
             side: configuration.imageSize, patches: Self.patches(arguments, configuration))
         var (start, reason) = recipe.configuration(for: glance)
-        if arguments["patch"] != nil {
+        let seesMaps = configuration.detector is any MapDetector
+        if seesMaps {
+            reason = Self.seeMaps(&start, glance)
+        } else if arguments["patch"] != nil {
             start.stride = nil
             // The stages see no more than a patch.
             if start.layers != nil, let patch = configuration.patch {
@@ -80,7 +83,7 @@ struct RecipeOptions {
             ["encoder", "stages", "layers", "weights"].contains { arguments[$0] != nil }
             || arguments["padding"].map { $0 != Padding.none.rawValue } ?? false
         let isOtherTask = arguments["method"] != nil && !(configuration.method is CutPastePrediction)
-        if start.layers != nil, choosesEncoder || isOtherTask {
+        if start.layers != nil, !seesMaps, choosesEncoder || isOtherTask {
             // Encoder, layers and stride go together: who chooses one of them, or a method that may need a padded
             // encoder, gets the plain one, and not many patches to be computed one by one.
             (start.encoder, start.layers) = (ResNet(.resnet10, width: 0.25), nil)
@@ -101,8 +104,11 @@ struct RecipeOptions {
             detector: isOpen && arguments["detector"] == nil && arguments["detector-rows"] == nil,
             steps: isOpen && start.layers != nil
         )
-        if isFrozen { configuration.steps = 0 }
-        let isSaid = isFrozen || arguments["steps"] != nil || arguments["epochs"] != nil
+        let isDrawn = seesMaps && wanted == nil
+        if isFrozen || isDrawn && arguments["epochs"] == nil && arguments["steps"] == nil {
+            configuration.steps = 0
+        }
+        let isSaid = isFrozen || isDrawn || arguments["steps"] != nil || arguments["epochs"] != nil
         budget = wanted ?? (isSaid ? nil : recipe.budget)
         let c = configuration
         isTimed = wanted != nil
@@ -114,11 +120,25 @@ struct RecipeOptions {
             "recipe \(recipe.name): \(c.method.name), \(c.encoder.name)\(size)\(patches)\(detector) (\(reason))"
     }
 
+    /// What a recipe is where the detector sees maps of whole images: a network as it is given or drawn, of which the
+    /// detector sees the first stages.
+    ///
+    /// - Returns: why it is so, in half a sentence.
+    private static func seeMaps(_ c: inout RunConfiguration, _ glance: DatasetGlance) -> String {
+        let data = RunConfiguration()
+        (c.method, c.head, c.augment, c.learningRate) = (data.method, nil, nil, nil)
+        (c.patch, c.stride, c.warmup) = (nil, nil, data.warmup)
+        (c.encoder, c.layers) = (ResNet(.resnet18), StageNumbers([1, 2, 3]))
+        if !glance.isFixedSize { c.imageSize = min(256, max(64, glance.side / 32 * 32)) }
+        return "the detector sees the maps of a network that is not trained"
+    }
+
     /// Whether options ask for patches, or for what is not of patches; nil where they leave it open.
     private static func patches(_ arguments: Arguments, _ c: RunConfiguration) -> Bool? {
         if arguments["patch"] != nil || arguments["locations"] == RunConfiguration.Locations.each.rawValue {
             return true
         }
+        if c.detector is any MapDetector { return false }
         guard arguments["method"] != nil else { return nil }
         return c.method is CutPastePrediction ? nil : false
     }

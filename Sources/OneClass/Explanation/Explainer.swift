@@ -55,6 +55,11 @@ public final class Explainer {
                 .usage, "a model of \(configuration.method.name) has no classifier",
                 remedy: "Explain the detector's score.")
         }
+        guard !(model.detector is any MapClassifier) else {
+            throw OCCError(
+                .usage, "\(configuration.detector.name) is not explained by a gradient: its maps say where",
+                remedy: "Use localize.")
+        }
         self.model = model
         self.target = target
         side = model.grid?.patch ?? model.side

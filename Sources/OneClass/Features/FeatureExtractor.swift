@@ -68,13 +68,17 @@ struct ScoringPlans {
 
     init(_ configuration: RunConfiguration, _ program: Program, side: Int) throws {
         let encoder = configuration.encoder, layers = configuration.layers
-        if let grid = try configuration.grid(side: side), !encoder.receptiveFields.isEmpty {
+        if let detector = configuration.mapDetector {
+            features = try MapExtractor(
+                program, encoder: encoder, layers: layers, side: side, join: { detector.join($0) })
+        } else if let grid = try configuration.grid(side: side), !encoder.receptiveFields.isEmpty {
             features = try DenseExtractor(program, encoder: encoder, layers: layers, grid: grid)
         } else {
             features = try PartExtractor(
                 program, encoder: encoder, layers: layers, side: side, patch: configuration.patch)
         }
-        method = configuration.patch == nil ? configuration.method as? any TransformationScoring : nil
+        let isPooled = configuration.patch == nil && configuration.mapDetector == nil
+        method = isPooled ? configuration.method as? any TransformationScoring : nil
         classifier = try method.map {
             try PartExtractor(
                 program, encoder: configuration.encoder, side: side, classifier: $0,

@@ -15,6 +15,9 @@ extension OneClassModel {
         public let isCalibrated: Bool
     }
 
+    /// Whether it finds where images are anomalous: a model of patches, or of an encoder's maps.
+    public var localizes: Bool { grid != nil || detector is any MapClassifier }
+
     private func requireGrid() throws -> PatchGrid {
         guard let grid else {
             throw OCCError(
@@ -24,10 +27,11 @@ extension OneClassModel {
         return grid
     }
 
-    /// Scores images and their pixels; for a model of patches only.
+    /// Scores images and their pixels; for a model of patches or maps only.
     ///
     /// - Throws: `OCCError(.usage)` for a model of whole images.
     public func localize(_ images: ImageBatch) throws -> [Localized] {
+        if let classifier = detector as? any MapClassifier { return try localize(images, by: classifier) }
         let grid = try requireGrid(), scores = try patchScores(of: images), scale = mapScale
         let found = parallelMap(images.count) { image in
             Self.localized(
@@ -37,12 +41,33 @@ extension OneClassModel {
         return found
     }
 
+    /// The maps of some images at a time, as their features are many.
+    private func localize(_ images: ImageBatch, by classifier: any MapClassifier) throws -> [Localized] {
+        let portion = 16
+        return try Work.track("scoring", "images", total: images.count) { work in
+            try stride(from: 0, to: images.count, by: portion).flatMap { first in
+                let some = images.subset(first..<min(first + portion, images.count))
+                let features = try scoring.features.features(
+                    of: some, places: PatchPlace.all(of: some, grid: nil), program: program, work: work)
+                return try classifier.maps(features).map { found in
+                    try DetectorFitting.requireFinite(found.map, name)
+                    return Localized(score: found.score, map: found.map, isCalibrated: true)
+                }
+            }
+        }
+    }
+
     /// The score and the map of an image of any size at its own resolution, by tiles of the size the model
     /// was trained on: beyond the image, its scores and its map, memory does not grow with it.
     ///
     /// - Throws: `OCCError(.usage)` for a model of whole images, or with a detector for each location;
     ///   `OCCError(.badData)` for an image smaller than a patch.
     public func localize(_ image: RGBImage) throws -> Localized {
+        guard !(detector is any MapClassifier) else {
+            throw OCCError(
+                .usage, "\(configuration.detector.name) takes images of the size it was trained on",
+                remedy: "Leave \(setting: "full-size") out.")
+        }
         let own = try requireGrid()
         guard configuration.locations == .shared else {
             throw OCCError(

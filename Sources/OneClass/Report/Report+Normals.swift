@@ -49,7 +49,7 @@ extension Report {
         let scores = try model.score(images.subset(some))
         let order = scores.indices.sorted { (scores[$1], $0) < (scores[$0], $1) }.prefix(shown)
         let chosen = images.subset(order.map { some[$0] })
-        let maps = try model.grid.map { _ in try model.localize(chosen).map(\.map) }
+        let maps = model.localizes ? try model.localize(chosen).map(\.map) : nil
         var result = "<h2>\(title)</h2><p class=\"soft\">\(note)"
         result += count < images.count ? " Of \(images.count) images \(count) were scored.</p>" : "</p>"
         result += "<div class=\"images\">"
