@@ -69,7 +69,7 @@ public struct PatchCore: MapDetector {
             8 * places.rows + 24 * count * (places.columns + 1),
             "\(name): a memory of \(count) places of \(places.columns) features",
             remedy: "Lower \(setting: "coreset"), or leave the first of \(setting: "layers") out.")
-        let chosen = try Work.track("choosing places to keep", "places", total: count) {
+        let chosen = Work.track("choosing places to keep", "places", total: count) {
             Coreset.greedy(places, count: count, start: start, work: $0)
         }
         return FittedPatchCore(shape: shape, memory: places.subset(chosen), support: support)
