@@ -119,7 +119,8 @@ for kind in (0..<UInt32(CK_KIND_COUNT)).map({ ck_kind(rawValue: $0)! }) {
     print("            .CK_KIND_\(name), layer,")
     print("            [")
     printWrapped(
-        operands.map { $0.isStep ? "stepState" : $0.name }, indentation: 16, trailingComma: true)
+        operands.map { $0.isStep ? "stepState" : $0.name }, indentation: 16,
+        trailingComma: operands.count > 1)
     print("            ], ck_operation_params(\(params): params), flop: flop)")
     print("    }")
 }
