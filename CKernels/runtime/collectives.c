@@ -5,7 +5,7 @@
 
 enum { CHUNK = 1 << 20 };  // values that are summed at once: bounds the scratch memory
 
-static ck_status check_ranks(const ck_communicator *c, const ck_collective_params *p) {
+ck_status ck_check_ranks(const ck_communicator *c, const ck_collective_params *p) {
     int ranks = c ? c->ranks : 1;
     if (ranks != p->ranks)
         return ck_fail(CK_INVALID_ARGUMENT, "the plan was made for %d ranks, and the device has %d", p->ranks,
@@ -15,7 +15,7 @@ static ck_status check_ranks(const ck_communicator *c, const ck_collective_param
 
 ck_status ck_all_gather(const ck_communicator *c, const ck_collective_params *p, float *all,
                         const float *mine) {
-    ck_status status = check_ranks(c, p);
+    ck_status status = ck_check_ranks(c, p);
     for (int32_t block = 0; block < p->blocks && status == CK_OK; block++) {
         const float *from = mine + block * p->count;
         float *to = all + block * p->count * p->ranks;
@@ -57,7 +57,7 @@ static ck_status mean_of_chunk(const ck_communicator *c, float *x, int64_t count
 
 ck_status ck_mean_over_ranks(const ck_communicator *c, const ck_collective_params *p, float *x,
                              float *scratch) {
-    ck_status status = check_ranks(c, p);
+    ck_status status = ck_check_ranks(c, p);
     int64_t count = p->ranks == 1 ? 0 : p->blocks * p->count;
     for (int64_t at = 0; at < count && status == CK_OK; at += CHUNK)
         status = mean_of_chunk(c, x + at, ck_min64(CHUNK, count - at), scratch);

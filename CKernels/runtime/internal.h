@@ -10,6 +10,8 @@ ck_status ck_fail(ck_status status, const char *format, ...) __attribute__((form
 // collectives.c: what collective operations do on host memory. `scratch` is of ck_collective_scratch(p)
 // bytes.
 uint64_t ck_collective_scratch(const ck_collective_params *p);
+// Whether a plan is for the ranks that the device has joined; `c` is NULL where it has joined none.
+ck_status ck_check_ranks(const ck_communicator *c, const ck_collective_params *p);
 ck_status ck_all_gather(const ck_communicator *c, const ck_collective_params *p, float *all,
                         const float *mine);
 ck_status ck_mean_over_ranks(const ck_communicator *c, const ck_collective_params *p, float *x,

@@ -9,14 +9,6 @@ static ck_status check(ck_cu_result result, const char *what) {
     return result == 0 ? CK_OK : ck_fail(CK_INTERNAL_ERROR, "NCCL: %s failed (error %d)", what, result);
 }
 
-static ck_status require_ranks(const ck_cuda_state *cuda, const ck_collective_params *p) {
-    int ranks = cuda->communicator ? cuda->communicator->ranks : 1;
-    if (ranks != p->ranks)
-        return ck_fail(CK_INVALID_ARGUMENT, "the plan was made for %d ranks, and the device has %d", p->ranks,
-                       ranks);
-    return CK_OK;
-}
-
 // What a rank tells the others before they join: whether it has NCCL, and rank 0 what names the group.
 struct hello {
     ck_nccl_id id;
@@ -64,7 +56,7 @@ static ck_status to_device(ck_cuda_state *cuda, void *to, const void *from, uint
 ck_status ck_cuda_all_gather(ck_cuda_state *cuda, const ck_all_gather_operands *t,
                              const ck_collective_params *p, void *workspace) {
     (void)workspace;
-    CK_TRY(require_ranks(cuda, p));
+    CK_TRY(ck_check_ranks(cuda->communicator, p));
     if (cuda->nccl) {
         for (int32_t block = 0; block < p->blocks; block++)
             CK_TRY(check(cuda->driver->nccl_all_gather(t->x + block * p->count,
@@ -86,7 +78,7 @@ ck_status ck_cuda_all_gather(ck_cuda_state *cuda, const ck_all_gather_operands *
 ck_status ck_cuda_mean_over_ranks(ck_cuda_state *cuda, const ck_mean_over_ranks_operands *t,
                                   const ck_collective_params *p, void *workspace) {
     (void)workspace;
-    CK_TRY(require_ranks(cuda, p));
+    CK_TRY(ck_check_ranks(cuda->communicator, p));
     size_t count = (size_t)(p->blocks * p->count);
     if (cuda->nccl)
         return check(cuda->driver->nccl_all_reduce(t->x, t->x, count, NCCL_FLOAT32, NCCL_AVERAGE, cuda->nccl,
