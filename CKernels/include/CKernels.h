@@ -158,7 +158,7 @@ typedef struct ck_declaration {
 // The declaration of a kind; NULL for a value that is no kind.
 const ck_declaration *ck_declaration_of(ck_kind kind);
 
-enum { CK_MAX_TENSORS = 10, CK_MAX_RANK = 4 };
+enum { CK_MAX_TENSORS = 12, CK_MAX_RANK = 4 };
 
 // A tensor of an operation: where it is, and its shape, outermost extent first.
 typedef struct ck_tensor {

@@ -195,6 +195,11 @@ ck_status ck_cuda_build_kernels(const ck_cuda_driver *driver, int architecture, 
                                 void (*report)(void *context, const ck_cuda_kernel_report *kernel),
                                 void *context);
 
+// Has the calling thread's convolutions in bf16 and NT-Xent cut up for a GPU of `count` multiprocessors, or
+// of the usual number where it is 0; gives the number before. For tests, whose small shapes meet every kernel
+// so. A plan's scratch memory and its launches have to be of one number.
+int32_t ck_cuda_cut_for(int32_t count);
+
 #ifdef __cplusplus
 }
 #endif

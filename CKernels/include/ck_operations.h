@@ -217,6 +217,43 @@ OPERATION(conv2d_inference, conv2d, "A convolution, normalized: relu?(batchnorm_
     LAUNCHER(conv2d_inference, conv2d)
 END(conv2d_inference)
 
+// With batch normalization by the batch: what a GPU in bf16 need not go over the values again for.
+
+OPERATION(conv2d_batchnorm_forward, conv2d, "z = x * w and batchnorm_forward of it")
+    OUT(y, act, p->n, p->p, p->q, p->k)
+    OUT(z, act, p->n, p->p, p->q, p->k)
+    OUT(mean, f32, p->k)
+    OUT(inverse_deviation, f32, p->k)
+    UPDATE(running_mean, f32, p->k)
+    UPDATE(running_variance, f32, p->k)
+    IN(x, act, p->n, p->h, p->w, p->c)
+    IN(w, f32, p->k, p->r, p->s, p->c)
+    OPTIONAL_IN(residual, act, p->n, p->p, p->q, p->k)
+    IN(gamma, f32, p->k)
+    IN(beta, f32, p->k)
+    REQUIRE_CONVOLUTION
+    WORKSPACE(conv2d_batchnorm_forward, conv2d)
+    LAUNCHER(conv2d_batchnorm_forward, conv2d)
+END(conv2d_batchnorm_forward)
+
+OPERATION(conv2d_batchnorm_backward, conv2d, "conv2d_backward_data plus `added`, and batchnorm_backward of that")
+    OUT(dx, act, p->n, p->h, p->w, p->c)
+    OUT(dgamma, f32, p->c)
+    OUT(dbeta, f32, p->c)
+    OUT(dresidual, act, p->n, p->h, p->w, p->c)
+    IN(dy, act, p->n, p->p, p->q, p->k)
+    IN(w, f32, p->k, p->r, p->s, p->c)
+    OPTIONAL_IN(added, act, p->n, p->h, p->w, p->c)
+    IN(x, act, p->n, p->h, p->w, p->c)
+    IN(y, act, p->n, p->h, p->w, p->c)
+    IN(mean, f32, p->c)
+    IN(inverse_deviation, f32, p->c)
+    IN(gamma, f32, p->c)
+    REQUIRE_CONVOLUTION
+    WORKSPACE(conv2d_batchnorm_backward, conv2d)
+    LAUNCHER(conv2d_batchnorm_backward, conv2d)
+END(conv2d_batchnorm_backward)
+
 OPERATION(dense_forward, dense, "x w^T + b")
     OUT(y, f32, p->n, p->k)
     IN(x, f32, p->n, p->c)

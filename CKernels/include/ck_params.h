@@ -19,7 +19,17 @@ typedef struct ck_step_state {
 } ck_step_state;
 
 // Bytes of shared memory of a kernel of conv2d_hopper.cu: three slices of a tile.
-#define CK_HOPPER_SHARED(rows, columns) (3 * 128 * ((rows) + (columns)))
+#define CK_HOPPER_SHARED(rows, columns, stages) ((stages)*128 * ((rows) + (columns)))
+
+// The same of conv2d_taps.cu: the filters of nine taps, and to each of four warpgroups two parts of an image
+// of so many pixels at most; or as many stages of a tile and such a part.
+#define CK_TAPS_LINES 144
+#define CK_TAPS_STAGES 6
+#define CK_TAPS_WARPGROUPS 3
+#define CK_TAPS_WIDE_LINES 200
+#define CK_TAPS_WIDE_SHARED (128 * (9 * 64 + CK_TAPS_WARPGROUPS * 2 * CK_TAPS_WIDE_LINES))
+#define CK_TAPS_WINDOWS_SHARED (128 * (9 * 64 + 4 * 2 * CK_TAPS_LINES))
+#define CK_TAPS_GRADIENT_SHARED (CK_TAPS_STAGES * 128 * (64 + CK_TAPS_LINES))
 
 // Which rows of the whole batch a plan computes, where several processes share one: its row i is row
 // first + i / block * stride + i % block of the whole, and the step-state's first_row more. All zero: the
@@ -64,17 +74,26 @@ typedef struct ck_conv2d_params {
     int32_t n, h, w, c, k, r, s, stride, pad, p, q;
     int32_t math;         // CK_MATH_...
     int32_t activations;  // CK_f32 or CK_bf16: how activations and their gradients lie in memory
-    int32_t relu;         // conv2d_inference: y = max(0, normalized + residual)
-    float epsilon;        // conv2d_inference: added to the variance
+    // Where batch normalization goes with it, as in ck_batchnorm_params.
+    int32_t relu;
+    float epsilon, momentum;
 } ck_conv2d_params;
 
-// What conv2d_inference makes of a sum as soon as it is there: relu?(sum * scale + shift + residual), with a
+// What a convolution makes of a sum as soon as it is there: relu?(sum * scale + shift + residual), with a
 // scale and a shift to a channel. A GPU's kernels read these up to the end of the last tile; without a scale,
-// the sum is as it is.
+// it is sum + residual.
+//
+// In bf16 a GPU also adds up the results v of a tile's pixels, for batch normalization: two sums to a
+// channel, which go to partial[tile][2][channels]. Forward, where x is NULL, they are of v - about and of its
+// square; backward, where x and y are what was normalized and what became of it, of v and of v * (x - about),
+// after v = y > 0 ? v : 0 if there is a ReLU.
 typedef struct ck_conv2d_epilogue {
     const float *scale, *shift;
-    const void *residual;  // of y's shape and type, or NULL
+    const void *residual;  // of the result's shape and type, or NULL
     int32_t relu;
+    float *partial;      // or NULL
+    const float *about;  // a value to a channel
+    const void *x, *y;   // of the result's shape and type
 } ck_conv2d_epilogue;
 
 typedef struct ck_batchnorm_params {  // rows = N*H*W

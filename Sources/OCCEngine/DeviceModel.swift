@@ -26,10 +26,24 @@ public struct DeviceModel: Sendable {
         // Filters are packed first; parts of sums are added behind.
         "conv2d_forward": (2, 1), "conv2d_backward_data": (2, 1), "conv2d_backward_weight": (2, 1),
         "conv2d_inference": (3, 1),
+        // The convolution's two, and statistics and values of batch normalization.
+        "conv2d_batchnorm_forward": (4, 1), "conv2d_batchnorm_backward": (4, 1),
         // Parts of sums again, of cuBLASLt's.
         "dense_forward": (2, 1), "dense_backward_data": (2, 1), "dense_backward_weight": (3, 1),
         "sum_of_squares": (2, 1), "nt_xent_forward": (5, 1), "nt_xent_backward": (5, 1),
     ]
+
+    /// Bytes that batch normalization moves behind a convolution that it is joined with, and those of them that it
+    /// writes: forward, z is read and y written, and what is added is read; backward, the gradient and x are read and
+    /// dx is written.
+    private static func passedBehind(_ operation: PlannedOperation) -> (all: Int, written: Int)? {
+        func bytes(_ index: Int) -> Int { operation.tensors[index]?.bytes ?? 0 }
+        switch operation.name {
+        case "conv2d_batchnorm_forward": return (bytes(0) + bytes(1) + bytes(8), bytes(0) + bytes(8))
+        case "conv2d_batchnorm_backward": return (bytes(0) + bytes(3) + bytes(7), bytes(0))
+        default: return nil
+        }
+    }
 
     /// The kernels that an operation launches.
     public func launches(of operation: PlannedOperation) -> Int {
@@ -38,6 +52,11 @@ public struct DeviceModel: Sendable {
 
     /// The seconds that an operation takes.
     public func seconds(of operation: PlannedOperation) -> Double {
+        if let passed = Self.passedBehind(operation) {
+            let first = Double(operation.bytes - passed.written) / bytesPerSecond
+            return max(first, Double(operation.flop) / flopPerSecond) + Double(passed.all) / bytesPerSecond
+                + Double(launches(of: operation)) * secondsPerLaunch
+        }
         let moved = Double(operation.bytes) * (Self.costs[operation.name]?.passes ?? 1) / bytesPerSecond
         return max(moved, Double(operation.flop) / flopPerSecond)
             + Double(launches(of: operation)) * secondsPerLaunch

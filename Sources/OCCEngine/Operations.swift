@@ -256,6 +256,63 @@ extension PlanBuilder {
             ], ck_operation_params(conv2d: params), flop: flop)
     }
 
+    /// z = x * w and batchnorm_forward of it.
+    ///
+    /// - Parameters:
+    ///   - y: written, float32 or bfloat16 [N, P, Q, K].
+    ///   - z: written, float32 or bfloat16 [N, P, Q, K].
+    ///   - mean: written, float32 [K].
+    ///   - inverseDeviation: written, float32 [K].
+    ///   - runningMean: read and written, float32 [K].
+    ///   - runningVariance: read and written, float32 [K].
+    ///   - x: read, float32 or bfloat16 [N, H, W, C].
+    ///   - w: read, float32 [K, R, S, C].
+    ///   - residual: read, float32 or bfloat16 [N, P, Q, K], or nil.
+    ///   - gamma: read, float32 [K].
+    ///   - beta: read, float32 [K].
+    package func conv2dBatchnormForward(
+        _ layer: String, y: Tensor, z: Tensor, mean: Tensor, inverseDeviation: Tensor,
+        runningMean: Tensor, runningVariance: Tensor, x: Tensor, w: Tensor, residual: Tensor?,
+        gamma: Tensor, beta: Tensor, _ params: ck_conv2d_params, flop: Int = 0
+    ) throws {
+        var params = params
+        params.activations = y.type.activations
+        try append(
+            .CK_KIND_conv2d_batchnorm_forward, layer,
+            [
+                y, z, mean, inverseDeviation, runningMean, runningVariance, x, w, residual, gamma, beta,
+            ], ck_operation_params(conv2d: params), flop: flop)
+    }
+
+    /// conv2d_backward_data plus `added`, and batchnorm_backward of that.
+    ///
+    /// - Parameters:
+    ///   - dx: written, float32 or bfloat16 [N, H, W, C].
+    ///   - dgamma: written, float32 [C].
+    ///   - dbeta: written, float32 [C].
+    ///   - dresidual: written, float32 or bfloat16 [N, H, W, C].
+    ///   - dy: read, float32 or bfloat16 [N, P, Q, K].
+    ///   - w: read, float32 [K, R, S, C].
+    ///   - added: read, float32 or bfloat16 [N, H, W, C], or nil.
+    ///   - x: read, float32 or bfloat16 [N, H, W, C].
+    ///   - y: read, float32 or bfloat16 [N, H, W, C].
+    ///   - mean: read, float32 [C].
+    ///   - inverseDeviation: read, float32 [C].
+    ///   - gamma: read, float32 [C].
+    package func conv2dBatchnormBackward(
+        _ layer: String, dx: Tensor, dgamma: Tensor, dbeta: Tensor, dresidual: Tensor, dy: Tensor,
+        w: Tensor, added: Tensor?, x: Tensor, y: Tensor, mean: Tensor, inverseDeviation: Tensor,
+        gamma: Tensor, _ params: ck_conv2d_params, flop: Int = 0
+    ) throws {
+        var params = params
+        params.activations = dx.type.activations
+        try append(
+            .CK_KIND_conv2d_batchnorm_backward, layer,
+            [
+                dx, dgamma, dbeta, dresidual, dy, w, added, x, y, mean, inverseDeviation, gamma,
+            ], ck_operation_params(conv2d: params), flop: flop)
+    }
+
     /// x w^T + b.
     ///
     /// - Parameters:

@@ -4,14 +4,15 @@ import CKernels
 // in memory.
 
 extension ck_conv2d_params {
-    /// A convolution; `math` is a `CK_MATH_...`, `relu` and `epsilon` are of `conv2d_inference` alone.
+    /// A convolution; `math` is a `CK_MATH_...`, `relu` and `epsilon` are of the batch normalization
+    /// that goes with it in some operations.
     package init(
         n: Int32, h: Int32, w: Int32, c: Int32, k: Int32, r: Int32, s: Int32, stride: Int32, pad: Int32,
         p: Int32, q: Int32, math: Int32, relu: Int32 = 0, epsilon: Float = 0
     ) {
         self.init(
             n: n, h: h, w: w, c: c, k: k, r: r, s: s, stride: stride, pad: pad, p: p, q: q, math: math,
-            activations: 0, relu: relu, epsilon: epsilon)
+            activations: 0, relu: relu, epsilon: epsilon, momentum: 0)
     }
 }
 

@@ -68,7 +68,7 @@ public final class PlanBuilder {
     /// The parameters and inputs that the program's plans declare, up to here.
     public private(set) var layout: ParameterLayout
     /// The operations appended so far, in the order in which they run.
-    public private(set) var operations: [PlannedOperation] = []
+    public internal(set) var operations: [PlannedOperation] = []
     private(set) var transients: [Tensor] = []
     private(set) var outputs: Set<Tensor> = []
     private var backward: [(reads: [Tensor], writes: Tensor, run: (ReversePass) throws -> Void)] = []

@@ -45,6 +45,7 @@ public final class Program {
             purpose: purpose, math: math, activationType: activationType, share: share, part: part,
             layout: layout)
         let result = try build(builder)
+        if activationType == .bfloat16 { builder.joinConvolutionsAndNormalizations() }
         layout = builder.layout
         let plan = Plan(name: name, operations: builder.operations, placement: TransientPlacement(builder))
         plans.append(plan)

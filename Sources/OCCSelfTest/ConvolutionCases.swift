@@ -3,7 +3,7 @@ import CKernels
 /// Shapes with odd sizes, single rows, filters larger than the image, sizes beyond one tile, and every branch
 /// of the kernels.
 package enum ConvolutionCases {
-    private struct Shape {
+    struct Shape {
         let n, h, w, c, k, r, stride, pad: Int32
         var strict = false
 
@@ -29,7 +29,6 @@ package enum ConvolutionCases {
             copy.strict = true
             return copy
         }
-
     }
 
     private static let shapes = [
@@ -60,6 +59,16 @@ package enum ConvolutionCases {
     package static let bfloat16: [OperationCase] = cases(
         [1, 4, 5, 7, 9, 12, 13, 14, 15, 22, 28, 31, 33].map { ($0, shapes[$0]) }
     ).map { $0.inBfloat16() }
+
+    /// In the largest tiles that a GPU has, of which the last one is cut.
+    package static let large: [OperationCase] =
+        (cases([
+            (40, Shape(3, 8, 10, 64, 72, 3, 1, 1)), (41, Shape(3, 8, 10, 72, 64, 3, 1, 1)),
+            (42, Shape(9, 8, 8, 200, 72, 1, 1, 0)),
+            // 64 channels, whose pixels Hopper copies once for nine taps.
+            (43, Shape(3, 8, 10, 64, 64, 3, 1, 1)), (44, Shape(2, 9, 6, 64, 24, 3, 1, 0)),
+            (45, Shape(2, 7, 5, 64, 64, 3, 1, 2)), (46, Shape(9, 2, 2, 64, 64, 3, 1, 1)),
+        ]).map { $0.inBfloat16() }).map { $0.cutUp(forMultiprocessors: 1) }
 
     package static let all: [OperationCase] = cases(
         Array((shapes + [shapes[16].strictly, shapes[22].strictly, shapes[25].strictly]).enumerated()))

@@ -257,7 +257,7 @@ enum NormalizationCases {
     }
 
     /// Ioffe & Szegedy 2015, section 3.
-    @Sendable private static func gradientByFormula(
+    @Sendable static func gradientByFormula(
         _ x: [Double], _ gamma: [Double], _ y: [Double], relu: Bool, _ dy: [Double]
     ) -> (dx: [Double], dgamma: [Double], dbeta: [Double]) {
         let channels = gamma.count, rows = Double(x.count / channels)

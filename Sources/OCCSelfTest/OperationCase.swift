@@ -46,6 +46,8 @@ public struct OperationCase: Sendable, CustomStringConvertible {
     let operands: Operands
     /// The largest normalized mean square error of any output: sum (a - b)^2 / sum b^2.
     public let tolerance: Double
+    /// For how many multiprocessors a GPU's convolutions in bf16 are cut up; 0 for the usual number.
+    public let multiprocessors: Int32
     /// The values that the outputs should have, by operand.
     public let expected: @Sendable (Operands) -> [String: [Double]]
 
@@ -54,13 +56,15 @@ public struct OperationCase: Sendable, CustomStringConvertible {
     /// - Parameter operands: those that are read, and the optional ones that are to be written.
     public init(
         _ name: String, _ kind: ck_kind, _ params: ck_operation_params, _ operands: [String: Slot],
-        tolerance: Double = 1e-11, expected: @escaping @Sendable (Operands) -> [String: [Double]]
+        tolerance: Double = 1e-11, multiprocessors: Int32 = 0,
+        expected: @escaping @Sendable (Operands) -> [String: [Double]]
     ) {
         self.name = name
         self.kind = kind
         self.params = params
         self.operands = Operands(slots: operands)
         self.tolerance = tolerance
+        self.multiprocessors = multiprocessors
         self.expected = expected
         let known = Set(declared.map(\.name))
         precondition(operands.keys.allSatisfy(known.contains), "\(self) has no operand of some name given")
@@ -96,7 +100,17 @@ public struct OperationCase: Sendable, CustomStringConvertible {
         default: break
         }
         return OperationCase(
-            name, kind, params, operands.slots, tolerance: tolerance, expected: expected)
+            name, kind, params, operands.slots, tolerance: tolerance, multiprocessors: multiprocessors,
+            expected: expected)
+    }
+
+    /// The same operation, whose convolutions a GPU cuts up for so many multiprocessors: for few, small shapes have the
+    /// tiles of large ones.
+    func cutUp(forMultiprocessors count: Int32) -> OperationCase {
+        OperationCase(
+            "\(name) for \(count)", kind, params, operands.slots, tolerance: tolerance,
+            multiprocessors: count,
+            expected: expected)
     }
 
     /// Whether activations are among its operands, which may be bf16.
@@ -126,7 +140,8 @@ public struct OperationCase: Sendable, CustomStringConvertible {
             if case .input(let values) = slots[name] { slots[name] = .input(roundedToBfloat16(values)) }
         }
         return OperationCase(
-            "\(name) bf16", kind, params, slots, tolerance: tolerance, expected: expected)
+            "\(name) bf16", kind, params, slots, tolerance: tolerance, multiprocessors: multiprocessors,
+            expected: expected)
     }
 
     /// What the normalized mean square error of an output may be: the case's own tolerance, and where the output is
@@ -233,6 +248,8 @@ public struct OperationCase: Sendable, CustomStringConvertible {
     /// - Parameter timed: runs three times more, whatever that does to the values, and keeps the shortest
     ///   time.
     public func run(on device: ck_device, timed: Bool = false) throws -> Outcome {
+        let usual = ck_cuda_cut_for(multiprocessors)
+        defer { _ = ck_cuda_cut_for(usual) }
         let guardBytes = 256, operands = declared.map(placed)
         var image: [UInt8] = [], operation = ck_operation(), offsets: [Int] = []
         operation.kind = kind

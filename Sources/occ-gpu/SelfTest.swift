@@ -11,6 +11,7 @@ let selftestCommand = Command(
     options: RunOptions.deviceOptions + [
         Option("large", nil, "The convolutions of a ResNet-18 too, on a CPU also."),
         Option("small", nil, "Only small cases on a GPU also, as under a sanitizer that takes its time."),
+        Option("only", "WORDS", "Only operations whose names contain one of these words, with commas."),
         Option("json", nil, "Print JSON."),
     ],
     processes: .each
@@ -21,16 +22,26 @@ let selftestCommand = Command(
     if !json {
         try emit("operation                        mode    cases     NMSE     worst      time   CPU/time")
     }
+    let words = arguments["only"].map { $0.split(separator: ",").map(String.init) }
+    func isWanted(_ operation: OperationCase) -> Bool {
+        words?.contains { operation.operationName.contains($0) } ?? true
+    }
+    let cases = OperationCases.all.filter(isWanted)
+    guard !cases.isEmpty else {
+        throw OCCError(
+            .usage, "no operation's name contains '\(arguments["only"] ?? "")'",
+            remedy: "Without --only all of them are listed.")
+    }
     var lost: (any Error)?
+    let takesLarge = arguments.has("large") || device.isGPU && !arguments.has("small")
     let rows = SelfTest.run(
-        device, against: cpu, cases: OperationCases.all,
-        timed: arguments.has("large") || device.isGPU && !arguments.has("small") ? OperationCases.large : []
+        device, against: cpu, cases: cases, timed: takesLarge ? OperationCases.large.filter(isWanted) : []
     ) { row in
         guard !json, lost == nil else { return }
         do { try emit(row) } catch { lost = error }
     }
     if let lost { throw lost }
-    let failed = rows.filter { !$0.failures.isEmpty }, cases = rows.reduce(0) { $0 + $1.cases }
+    let failed = rows.filter { !$0.failures.isEmpty }, count = rows.reduce(0) { $0 + $1.cases }
     if json {
         try emitJSON([
             "device": device.name,
@@ -46,7 +57,7 @@ let selftestCommand = Command(
     guard failed.isEmpty else {
         throw OCCError(.failure, "\(failed.count) of \(rows.count) rows failed; the device computes wrongly")
     }
-    say("\(cases) cases, all well")
+    say("\(count) cases, all well")
 }
 
 private func emit(_ row: SelfTest.Row) throws {

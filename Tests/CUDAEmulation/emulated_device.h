@@ -31,6 +31,7 @@ extern thread_local dimensions thread_index, block_index, block_size, grid_size;
 void *shared_memory(size_t bytes);
 void *dynamic_shared_memory(size_t bytes);
 void barrier();
+void warpgroup_barrier();
 void fail(const char *text);
 
 // What a lane shows to its warp in one collective operation; all lanes' are complete when exchange() returns.
@@ -52,10 +53,12 @@ struct product {
     float *to;
     std::vector<float> sums;
     std::function<void(float *)> sum;
+    unsigned group;
 };
 void show_to_wgmma();
 void begin_product(const product &p);
-void finish_products();
+void commit_products();
+void finish_products(unsigned left);
 
 inline float to_float(unsigned bits) {
     float x;
@@ -193,10 +196,13 @@ static inline void ck_emulated_line(float (&values)[16], const ck_matrix &m, boo
     }
 }
 
+static inline void ck_warpgroup_barrier(int) { emulation::warpgroup_barrier(); }
 static inline void ck_show_to_wgmma() { emulation::show_to_wgmma(); }
 static inline void ck_wgmma_begin() {}
-static inline void ck_wgmma_commit() {}
-template <int N> static inline void ck_wgmma_wait(float (&)[N][4]) { emulation::finish_products(); }
+static inline void ck_wgmma_commit() { emulation::commit_products(); }
+template <int LEFT = 0, int N> static inline void ck_wgmma_wait(float (&)[N][4]) {
+    emulation::finish_products(LEFT);
+}
 
 template <bool TRANSPOSED, int N> static inline void ck_wgmma(float (&d)[N][4], ck_matrix a, ck_matrix b) {
     unsigned lane = emulation::lane(), first = emulation::thread_index.x % 128 / 32 * 16 + lane / 4;
@@ -213,7 +219,7 @@ template <bool TRANSPOSED, int N> static inline void ck_wgmma(float (&d)[N][4], 
                 to[j * 4 + e] = (float)above, to[j * 4 + 2 + e] = (float)below;
             }
     };
-    emulation::product p = {&d[0][0], std::vector<float>(4 * N), sum};
+    emulation::product p = {&d[0][0], std::vector<float>(4 * N), sum, 0};
     sum(p.sums.data());
     emulation::begin_product(p);
 }

@@ -24,6 +24,10 @@ namespace conv2d_bf16 {
 #include "conv2d/conv2d_bf16.cu"
 }
 #undef CONV2D_BF16_CUH  // a module of its own compiles it anew
+namespace conv2d_taps {
+#include "conv2d/conv2d_taps.cu"
+}
+#undef CONV2D_BF16_CUH
 namespace conv2d_hopper {
 #include "conv2d/conv2d_hopper.cu"
 }

@@ -18,7 +18,7 @@ thread_local const char *failure = nullptr;
 
 namespace {
 
-enum class state { ready, at_barrier, at_warp, done };
+enum class state { ready, at_barrier, at_warp, at_warpgroup, done };
 
 enum { STACK = 128 << 10, DECLARED = 48 << 10, GAP = 64, POISON = 0xFF, GUARD = 0xA5, ALIGNMENT = 1024 };
 
@@ -41,6 +41,7 @@ struct fiber {
     unsigned group = 0;        // of the copies that are begun now
     bool hidden = false;       // copies have arrived, and wgmma does not see them yet
     std::vector<product> products;
+    unsigned product_group = 0;
 };
 
 struct machine {
@@ -112,6 +113,7 @@ void run_block(std::mt19937_64 &random) {
         if (!f.copies.empty()) fail("a thread ended before its asynchronous copies");
         if (!f.products.empty()) fail("a thread ended before its products");
         f.products.clear();
+        f.product_group = 0;
         f.copies.clear();
         f.group = 0;
     }
@@ -119,14 +121,18 @@ void run_block(std::mt19937_64 &random) {
         for (unsigned i : order)
             if (here.fibers[i].now == state::ready) resume(here.fibers[i]);
         unsigned done = 0, waiting = 0, released = 0;
-        for (unsigned warp = 0; warp < here.threads; warp += 32) {
-            unsigned end = std::min(warp + 32, here.threads), ready = 0;
-            for (unsigned i = warp; i < end; i++) ready += here.fibers[i].now == state::at_warp;
-            if (ready == end - warp) {
-                for (unsigned i = warp; i < end; i++) here.fibers[i].now = state::ready;
+        // Groups of `size` threads, of whom all have come to where they wait for each other.
+        auto release = [&](unsigned size, state where) {
+            for (unsigned first = 0; first < here.threads; first += size) {
+                unsigned end = std::min(first + size, here.threads), ready = 0;
+                for (unsigned i = first; i < end; i++) ready += here.fibers[i].now == where;
+                if (ready != end - first) continue;
+                for (unsigned i = first; i < end; i++) here.fibers[i].now = state::ready;
                 released += ready;
             }
-        }
+        };
+        release(32, state::at_warp);
+        release(128, state::at_warpgroup);
         if (released) continue;
         for (unsigned i = 0; i < here.threads; i++) {
             done += here.fibers[i].now == state::done;
@@ -134,7 +140,7 @@ void run_block(std::mt19937_64 &random) {
         }
         if (done == here.threads) break;
         if (done + waiting != here.threads) {
-            fail("a warp's lanes do not all reach a collective operation");
+            fail("a warp's lanes, or a warpgroup's threads, do not all reach where they wait for each other");
             // The fibres that wait are given up: they start afresh.
             for (fiber &f : here.fibers) f.started = false;
             return;
@@ -182,6 +188,10 @@ void barrier() {
     if (!settings.drop_barriers) give_way(state::at_barrier);
 }
 
+void warpgroup_barrier() {
+    if (!settings.drop_barriers) give_way(state::at_warpgroup);
+}
+
 const shown *exchange(const shown &mine) {
     fiber *f = here.current;
     shown *slots = here.shown_by.data() + (f->collectives++ % 2) * here.threads;
@@ -220,14 +230,24 @@ void wait_for_copies(unsigned left) {
 void show_to_wgmma() { here.current->hidden = false; }
 
 void begin_product(const product &p) {
-    if (here.current->hidden) fail("wgmma without a fence behind the asynchronous copies");
-    here.current->products.push_back(p);
+    fiber *f = here.current;
+    if (f->hidden) fail("wgmma without a fence behind the asynchronous copies");
+    f->products.push_back(p);
+    f->products.back().group = f->product_group;
 }
 
+void commit_products() { here.current->product_group++; }
+
 // One thread of a warp sums again, which takes as long as the first time.
-void finish_products() {
-    for (product &p : here.current->products) {
-        if (here.current->index % 32 == 0) {
+void finish_products(unsigned left) {
+    fiber *f = here.current;
+    std::vector<product> later;
+    for (product &p : f->products) {
+        if (p.group + left >= f->product_group) {
+            later.push_back(std::move(p));
+            continue;
+        }
+        if (f->index % 32 == 0) {
             std::vector<float> now(p.sums.size());
             p.sum(now.data());
             if (std::memcmp(now.data(), p.sums.data(), now.size() * sizeof(float)) != 0)
@@ -235,7 +255,7 @@ void finish_products() {
         }
         for (size_t i = 0; i < p.sums.size(); i++) p.to[i] += p.sums[i];
     }
-    here.current->products.clear();
+    f->products.swap(later);
 }
 
 void run_grid(dimensions grid, dimensions block, const std::function<void()> &kernel) {

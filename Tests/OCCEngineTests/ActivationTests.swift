@@ -44,12 +44,16 @@ import Testing
         return (images, target, loss, gradient)
     }
 
-    private func plan(_ activations: ElementType?, math: MathMode = .bf16) throws -> (
+    private func plan(_ activations: ElementType?, math: MathMode = .bf16, isJoined: Bool = false) throws -> (
         program: Program, plan: Plan,
         tensors: (images: Tensor, target: Tensor, loss: Tensor, gradient: Tensor)
     ) {
         let program = Program(device: try .cpu(), math: math, activations: activations)
-        let (plan, tensors) = try program.add("train", .training) { try build($0) }
+        let (plan, tensors) = try program.add("train", .training) {
+            let tensors = try build($0)
+            if isJoined { $0.joinConvolutionsAndNormalizations() }
+            return tensors
+        }
         return (program, plan, tensors)
     }
 
@@ -65,7 +69,7 @@ import Testing
 
     /// In bf16 the same operations run, between one conversion of the images and one of their gradient.
     @Test func bfloat16ConvertsAtTheEdges() throws {
-        let single = try plan(.float32), half = try plan(.bfloat16)
+        let single = try plan(.float32, isJoined: true), half = try plan(.bfloat16)
         let names = half.plan.operations.map(\.name)
         #expect(names.filter { !Self.converts.contains($0) } == single.plan.operations.map(\.name))
         #expect(names.filter(Self.converts.contains) == ["to_bf16", "from_bf16"])
@@ -79,6 +83,36 @@ import Testing
             #expect(!operation.tensors.contains { $0?.type == .bfloat16 })
         }
         #expect(half.plan.transientBytes < single.plan.transientBytes * 6 / 10)
+    }
+
+    /// Convolutions and batch normalization in one operation give the same bits on the CPU, and nothing else is left of
+    /// either where there are both.
+    @Test func joinedOperationsAreTheSame() throws {
+        var results: [[Float]] = [], names: [[String]] = []
+        for isJoined in [false, true] {
+            let (program, plan, tensors) = try plan(.float32, isJoined: isJoined)
+            try program.load()
+            try program.initializeParameters(seed: 3)
+            var random = TestRandom(11)
+            try program.write(random.uniforms(tensors.images.count), to: tensors.images)
+            try program.write(random.normals(tensors.target.count), to: tensors.target)
+            try program.setStep(seed: 1, step: 0, learningRate: 0.01)
+            try plan.run()
+            var result = [try program.read(tensors.loss, of: plan), try program.read(tensors.gradient, of: plan)]
+            for parameter in program.layout.parameters { result.append(try program.read(parameter.tensor)) }
+            results.append(result.flatMap { $0 })
+            names.append(plan.operations.map(\.name))
+        }
+        #expect(results[0] == results[1])
+        func count(_ name: String, _ isJoined: Int) -> Int { names[isJoined].count { $0 == name } }
+        let convolutions = count("conv2d_forward", 0)
+        #expect(count("conv2d_batchnorm_forward", 1) == convolutions && count("conv2d_forward", 1) == 0)
+        // The gradient of the images, and those of the projections of shortcuts, pass into no batch normalization alone.
+        #expect(count("conv2d_batchnorm_backward", 1) > convolutions / 2)
+        #expect(
+            count("conv2d_batchnorm_backward", 1) + count("conv2d_backward_data", 1)
+                == count("conv2d_backward_data", 0))
+        #expect(count("add", 1) < count("add", 0))
     }
 
     /// What rounding every activation does to a loss and to the gradient of the images.

@@ -6,6 +6,7 @@ Prints one JSON line: {"auroc": ..., "seconds": ...}.
 """
 
 import argparse
+import functools
 import gzip
 import json
 import math
@@ -54,8 +55,14 @@ def random_crop(x, smallest=0.5):
     return F.grid_sample(x, F.affine_grid(theta, x.shape, align_corners=False), padding_mode="border", align_corners=False)
 
 
+@functools.cache
+def luma_weights(device):
+    # Made once: a copy from the host cannot be captured in a CUDA graph.
+    return torch.tensor([0.299, 0.587, 0.114], device=device).view(1, 3, 1, 1)
+
+
 def luma(x):
-    return (x * torch.tensor([0.299, 0.587, 0.114]).view(1, 3, 1, 1)).sum(1, keepdim=True)
+    return (x * luma_weights(x.device)).sum(1, keepdim=True)
 
 
 def shift_hue(x, shift):

@@ -103,6 +103,31 @@ CK_DEVICE void add_parts(double &a, double &b, const float *partial, double *sha
     if (tid < CHANNELS) a = shared[tid], b = shared[THREADS + tid];
 }
 
+// Adds up every `share` of the parts in order, which may be many where a convolution has made them.
+CK_KERNEL(256)
+ck_batchnorm_fold(float *folded, const float *partial, int32_t parts, int32_t share, int32_t columns) {
+    CK_SHARED(double, shared, THREADS);
+    enum { WIDE = 64, DOWN = THREADS / WIDE, AHEAD = 8 };
+    int tid = threadIdx.x, column = (int)blockIdx.y * WIDE + tid % WIDE;
+    int first = (int)blockIdx.x * share, end = first + share < parts ? first + share : parts;
+    double sum = 0;
+    if (column < columns) {
+        const float *from = partial + column;
+        int i = first + tid / WIDE;
+        for (; i + (AHEAD - 1) * DOWN < end; i += AHEAD * DOWN) {
+            float v[AHEAD];
+            for (int k = 0; k < AHEAD; k++) v[k] = from[(int64_t)(i + k * DOWN) * columns];
+            for (int k = 0; k < AHEAD; k++) sum += v[k];
+        }
+        for (; i < end; i += DOWN) sum += from[(int64_t)i * columns];
+    }
+    shared[tid] = sum;
+    __syncthreads();
+    if (tid >= WIDE || column >= columns) return;
+    for (int k = 1; k < DOWN; k++) sum += shared[tid + k * WIDE];
+    folded[(int64_t)blockIdx.x * columns + column] = (float)sum;
+}
+
 // ---- Forward ----------------------------------------------------------------------------------------------
 
 // partial[part][0][c] = sum of x - s, [1][c] = sum of (x - s)^2, where s, which goes to `origin`, is the

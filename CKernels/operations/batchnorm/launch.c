@@ -1,4 +1,4 @@
-#include "cuda.h"
+#include "launch.h"
 
 typedef ck_batchnorm_params batchnorm;
 
@@ -96,19 +96,26 @@ static ck_status normalize(ck_cuda_state *cuda, struct rows s, void *y, const vo
                   .scale = s.first, .shift = s.second, .p = *p);
 }
 
-ck_status ck_cuda_batchnorm_forward(ck_cuda_state *cuda, const ck_batchnorm_forward_operands *t,
-                                    const batchnorm *p, void *workspace) {
-    struct rows s = rows_of(workspace, p);
-    int form = form_of(p, ck_is_aligned(workspace) && ck_is_aligned(t->y) && ck_is_aligned(t->x) &&
+// The statistics from sums about `origin`, and y by them.
+static ck_status forward_by_sums(ck_cuda_state *cuda, const ck_batchnorm_forward_operands *t, struct rows s,
+                                 const float *sums, int64_t parts, const float *origin, const batchnorm *p) {
+    int form = form_of(p, ck_is_aligned(s.first) && ck_is_aligned(t->y) && ck_is_aligned(t->x) &&
                               ck_is_aligned(t->residual));
-    struct split split = split_of(p, width_of(form));
-    CK_TRY(part_moments(cuda, s, t->x, form, split, p));
     CK_TRY(CK_LAUNCH(cuda, ck_batchnorm_statistics, by_channels(p, 4), .mean = t->mean,
                      .inverse_deviation = t->inverse_deviation, .running_mean = t->running_mean,
                      .running_variance = t->running_variance, .scale = s.first, .shift = s.second,
-                     .partial = s.parts, .origin = s.third, .gamma = t->gamma, .beta = t->beta,
-                     .parts = (int32_t)split.parts, .p = *p));
+                     .partial = sums, .origin = origin, .gamma = t->gamma, .beta = t->beta,
+                     .parts = (int32_t)parts, .p = *p));
     return normalize(cuda, s, t->y, t->x, t->residual, form, p);
+}
+
+ck_status ck_cuda_batchnorm_forward(ck_cuda_state *cuda, const ck_batchnorm_forward_operands *t,
+                                    const batchnorm *p, void *workspace) {
+    struct rows s = rows_of(workspace, p);
+    int form = form_of(p, ck_is_aligned(workspace) && ck_is_aligned(t->x));
+    struct split split = split_of(p, width_of(form));
+    CK_TRY(part_moments(cuda, s, t->x, form, split, p));
+    return forward_by_sums(cuda, t, s, s.parts, split.parts, s.third, p);
 }
 
 ck_status ck_cuda_batchnorm_moments(ck_cuda_state *cuda, const ck_batchnorm_moments_operands *t,
@@ -133,6 +140,18 @@ ck_status ck_cuda_batchnorm_normalize(ck_cuda_state *cuda, const ck_batchnorm_no
     return normalize(cuda, s, t->y, t->x, t->residual, form, p);
 }
 
+// The statistics of the gradients from their sums, and dx by them.
+static ck_status backward_by_sums(ck_cuda_state *cuda, const ck_batchnorm_backward_operands *t, struct rows s,
+                                  int form, const float *sums, int64_t parts, const batchnorm *p) {
+    CK_TRY(CK_LAUNCH(cuda, ck_batchnorm_gradient_statistics, by_channels(p, 4), .dgamma = t->dgamma,
+                     .dbeta = t->dbeta, .scale = s.first, .mean_dy = s.second, .slope = s.third,
+                     .partial = sums, .inverse_deviation = t->inverse_deviation, .gamma = t->gamma,
+                     .parts = (int32_t)parts, .p = *p));
+    return LAUNCH(form, ck_batchnorm_gradient, by_values(p, form), .dx = t->dx, .dresidual = t->dresidual,
+                  .dy = t->dy, .x = t->x, .y = t->y, .mean = t->mean, .scale = s.first, .mean_dy = s.second,
+                  .slope = s.third, .p = *p);
+}
+
 ck_status ck_cuda_batchnorm_backward(ck_cuda_state *cuda, const ck_batchnorm_backward_operands *t,
                                      const batchnorm *p, void *workspace) {
     struct rows s = rows_of(workspace, p);
@@ -142,14 +161,52 @@ ck_status ck_cuda_batchnorm_backward(ck_cuda_state *cuda, const ck_batchnorm_bac
     struct split split = split_of(p, width_of(form));
     CK_TRY(LAUNCH(form, ck_batchnorm_gradient_sums, split.grid, .partial = s.parts, .dy = t->dy, .x = t->x,
                   .y = t->y, .mean = t->mean, .share = split.share, .lanes = split.lanes, .p = *p));
-    CK_TRY(CK_LAUNCH(cuda, ck_batchnorm_gradient_statistics, by_channels(p, 4), .dgamma = t->dgamma,
-                     .dbeta = t->dbeta, .scale = s.first, .mean_dy = s.second, .slope = s.third,
-                     .partial = s.parts, .inverse_deviation = t->inverse_deviation, .gamma = t->gamma,
-                     .parts = (int32_t)split.parts, .p = *p));
-    return LAUNCH(form, ck_batchnorm_gradient, by_values(p, form), .dx = t->dx, .dresidual = t->dresidual,
-                  .dy = t->dy, .x = t->x, .y = t->y, .mean = t->mean, .scale = s.first, .mean_dy = s.second,
-                  .slope = s.third, .p = *p);
+    return backward_by_sums(cuda, t, s, form, s.parts, split.parts, p);
 }
+
+// ---- By sums that a convolution has taken -----------------------------------------------------------------
+
+// More parts than FOLDED are added up to as many before the statistics.
+enum { FOLDED = 128 };
+
+uint64_t ck_batchnorm_by_sums_workspace(const batchnorm *p) {
+    return sizeof(float) * (uint64_t)(ROWS * padded(p) + 2 * p->channels * FOLDED);
+}
+
+static ck_status fold(ck_cuda_state *cuda, struct rows s, const float **sums, int64_t *parts,
+                      const batchnorm *p) {
+    if (*parts <= 2 * FOLDED) return CK_OK;
+    int64_t columns = 2 * (int64_t)p->channels, share = ck_ceil_div(*parts, FOLDED);
+    ck_grid grid = {ck_ceil_div(*parts, share), ck_ceil_div(columns, 64), 1};
+    CK_TRY(CK_LAUNCH(cuda, ck_batchnorm_fold, grid, .folded = s.parts, .partial = *sums,
+                     .parts = (int32_t)*parts, .share = (int32_t)share, .columns = (int32_t)columns));
+    *sums = s.parts, *parts = grid.x;
+    return CK_OK;
+}
+
+ck_status ck_batchnorm_forward_by_sums(ck_cuda_state *cuda, const ck_batchnorm_forward_operands *t,
+                                       const float *sums, int64_t parts, const batchnorm *p,
+                                       void *workspace) {
+    struct rows s = rows_of(workspace, p);
+    CK_TRY(fold(cuda, s, &sums, &parts, p));
+    return forward_by_sums(cuda, t, s, sums, parts, t->running_mean, p);
+}
+
+ck_status ck_batchnorm_backward_by_sums(ck_cuda_state *cuda, const ck_batchnorm_backward_operands *t,
+                                        const float *sums, int64_t parts, const batchnorm *p,
+                                        void *workspace) {
+    struct rows s = rows_of(workspace, p);
+    batchnorm behind_relu = *p;
+    behind_relu.relu = 0;
+    ck_batchnorm_backward_operands operands = *t;
+    operands.y = NULL, operands.dresidual = NULL;
+    int form = form_of(p, ck_is_aligned(workspace) && ck_is_aligned(t->dx) && ck_is_aligned(t->dy) &&
+                              ck_is_aligned(t->x) && ck_is_aligned(t->mean));
+    CK_TRY(fold(cuda, s, &sums, &parts, p));
+    return backward_by_sums(cuda, &operands, s, form, sums, parts, &behind_relu);
+}
+
+// ---- For a batch of several ranks -------------------------------------------------------------------------
 
 ck_status ck_cuda_batchnorm_gradient_sums(ck_cuda_state *cuda, const ck_batchnorm_gradient_sums_operands *t,
                                           const batchnorm *p, void *workspace) {

@@ -176,6 +176,7 @@ CK_DEVICE float finish(float sum, int64_t i, int is_bf16, int channels, const ck
     if (epilogue.residual)
         residual = is_bf16 ? value_of(((const uint16_t *)epilogue.residual)[i])
                            : ((const float *)epilogue.residual)[i];
+    if (!epilogue.scale) return sum + residual;
     return finished(sum, epilogue.scale[channel], epilogue.shift[channel], residual, epilogue.relu);
 }
 
@@ -186,7 +187,7 @@ ck_conv2d_bf16_finish(void *to, const float *from, int32_t is_bf16, int32_t part
         bool both = 2 * i + 1 < size;
         float first = sum_parts(from + 2 * i, parts, size),
               second = both ? sum_parts(from + 2 * i + 1, parts, size) : 0;
-        if (epilogue.scale) {
+        if (epilogue.scale || epilogue.residual) {
             first = finish(first, 2 * i, is_bf16, channels, epilogue);
             if (both) second = finish(second, 2 * i + 1, is_bf16, channels, epilogue);
         }

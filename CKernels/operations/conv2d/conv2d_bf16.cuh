@@ -201,6 +201,120 @@ CK_DEVICE float finished(float sum, float scale, float shift, float residual, in
     return relu && !(y > 0) ? 0 : y;
 }
 
+// ---- Sums over a tile's pixels ----------------------------------------------------------------------------
+
+// Where the block's sums go: [2][channels] of its tile and class.
+template <class Product> CK_DEVICE float *sums_of_tile(float *partial, int channels) {
+    int across = (channels + Product::COLUMNS - 1) / Product::COLUMNS;
+    int64_t tile = (int64_t)blockIdx.y * (gridDim.x / across) + blockIdx.x / across;
+    return partial + tile * 2 * channels;
+}
+
+template <class Product> CK_DEVICE void put_no_sums(float *partial, int first_column, int channels) {
+    const int COLUMNS = Product::COLUMNS;
+    float *to = sums_of_tile<Product>(partial, channels);
+    for (int i = threadIdx.x; i < 2 * COLUMNS; i += Product::THREADS) {
+        int channel = first_column + i % COLUMNS;
+        if (channel < channels) to[i / COLUMNS * channels + channel] = 0;
+    }
+}
+
+// A thread's sums of eight channels.
+struct pixel_sums {
+    float a[8], b[8], about[8];
+    CK_MEMBER pixel_sums() : a(), b(), about() {}
+    CK_MEMBER void start(const ck_conv2d_epilogue &epilogue, int channel) {
+        ck_load(about, epilogue.about + channel);
+    }
+};
+
+// Writes eight channels of COUNT pixels, whose first is at `places` of the result, or nowhere where that is
+// negative: what the epilogue makes of the sums that value(v, i) gives, which are added to `sums` as it says.
+template <int COUNT, class Value>
+CK_DEVICE void put_eight(uint16_t *to, const int64_t (&places)[COUNT], const ck_conv2d_epilogue &epilogue,
+                         int channel, pixel_sums &sums, const Value &value) {
+    const uint16_t *residual = (const uint16_t *)epilogue.residual, *x = (const uint16_t *)epilogue.x,
+                   *y = (const uint16_t *)epilogue.y;
+    bool has_relu = x && epilogue.relu;
+    uint4 added[COUNT], normalized[COUNT], results[COUNT];
+#pragma unroll
+    for (int i = 0; i < COUNT; i++) {
+        if (places[i] < 0) continue;
+        if (residual) added[i] = *(const uint4 *)(residual + places[i]);
+        if (x) normalized[i] = *(const uint4 *)(x + places[i]);
+        if (has_relu) results[i] = *(const uint4 *)(y + places[i]);
+    }
+#pragma unroll
+    for (int i = 0; i < COUNT; i++) {
+        if (places[i] < 0) continue;
+        float v[8], u[8];
+        value(v, i);
+        if (residual) ck_load(u, (const uint16_t *)&added[i]);
+        if (epilogue.scale) {
+            float scale[8], shift[8];
+            ck_load(scale, epilogue.scale + channel), ck_load(shift, epilogue.shift + channel);
+            for (int k = 0; k < 8; k++)
+                v[k] = finished(v[k], scale[k], shift[k], residual ? u[k] : 0, epilogue.relu);
+        } else if (residual) {
+            for (int k = 0; k < 8; k++) v[k] += u[k];
+        }
+        uint4 packed;
+        if (has_relu) ck_load(u, (const uint16_t *)&results[i]);
+        for (int k = 0; k < 8; k++) v[k] = has_relu && !(u[k] > 0) ? 0 : v[k];
+        ck_store((uint16_t *)&packed, v);
+        *(uint4 *)(to + places[i]) = packed;
+        if (!epilogue.partial) continue;
+        // The sums are of what is written.
+        ck_load(v, (const uint16_t *)&packed);
+        if (x) ck_load(u, (const uint16_t *)&normalized[i]);
+        for (int k = 0; k < 8; k++) {
+            float d = (x ? u[k] : v[k]) - sums.about[k];
+            sums.a[k] += x ? v[k] : d;
+            sums.b[k] += (x ? v[k] : d) * d;
+        }
+    }
+}
+
+// Writes the tile `out`, whose channels are a multiple of eight, with the sums of ck_conv2d_epilogue. A
+// thread has eight channels of every STEP-th pixel; what several threads have of a channel is added in order.
+template <class Product>
+CK_DEVICE void put_and_add(uint16_t *to, const uint16_t *out, const int64_t *pixels, int first_column,
+                           int channels, ck_conv2d_epilogue epilogue, unsigned char *shared) {
+    const int ROWS = Product::ROWS, COLUMNS = Product::COLUMNS, THREADS = Product::THREADS;
+    const int LEADING = COLUMNS + 8, ACROSS = COLUMNS / 8, STEP = THREADS / ACROSS;
+    const int AHEAD = COLUMNS > 64 ? 4 : 2;
+    int tid = threadIdx.x, c = tid % ACROSS * 8, channel = first_column + c;
+    epilogue.scale = nullptr, epilogue.residual = nullptr;  // they are in the tile
+    pixel_sums own;
+    if (channel < channels) {
+        own.start(epilogue, channel);
+        for (int first = tid / ACROSS; first < ROWS; first += AHEAD * STEP) {
+            int64_t places[AHEAD];
+#pragma unroll
+            for (int i = 0; i < AHEAD; i++) {
+                int64_t pixel = pixels[first + i * STEP];
+                places[i] = pixel < 0 ? -1 : pixel * channels + channel;
+            }
+            put_eight<AHEAD>(to, places, epilogue, channel, own, [&](float(&v)[8], int i) {
+                ck_load(v, out + (first + i * STEP) * LEADING + c);
+            });
+        }
+    }
+    __syncthreads();  // the tile has been read
+    const int LINE = THREADS + 4;
+    float *all = (float *)shared, *sums = sums_of_tile<Product>(epilogue.partial, channels);
+    for (int k = 0; k < 8; k++) all[k * LINE + tid] = own.a[k], all[(8 + k) * LINE + tid] = own.b[k];
+    __syncthreads();
+    for (int i = tid; i < 2 * COLUMNS; i += THREADS) {
+        int which = i / COLUMNS, column = i % COLUMNS;
+        if (first_column + column >= channels) continue;
+        const float *from = all + (which * 8 + column % 8) * LINE + column / 8;
+        float sum = 0;
+        for (int k = 0; k < STEP; k++) sum += from[k * ACROSS];
+        sums[which * channels + first_column + column] = sum;
+    }
+}
+
 // ---- The two sums -----------------------------------------------------------------------------------------
 
 // Block (tile, class and part). `parts` blocks share a sum, `share` slices each: then each writes its own
@@ -222,7 +336,10 @@ CK_DEVICE void sum_windows(void *to, const uint16_t *from, const uint16_t *filte
     else
         g.forward(p, depth);
     int line_count = p.n * g.rows * g.columns;
-    if (first_row >= line_count) return;  // the grid is made for the largest class
+    if (first_row >= line_count) {  // the grid is made for the largest class
+        if (epilogue.partial) put_no_sums<Product>(epilogue.partial, first_column, channels);
+        return;
+    }
     int begin = part * share * DEPTH;
     int end = begin + share * DEPTH < g.length ? begin + share * DEPTH : g.length;
     int slices = begin < end ? (end - begin + DEPTH - 1) / DEPTH : 0;
@@ -256,13 +373,16 @@ CK_DEVICE void sum_windows(void *to, const uint16_t *from, const uint16_t *filte
             __syncthreads();
             for (int i = tid; i < ROWS * COLUMNS / 8; i += Product::THREADS) {
                 int r = i / (COLUMNS / 8), c = i % (COLUMNS / 8) * 8, channel = first_column + c;
-                if (pixels[r] < 0 || channel >= channels) continue;
+                bool there = pixels[r] >= 0 && channel < channels;
                 const uint16_t *at = (const uint16_t *)epilogue.residual + pixels[r] * channels + channel;
                 if (channels % 8 == 0)
-                    *(uint4 *)(out + r * LEADING + c) = *(const uint4 *)at;
+                    ck_copy_async((unsigned char *)(out + r * LEADING + c), at, there);
                 else
-                    for (int e = 0; e < 8 && channel + e < channels; e++) out[r * LEADING + c + e] = at[e];
+                    for (int e = 0; there && e < 8 && channel + e < channels; e++)
+                        out[r * LEADING + c + e] = at[e];
             }
+            ck_copy_commit();
+            ck_copy_wait<0>();
             __syncthreads();
         }
         if (epilogue.scale)
@@ -276,9 +396,14 @@ CK_DEVICE void sum_windows(void *to, const uint16_t *from, const uint16_t *filte
             });
         else
             product.each_pair([&](int r, int c, float first, float second) {
-                *(unsigned *)(out + r * LEADING + c) = ck_pack_bf16(first, second);
+                unsigned *at = (unsigned *)(out + r * LEADING + c), residual = epilogue.residual ? *at : 0;
+                *at = ck_pack_bf16(first + ck_unpack_bf16(residual), second + ck_unpack_bf16(residual >> 16));
             });
         __syncthreads();
+        if (epilogue.partial) {
+            put_and_add<Product>((uint16_t *)to, out, pixels, first_column, channels, epilogue, shared);
+            return;
+        }
         for (int i = tid; i < ROWS * COLUMNS / 8; i += Product::THREADS) {
             int r = i / (COLUMNS / 8), c = i % (COLUMNS / 8) * 8, channel = first_column + c;
             if (pixels[r] < 0 || channel >= channels) continue;
@@ -296,13 +421,16 @@ CK_DEVICE void sum_windows(void *to, const uint16_t *from, const uint16_t *filte
             if (pixels[r] < 0 || channel >= channels) return;
             int64_t at = pixels[r] * channels + channel;
             bool both = channel + 1 < channels;
+            const float *residual = parts == 1 ? (const float *)epilogue.residual : nullptr;
             if (parts == 1 && epilogue.scale) {
-                const float *residual = (const float *)epilogue.residual;
                 float2 scale = *(const float2 *)(epilogue.scale + channel),
                        shift = *(const float2 *)(epilogue.shift + channel);
                 first = finished(first, scale.x, shift.x, residual ? residual[at] : 0, epilogue.relu);
                 second = finished(second, scale.y, shift.y, residual && both ? residual[at + 1] : 0,
                                   epilogue.relu);
+            } else if (residual) {
+                first += residual[at];
+                if (both) second += residual[at + 1];
             }
             put_pair(copy + at, first, second, both, channels % 2 == 0);
         });

@@ -6,18 +6,21 @@
 // line: the "128-byte swizzle" of the PTX ISA. Along the sum, a line of A or B is one row or column of C and
 // all of a slice. Across it, a line is one place of the sum and 64 rows or columns of C; the next 64 lie
 // DEPTH lines further on.
-template <int TILE_ROWS, int TILE_COLUMNS> struct wgmma_product {
-    static const int THREADS = 256, ROWS = TILE_ROWS, COLUMNS = TILE_COLUMNS, DEPTH = 64, STAGES = 3;
+//
+// The WARPGROUPS stand as many below each other as the tile has 64 rows, and the others beside them.
+template <int TILE_ROWS, int TILE_COLUMNS, int WARPGROUPS, int STAGE_COUNT> struct wgmma_product {
+    static const int THREADS = 128 * WARPGROUPS, ROWS = TILE_ROWS, COLUMNS = TILE_COLUMNS, DEPTH = 64;
+    static const int STAGES = STAGE_COUNT;
     static const int LINE = 128, GROUP = 8 * LINE, SIXTY_FOUR = DEPTH * LINE;
     static const int A_BYTES = ROWS * LINE, STAGE_BYTES = A_BYTES + COLUMNS * LINE;
-    static const int DOWN = ROWS / 64, WIDTH = COLUMNS * DOWN / 2;  // warpgroups down, and the columns of one
+    static const int BESIDE = WARPGROUPS / (ROWS / 64), WIDTH = COLUMNS / BESIDE;  // columns of a warpgroup
 
     float sums[WIDTH / 8][4];
     int row, column;  // of the warpgroup's part of the tile
 
     CK_MEMBER wgmma_product() : sums() {
         int warpgroup = ck_warpgroup();
-        row = DOWN == 2 ? warpgroup * 64 : 0, column = DOWN == 2 ? 0 : warpgroup * WIDTH;
+        row = warpgroup / BESIDE * 64, column = warpgroup % BESIDE * WIDTH;
     }
 
     static CK_MEMBER int along(int line, int chunk) { return line * LINE + ((chunk ^ (line & 7)) << 4); }
@@ -37,10 +40,14 @@ template <int TILE_ROWS, int TILE_COLUMNS> struct wgmma_product {
         ck_wgmma_commit();
     }
 
+    // With four stages a slice is multiplied while the products of the one before it are under way; a stage
+    // is written again when those of the one after it have begun.
+    static const int UNDER_WAY = STAGES > 3 ? 1 : 0, AHEAD = STAGES - 1 - UNDER_WAY;
+
     template <bool ALONG, class Load>
     CK_MEMBER void sum(int slices, unsigned char *shared, const Load &load) {
 #pragma unroll
-        for (int s = 0; s < STAGES - 1; s++) {
+        for (int s = 0; s < AHEAD; s++) {
             if (s < slices) load(shared + s * STAGE_BYTES);
             ck_copy_commit();
         }
@@ -49,15 +56,16 @@ template <int TILE_ROWS, int TILE_COLUMNS> struct wgmma_product {
                                    ALONG ? 16 : SIXTY_FOUR, GROUP);
         ck_matrix b = ck_matrix_at(shared + A_BYTES + (ALONG ? column * LINE : column / 64 * SIXTY_FOUR),
                                    ALONG ? 16 : SIXTY_FOUR, GROUP);
-        int reading = 0, writing = STAGES - 1;
+        int reading = 0, writing = AHEAD;
         for (int s = 0; s < slices; s++) {
-            ck_copy_wait<STAGES - 2>();
+            ck_copy_wait<AHEAD - 1>();
             ck_show_to_wgmma();
-            ck_wgmma_wait(sums);
+            if (!UNDER_WAY) ck_wgmma_wait(sums);
             __syncthreads();  // the slice is there, and the stage that is written next has been multiplied
             multiply<ALONG>(a, b, reading * STAGE_BYTES);
-            if (s + STAGES - 1 < slices) load(shared + writing * STAGE_BYTES);
+            if (s + AHEAD < slices) load(shared + writing * STAGE_BYTES);
             ck_copy_commit();
+            if (UNDER_WAY) ck_wgmma_wait<UNDER_WAY>(sums);
             reading = reading + 1 == STAGES ? 0 : reading + 1;
             writing = writing + 1 == STAGES ? 0 : writing + 1;
         }
@@ -75,9 +83,13 @@ template <int TILE_ROWS, int TILE_COLUMNS> struct wgmma_product {
     }
 };
 
-#define SHARED(rows, columns) CK_SHARED_DYNAMIC(shared, CK_HOPPER_SHARED(rows, columns))
-CK_WINDOWS(ck_conv2d_hopper, 128x128, 2, SHARED(128, 128), wgmma_product<128, 128>)
-CK_WINDOWS(ck_conv2d_hopper, 128x64, 3, SHARED(128, 64), wgmma_product<128, 64>)
-CK_GRADIENT(ck_conv2d_hopper, 128x128, 2, SHARED(128, 128), wgmma_product<128, 128>)
-CK_GRADIENT(ck_conv2d_hopper, 64x128, 3, SHARED(64, 128), wgmma_product<64, 128>)
+#define SHARED(rows, columns, stages) CK_SHARED_DYNAMIC(shared, CK_HOPPER_SHARED(rows, columns, stages))
+CK_WINDOWS(ck_conv2d_hopper, 256x128, 1, SHARED(256, 128, 4), wgmma_product<256, 128, 4, 4>)
+CK_WINDOWS(ck_conv2d_hopper, 128x256, 1, SHARED(128, 256, 4), wgmma_product<128, 256, 2, 4>)
+CK_WINDOWS(ck_conv2d_hopper, 128x128, 2, SHARED(128, 128, 3), wgmma_product<128, 128, 2, 3>)
+CK_WINDOWS(ck_conv2d_hopper, 128x64, 3, SHARED(128, 64, 3), wgmma_product<128, 64, 2, 3>)
+CK_GRADIENT(ck_conv2d_hopper, 128x256, 1, SHARED(128, 256, 4), wgmma_product<128, 256, 4, 4>)
+CK_GRADIENT(ck_conv2d_hopper, 128x256w, 1, SHARED(128, 256, 4), wgmma_product<128, 256, 2, 4>)
+CK_GRADIENT(ck_conv2d_hopper, 128x128, 2, SHARED(128, 128, 3), wgmma_product<128, 128, 2, 3>)
+CK_GRADIENT(ck_conv2d_hopper, 64x128, 3, SHARED(64, 128, 3), wgmma_product<64, 128, 2, 3>)
 #undef SHARED

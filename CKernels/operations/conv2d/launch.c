@@ -97,7 +97,8 @@ ck_status ck_cuda_conv2d_inference(ck_cuda_state *cuda, const ck_conv2d_inferenc
 
 ck_status ck_cuda_conv2d_backward_data(ck_cuda_state *cuda, const ck_conv2d_backward_data_operands *t,
                                        const conv2d *p, void *workspace) {
-    if (p->math == CK_MATH_BF16) return ck_conv2d_bf16_backward_data(cuda, t->dx, t->dy, t->w, p, workspace);
+    if (p->math == CK_MATH_BF16)
+        return ck_conv2d_bf16_backward_data(cuda, t->dx, t->dy, t->w, p, (ck_conv2d_epilogue){0}, workspace);
     int64_t classes = (int64_t)p->stride * p->stride;
     int by_four = p->c % 4 == 0 && p->k % 4 == 0 && ck_is_aligned(t->dy) && ck_is_aligned(t->w);
     int64_t rows = p->n * ck_ceil_div(p->h, p->stride) * ck_ceil_div(p->w, p->stride);

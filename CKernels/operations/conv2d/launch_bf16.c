@@ -2,11 +2,17 @@
 // follow from the shape alone, so that the same plan gives the same bits on every GPU of an architecture.
 #include "launch_bf16.h"
 #include <math.h>
+#include <stdlib.h>
+#include <string.h>
+static int tries(char c) {
+    const char *t = getenv("OCC_TRY");
+    return t && strchr(t, c);
+}
 
 enum {
     DEPTH = 64,  // of a slice of the sum: one of wgmma's, two of mma.sync's
-    ROWS = 128,  // of a tile
-    MULTIPROCESSORS = 132,
+    ROWS = 128,
+    LARGE = 256,  // of a tile
     MOST_PARTS = 128,
     MOST_TAPS = 16,  // of a filter's rows and of its columns (window_reader)
 };
@@ -38,23 +44,35 @@ static void *take(unsigned char **at, uint64_t bytes) {
 // A sum of `slices` slices in `parts` parts of `share` slices.
 struct split {
     int32_t parts, share;
+    double cost;
 };
 
-// Cuts the sums so that the blocks fill the GPU, `resident` to a multiprocessor. Costs are in slices of such
-// a pair: a block has some to begin and end with, one alone on its multiprocessor is quicker, and parts are
-// written and read again.
-static struct split split_of(int64_t tiles, int64_t slices, int64_t results, int resident) {
-    struct split best = {1, (int32_t)ck_max64(1, slices)};
-    double lowest = INFINITY;
+// A size of tile: how many are resident on a multiprocessor; what a slice of it takes, and its beginning and
+// end, in slices of a pair of 128 x 128; and the share of that if there is one alone.
+struct tile_cost {
+    int resident;
+    double slice, ends, alone;
+};
+static const struct tile_cost narrow_cost = {3, 1, 6, 0.6}, usual_cost = {2, 1, 6, 0.6};
+// Twice as large as those: it reads three quarters of what a pair of them does.
+static const struct tile_cost large_cost = {1, 0.75, 8, 1};
+
+static double cost_of(const struct tile_cost *c, int64_t blocks, int64_t share) {
+    double rounds = blocks <= ck_cuda_multiprocessors()
+                        ? c->alone
+                        : (double)ck_ceil_div(blocks, c->resident * ck_cuda_multiprocessors());
+    return rounds * (c->slice * (double)share + c->ends);
+}
+
+// Cuts the sums so that the blocks fill the GPU. Parts are written and read again.
+static struct split split_of(const struct tile_cost *c, int64_t tiles, int64_t slices, int64_t results) {
+    struct split best = {1, (int32_t)ck_max64(1, slices), INFINITY};
     for (int64_t wanted = 1; wanted <= MOST_PARTS && (wanted == 1 || slices / wanted >= 2); wanted++) {
         int64_t share = ck_max64(1, ck_ceil_div(slices, wanted)),
                 parts = ck_max64(1, ck_ceil_div(slices, share));
-        int64_t blocks = tiles * parts;
-        double rounds =
-            blocks <= MULTIPROCESSORS ? 0.6 : (double)ck_ceil_div(blocks, resident * MULTIPROCESSORS);
-        double cost = rounds * (double)(share + 6);
+        double cost = cost_of(c, tiles * parts, share);
         if (parts > 1) cost += 8 + (double)(parts * results) / 225000;
-        if (cost < lowest) lowest = cost, best = (struct split){(int32_t)parts, (int32_t)share};
+        if (cost < best.cost) best = (struct split){(int32_t)parts, (int32_t)share, cost};
     }
     return best;
 }
@@ -66,6 +84,7 @@ struct pass {
     int backward;
     int64_t depth, channels, lines, classes, columns, results;
     struct split split;
+    int is_large;  // on Hopper: tiles of LARGE rows
 };
 
 static struct pass pass_of(const conv2d *p, int backward) {
@@ -79,8 +98,43 @@ static struct pass pass_of(const conv2d *p, int backward) {
     a.results = (backward ? pixels_in(p) : pixels_out(p)) * a.channels;
     int64_t most_taps = backward ? ck_ceil_div(p->r, p->stride) * ck_ceil_div(p->s, p->stride) : taps(p);
     int64_t tiles = ck_ceil_div(a.lines, ROWS) * ck_ceil_div(a.channels, a.columns) * a.classes;
-    a.split = split_of(tiles, ck_ceil_div(most_taps * a.depth, DEPTH), a.results, a.columns == 64 ? 3 : 2);
+    int64_t slices = ck_ceil_div(most_taps * a.depth, DEPTH);
+    a.split = split_of(a.columns == 64 ? &narrow_cost : &usual_cost, tiles, slices, a.results);
+    int64_t large = ck_ceil_div(a.lines, LARGE) * ck_ceil_div(a.channels, a.columns) * a.classes;
+    a.is_large = a.columns == 128 && a.split.parts == 1 && cost_of(&large_cost, large, slices) < a.split.cost;
     return a;
+}
+
+// On Hopper: whether a pixel is copied once for all taps (conv2d_taps.cu), and for how many blocks of four
+// warpgroups there are tiles.
+static int shares_taps(const conv2d *p) {
+    return ck_is_bf16(p) && p->r == 3 && p->s == 3 && p->stride == 1 && p->pad <= 2 &&
+           128 + 2 * ck_max64(p->w + 2 * p->pad, p->q + 2 * (2 - p->pad)) + 2 <= CK_TAPS_WIDE_LINES;
+}
+static int64_t tap_tiles(const conv2d *p, int backward) {
+    return p->n * (backward ? ck_ceil_div((int64_t)p->h * (p->q + 2 * (2 - p->pad)), 64)
+                            : ck_ceil_div((int64_t)p->p * (p->w + 2 * p->pad), 64));
+}
+static int64_t tap_blocks(const conv2d *p, const struct pass *a) {
+    if (!shares_taps(p) || a->depth != 64 || a->channels > 64 || a->channels % 8 != 0 || a->split.parts > 1)
+        return 0;
+    if (tries('x')) return 0;
+    return ck_min64(ck_cuda_multiprocessors(), ck_ceil_div(tap_tiles(p, a->backward), 4));
+}
+
+static int64_t rows_of(const ck_cuda_state *cuda, const struct pass *a) {
+    return is_hopper(cuda) && a->is_large && tries('L') ? LARGE : ROWS;
+}
+
+int64_t ck_conv2d_bf16_tiles(const ck_cuda_state *cuda, const conv2d *p, int backward) {
+    if (p->math != CK_MATH_BF16 || !ck_is_bf16(p)) return 0;
+    struct pass a = pass_of(p, backward);
+    if (a.split.parts > 1 || a.channels % 8 != 0) return 0;
+    int64_t by_taps = (cuda && tries('t') ? CK_TAPS_WARPGROUPS : 4) * tap_blocks(p, &a),
+            by_rows = ck_ceil_div(a.lines, ROWS) * a.classes;
+    if (!cuda) return ck_max64(by_taps, by_rows);
+    if (is_hopper(cuda) && by_taps) return by_taps;
+    return ck_ceil_div(a.lines, rows_of(cuda, &a)) * a.classes;
 }
 
 static uint64_t filter_bytes(const conv2d *p, const struct pass *a) {
@@ -121,16 +175,36 @@ static ck_status check_taps(const conv2d *p) {
                    MOST_TAPS);
 }
 
+// Whether a pass gives zero but at every stride-th pixel, which one class of pixels has.
+static int has_one_class(const conv2d *p, const struct pass *a, ck_conv2d_epilogue epilogue) {
+    return a->backward && a->classes > 1 && p->r == 1 && p->s == 1 && p->pad == 0 && a->split.parts == 1 &&
+           !epilogue.residual && !epilogue.partial;
+}
+
 static ck_status run_windows(ck_cuda_state *cuda, const conv2d *p, const struct pass *a, void *to,
                              const uint16_t *from, const uint16_t *filters, ck_conv2d_epilogue epilogue,
                              float *parts) {
-    ck_grid grid = {ck_ceil_div(a->lines, ROWS) * ck_ceil_div(a->channels, a->columns),
+    int64_t rows = rows_of(cuda, a);
+    ck_grid grid = {ck_ceil_div(a->lines, rows) * ck_ceil_div(a->channels, a->columns),
                     a->classes * a->split.parts, 1};
     static const ck_kernel kernels[2][2] = {
         {CK_LAUNCH_ck_conv2d_bf16_windows_128x64, CK_LAUNCH_ck_conv2d_bf16_windows_128x128},
         {CK_LAUNCH_ck_conv2d_hopper_windows_128x64, CK_LAUNCH_ck_conv2d_hopper_windows_128x128},
     };
-    ck_kernel kernel = kernels[is_hopper(cuda)][a->columns == 128];
+    if (has_one_class(p, a, epilogue)) {
+        uint64_t bytes = (uint64_t)a->results * (ck_is_bf16(p) ? sizeof(uint16_t) : sizeof(float));
+        CK_TRY(ck_cuda_clear(cuda, to, bytes));
+        grid.y = 1;
+    }
+    int64_t blocks = is_hopper(cuda) ? tap_blocks(p, a) : 0;
+    if (blocks) grid = ck_blocks(blocks);
+    int wide = !blocks && is_hopper(cuda) && tries('N') && a->channels % 256 == 0 && a->is_large;
+    if (wide) grid.x = ck_ceil_div(a->lines, 128) * (a->channels / 256);
+    ck_kernel kernel =
+        blocks          ? (tries('t') ? CK_LAUNCH_ck_conv2d_taps_windows2 : CK_LAUNCH_ck_conv2d_taps_windows)
+        : wide          ? CK_LAUNCH_ck_conv2d_hopper_windows_128x256
+        : rows == LARGE ? CK_LAUNCH_ck_conv2d_hopper_windows_256x128
+                        : kernels[is_hopper(cuda)][a->columns == 128];
     CK_TRY(ck_launch_ck_conv2d_bf16_windows_128x128(
         cuda, kernel, grid,
         (ck_conv2d_bf16_windows_128x128_arguments){.to = a->split.parts > 1 ? parts : to,
@@ -175,47 +249,62 @@ uint64_t ck_conv2d_bf16_backward_data_workspace(const conv2d *p) {
 }
 
 ck_status ck_conv2d_bf16_backward_data(ck_cuda_state *cuda, void *dx, const void *dy, const float *w,
-                                       const conv2d *p, void *workspace) {
+                                       const conv2d *p, ck_conv2d_epilogue epilogue, void *workspace) {
     struct pass a = pass_of(p, 1);
     unsigned char *at = workspace;
     uint16_t *packed = take(&at, row_bytes(p, pixels_out(p), p->k)),
              *filters = take(&at, filter_bytes(p, &a));
     const uint16_t *rows;
     CK_TRY(check_taps(p));
+    if (ck_is_bf16(p) && !ck_is_aligned(epilogue.residual)) return not_aligned();
     CK_TRY(pack(cuda, p, &rows, packed, dy, pixels_out(p), p->k));
     ck_grid grid = {ck_ceil_div(a.depth, 32), ck_ceil_div(p->c, 32), taps(p)};
     CK_TRY(CK_LAUNCH(cuda, ck_conv2d_bf16_turn, grid, .to = filters, .w = w, .depth = (int32_t)a.depth,
                      .p = *p));
-    return run_windows(cuda, p, &a, dx, rows, filters, (ck_conv2d_epilogue){0}, (float *)at);
+    return run_windows(cuda, p, &a, dx, rows, filters, epilogue, (float *)at);
 }
 
 // ---- Backward to the filters ------------------------------------------------------------------------------
 
 struct gradient {
-    int64_t rows, depth, dy_depth, length, pixels;
+    int64_t rows, columns, depth, dy_depth, length, pixels;
     struct split split;
-    int direct;  // one part, which is dw
+    int direct;       // one part, which is dw
+    int shares_taps;  // on Hopper: a part to a block of conv2d_taps.cu
 };
 
-static struct gradient gradient_of(const conv2d *p) {
-    struct gradient g = {.rows = p->k > 64 ? 128 : 64, .depth = eight(p->c), .dy_depth = eight(p->k)};
+static struct gradient gradient_of(const conv2d *p, int is_on_hopper) {
+    struct gradient g = {
+        .rows = p->k > 64 ? 128 : 64, .columns = 128, .depth = eight(p->c), .dy_depth = eight(p->k)};
     g.length = taps(p) * g.depth;
     g.pixels = pixels_out(p);
-    int64_t tiles = ck_ceil_div(p->k, g.rows) * ck_ceil_div(g.length, 128);
-    g.split = split_of(tiles, ck_ceil_div(g.pixels, DEPTH), p->k * g.length, g.rows == 64 ? 3 : 2);
+    int64_t down = ck_ceil_div(p->k, g.rows), slices = ck_ceil_div(g.pixels, DEPTH),
+            results = p->k * g.length;
+    g.split = split_of(g.rows == 64 ? &narrow_cost : &usual_cost, down * ck_ceil_div(g.length, g.columns),
+                       slices, results);
+    if (is_on_hopper && g.rows == 128) {
+        struct split large = split_of(&large_cost, down * ck_ceil_div(g.length, LARGE), slices, results);
+        if ((tries('l') || tries('n')) && large.cost < g.split.cost) g.split = large, g.columns = LARGE;
+    }
+    g.shares_taps = is_on_hopper && shares_taps(p) && p->c == 64 && p->k == 64;
+    if (g.shares_taps) g.split.parts = (int32_t)ck_min64(ck_cuda_multiprocessors(), tap_tiles(p, 0));
     g.direct = g.split.parts == 1 && g.depth == p->c;
     return g;
 }
 
 uint64_t ck_conv2d_bf16_backward_weight_workspace(const conv2d *p) {
-    struct gradient g = gradient_of(p);
-    return padded(row_bytes(p, pixels_out(p), p->k)) + padded(row_bytes(p, pixels_in(p), p->c)) +
-           (g.direct ? 0 : sizeof(float) * (uint64_t)(g.split.parts * p->k * g.length));
+    uint64_t most = 0;
+    for (int is_on_hopper = 0; is_on_hopper < 2; is_on_hopper++) {
+        struct gradient g = gradient_of(p, is_on_hopper);
+        uint64_t parts = g.direct ? 0 : sizeof(float) * (uint64_t)(g.split.parts * p->k * g.length);
+        if (parts > most) most = parts;
+    }
+    return padded(row_bytes(p, pixels_out(p), p->k)) + padded(row_bytes(p, pixels_in(p), p->c)) + most;
 }
 
 ck_status ck_conv2d_bf16_backward_weight(ck_cuda_state *cuda, float *dw, const void *dy, const void *x,
                                          const conv2d *p, void *workspace) {
-    struct gradient g = gradient_of(p);
+    struct gradient g = gradient_of(p, is_hopper(cuda));
     unsigned char *at = workspace;
     uint16_t *packed_dy = take(&at, row_bytes(p, pixels_out(p), p->k));
     uint16_t *packed_x = take(&at, row_bytes(p, pixels_in(p), p->c));
@@ -223,12 +312,17 @@ ck_status ck_conv2d_bf16_backward_weight(ck_cuda_state *cuda, float *dw, const v
     const uint16_t *rows, *windows;
     CK_TRY(pack(cuda, p, &rows, packed_dy, dy, pixels_out(p), p->k));
     CK_TRY(pack(cuda, p, &windows, packed_x, x, pixels_in(p), p->c));
-    ck_grid grid = {ck_ceil_div(p->k, g.rows), ck_ceil_div(g.length, 128), g.split.parts};
+    ck_grid grid = {ck_ceil_div(p->k, g.rows), ck_ceil_div(g.length, g.columns), g.split.parts};
     static const ck_kernel kernels[2][2] = {
         {CK_LAUNCH_ck_conv2d_bf16_gradient_64x128, CK_LAUNCH_ck_conv2d_bf16_gradient_128x128},
         {CK_LAUNCH_ck_conv2d_hopper_gradient_64x128, CK_LAUNCH_ck_conv2d_hopper_gradient_128x128},
     };
-    ck_kernel kernel = kernels[is_hopper(cuda)][g.rows == 128];
+    if (g.shares_taps) grid = ck_blocks(g.split.parts);
+    ck_kernel kernel =
+        g.shares_taps ? (tries('g') ? CK_LAUNCH_ck_conv2d_taps_gradient2 : CK_LAUNCH_ck_conv2d_taps_gradient)
+        : g.columns == LARGE ? (tries('n') ? CK_LAUNCH_ck_conv2d_hopper_gradient_128x256w
+                                           : CK_LAUNCH_ck_conv2d_hopper_gradient_128x256)
+                             : kernels[is_hopper(cuda)][g.rows == 128];
     CK_TRY(ck_launch_ck_conv2d_bf16_gradient_128x128(
         cuda, kernel, grid,
         (ck_conv2d_bf16_gradient_128x128_arguments){.parts = parts,

@@ -2,15 +2,20 @@
 // tile.
 #include "cuda.h"
 
-enum { TILE_ROWS = 2048, TILE_COLUMNS = 8192 };
+// Rows and columns of a tile, to a multiprocessor: some 36 MB on a large GPU, which stay in its cache.
+enum { TILE_ROWS = 8, TILE_COLUMNS = 64 };
 
 // Anchors that are computed, and columns that they meet.
 static int64_t anchors_of(const ck_nt_xent_params *p) {
     return p->symmetric ? 2 * (int64_t)p->pairs : p->pairs;
 }
 static int64_t columns_of(const ck_nt_xent_params *p) { return p->symmetric ? 2 * (int64_t)p->b : p->b; }
-static int64_t tile_rows(const ck_nt_xent_params *p) { return ck_min64(TILE_ROWS, anchors_of(p)); }
-static int64_t tile_columns(const ck_nt_xent_params *p) { return ck_min64(TILE_COLUMNS, columns_of(p)); }
+static int64_t tile_rows(const ck_nt_xent_params *p) {
+    return ck_min64((int64_t)TILE_ROWS * ck_cuda_multiprocessors(), anchors_of(p));
+}
+static int64_t tile_columns(const ck_nt_xent_params *p) {
+    return ck_min64((int64_t)TILE_COLUMNS * ck_cuda_multiprocessors(), columns_of(p));
+}
 
 // Rows that are computed and lie together in z: `own` counts those computed, `row` those of z.
 typedef struct run {
@@ -85,9 +90,11 @@ ck_status ck_cuda_nt_xent_forward(ck_cuda_state *cuda, const ck_nt_xent_forward_
                      .factor = 1.0 / (double)anchors);
 }
 
-// The gradient of some rows, which meet the columns from ..< to.
+// The gradient of some rows, which meet the columns from ..< to; `is_both`: and that of the columns, which
+// nobody else meets.
 static ck_status gradient(ck_cuda_state *cuda, const ck_nt_xent_backward_operands *t,
-                          const ck_nt_xent_params *p, void *workspace, run all, int32_t from, int32_t to) {
+                          const ck_nt_xent_params *p, void *workspace, run all, int32_t from, int32_t to,
+                          int is_both) {
     int64_t leading = tile_columns(p), d = p->d;
     float *tile = tile_of(workspace, p);
     for (int32_t at = 0; at < all.rows; at += (int32_t)tile_rows(p)) {
@@ -95,9 +102,9 @@ static ck_status gradient(ck_cuda_state *cuda, const ck_nt_xent_backward_operand
         for (int32_t column = from; column < to; column += (int32_t)leading) {
             int32_t columns = (int32_t)ck_min64(leading, to - column);
             CK_TRY(similarities(cuda, tile, t->z, p, first, rows, column, columns));
-            CK_TRY(CK_LAUNCH(cuda, ck_nt_xent_tile_backward, ck_elements((int64_t)rows * columns),
-                             .tile = tile, .lse = t->lse, .first = first, .rows = rows, .column = column,
-                             .columns = columns, .leading = leading, .p = *p));
+            CK_TRY(CK_LAUNCH(cuda, ck_nt_xent_tile_backward, ck_blocks(rows), .tile = tile, .lse = t->lse,
+                             .first = first, .column = column, .columns = columns, .leading = leading,
+                             .p = *p));
             CK_TRY(ck_cuda_multiply(cuda, &(ck_product){.m = rows,
                                                         .n = d,
                                                         .k = columns,
@@ -109,6 +116,20 @@ static ck_status gradient(ck_cuda_state *cuda, const ck_nt_xent_backward_operand
                                                         .c = t->dz + (all.own + at) * d,
                                                         .ldc = d,
                                                         .math = p->math}));
+            if (!is_both) continue;
+            // The same derivatives by the candidates.
+            CK_TRY(ck_cuda_multiply(cuda, &(ck_product){.transpose_a = 1,
+                                                        .m = columns,
+                                                        .n = d,
+                                                        .k = rows,
+                                                        .a = tile,
+                                                        .lda = leading,
+                                                        .b = t->z + first * d,
+                                                        .ldb = d,
+                                                        .accumulate = at > 0,
+                                                        .c = t->dz + column * d,
+                                                        .ldc = d,
+                                                        .math = p->math}));
         }
     }
     return CK_OK;
@@ -117,10 +138,11 @@ static ck_status gradient(ck_cuda_state *cuda, const ck_nt_xent_backward_operand
 ck_status ck_cuda_nt_xent_backward(ck_cuda_state *cuda, const ck_nt_xent_backward_operands *t,
                                    const ck_nt_xent_params *p, void *workspace) {
     int32_t b = p->b;
-    if (p->symmetric && is_whole(p)) return gradient(cuda, t, p, workspace, (run){0, 0, 2 * b}, 0, 2 * b);
+    if (p->symmetric && is_whole(p)) return gradient(cuda, t, p, workspace, (run){0, 0, 2 * b}, 0, 2 * b, 0);
+    if (is_whole(p)) return gradient(cuda, t, p, workspace, (run){0, 0, b}, b, 2 * b, 1);
     for (int view = 0; view < 2; view++) {
         int32_t from = p->symmetric || view == 1 ? 0 : b, to = p->symmetric || view == 0 ? 2 * b : b;
-        CK_TRY(gradient(cuda, t, p, workspace, view_of(p, view), from, to));
+        CK_TRY(gradient(cuda, t, p, workspace, view_of(p, view), from, to, 0));
     }
     return CK_OK;
 }

@@ -29,24 +29,27 @@ ck_nt_xent_finish(float *lse, double *partial, const float *largest, const doubl
 }
 
 // Converts a tile of similarities to one of the loss's derivatives by them, both ways: row i as an anchor
-// with its own lse, and as a candidate with the other's.
+// with its own lse, and as a candidate with the other's. One block to a row.
 CK_KERNEL(256)
-ck_nt_xent_tile_backward(float *tile, const float *lse, int first, int rows, int column, int columns,
-                         int64_t leading, ck_nt_xent_params p) {
-    int b = p.b;
+ck_nt_xent_tile_backward(float *tile, const float *lse, int first, int column, int columns, int64_t leading,
+                         ck_nt_xent_params p) {
+    int b = p.b, row = first + blockIdx.x, pair = (row < b ? row + b : row - b) - column;
+    float *s = tile + blockIdx.x * leading;
+    const float *others = lse + column;
     float scale = 1.0f / p.temperature, share = scale / (float)(p.symmetric ? 2 * p.pairs : p.pairs);
-    int64_t count = (int64_t)rows * columns;
-    for (int64_t i = ck_first(); i < count; i += ck_stride()) {
-        int row = first + (int)(i / columns), other = column + (int)(i % columns), pair = (row + b) % (2 * b);
-        float *at = tile + i / columns * leading + i % columns, s = *at * scale, g = 0;
-        if (p.symmetric) {
-            if (other != row) g = expf(s - lse[row]) + expf(s - lse[other]);
-            if (other == pair) g -= 2;
-        } else if (row < b && other >= b) {
-            g = expf(s - lse[row]) - (other == pair ? 1.0f : 0.0f);
-        } else if (row >= b && other < b) {
-            g = expf(s - lse[other]) - (other == pair ? 1.0f : 0.0f);
+    if (p.symmetric) {
+        float own = lse[row];
+        for (int k = threadIdx.x; k < columns; k += 256) {
+            float x = s[k] * scale, g = expf(x - own) + expf(x - others[k]) - (k == pair ? 2.0f : 0.0f);
+            s[k] = k == row - column ? 0 : g * share;
         }
-        *at = g * share;
+        return;
+    }
+    // The first view's rows are anchors, the second one's candidates.
+    bool is_anchor = row < b;
+    float own = is_anchor ? lse[row] : 0;
+    for (int k = threadIdx.x; k < columns; k += 256) {
+        float g = expf(s[k] * scale - (is_anchor ? own : others[k])) - (k == pair ? 1.0f : 0.0f);
+        s[k] = is_anchor == (column + k >= b) ? g * share : 0;
     }
 }

@@ -26,6 +26,11 @@ static ck_status available_memory(void *state, uint64_t *bytes) {
     return CK_OK;
 }
 
+ck_status ck_cuda_clear(ck_cuda_state *s, void *memory, uint64_t bytes) {
+    ck_cu_pointer pointer = (ck_cu_pointer)(uintptr_t)memory;
+    return ck_cuda_check(s->driver, s->driver->fill_bytes(pointer, 0, bytes, s->stream), "clearing memory");
+}
+
 static ck_status allocate(void *state, uint64_t bytes, void **memory) {
     ck_cuda_state *s = state;
     ck_cu_pointer pointer = 0;
@@ -34,8 +39,7 @@ static ck_status allocate(void *state, uint64_t bytes, void **memory) {
     snprintf(what, sizeof what, "allocating %llu bytes on the GPU", (unsigned long long)bytes);
     CK_TRY(ck_cuda_check(s->driver, s->driver->memory_allocate(&pointer, bytes ? bytes : 1), what));
     *memory = (void *)(uintptr_t)pointer;
-    return ck_cuda_check(s->driver, s->driver->fill_bytes(pointer, 0, bytes ? bytes : 1, s->stream),
-                         "clearing memory");
+    return ck_cuda_clear(s, *memory, bytes ? bytes : 1);
 }
 
 static void release(void *state, void *memory) {
@@ -65,6 +69,15 @@ static ck_status read(void *state, void *to, const void *from, uint64_t bytes) {
 }
 
 // ---- Operations -------------------------------------------------------------------------------------------
+
+enum { USUAL_MULTIPROCESSORS = 132 };
+static _Thread_local int32_t multiprocessors = USUAL_MULTIPROCESSORS;
+int32_t ck_cuda_multiprocessors(void) { return multiprocessors; }
+int32_t ck_cuda_cut_for(int32_t count) {
+    int32_t before = multiprocessors;
+    multiprocessors = count > 0 ? count : USUAL_MULTIPROCESSORS;
+    return before;
+}
 
 // An operation's own kernel takes the operands and the parameters, in this order.
 #define RUN_KERNEL(name, params, kernel, grid)                                                               \

@@ -104,17 +104,23 @@ CK_DEVICE ck_matrix ck_matrix_after(ck_matrix m, int bytes) {
 // The thread's warpgroup, in a way that tells the compiler that a warp's threads agree.
 CK_DEVICE int ck_warpgroup() { return __shfl_sync(0xFFFFFFFFu, (int)threadIdx.x / 128, 0); }
 
+// Waits for the threads of a warpgroup alone.
+CK_DEVICE void ck_warpgroup_barrier(int warpgroup) {
+    asm volatile("bar.sync %0, 128;" ::"r"(1 + warpgroup) : "memory");
+}
+
 // What the thread has copied becomes visible to wgmma.
 CK_DEVICE void ck_show_to_wgmma() { asm volatile("fence.proxy.async.shared::cta;" ::: "memory"); }
 CK_DEVICE void ck_wgmma_begin() { asm volatile("wgmma.fence.sync.aligned;" ::: "memory"); }
 CK_DEVICE void ck_wgmma_commit() { asm volatile("wgmma.commit_group.sync.aligned;" ::: "memory"); }
 
-// Waits for all products that were committed; the sums may be read from here on, and not before.
-template <int N> CK_DEVICE void ck_wgmma_wait(float (&sums)[N][4]) {
+// Waits for all products that were committed but the last LEFT groups; with none left the sums may be read
+// from here on, and not before.
+template <int LEFT = 0, int N> CK_DEVICE void ck_wgmma_wait(float (&sums)[N][4]) {
 #pragma unroll
     for (int i = 0; i < N; i++)
         asm volatile("" : "+f"(sums[i][0]), "+f"(sums[i][1]), "+f"(sums[i][2]), "+f"(sums[i][3])::"memory");
-    asm volatile("wgmma.wait_group.sync.aligned 0;" ::: "memory");
+    asm volatile("wgmma.wait_group.sync.aligned %0;" ::"n"(LEFT) : "memory");
 #pragma unroll
     for (int i = 0; i < N; i++)
         asm volatile("" : "+f"(sums[i][0]), "+f"(sums[i][1]), "+f"(sums[i][2]), "+f"(sums[i][3])::"memory");
@@ -122,6 +128,10 @@ template <int N> CK_DEVICE void ck_wgmma_wait(float (&sums)[N][4]) {
 
 // d += a b for a 64 x 16 and b 16 x 8N (wgmma.m64nNk16), both with their lines along the sum or, TRANSPOSED,
 // across it.
+#define CK_FOUR(i) "+f"(d[i][0]), "+f"(d[i][1]), "+f"(d[i][2]), "+f"(d[i][3])
+#define CK_EIGHT_FOURS(i)                                                                                    \
+    CK_FOUR(i), CK_FOUR(i + 1), CK_FOUR(i + 2), CK_FOUR(i + 3), CK_FOUR(i + 4), CK_FOUR(i + 5),              \
+        CK_FOUR(i + 6), CK_FOUR(i + 7)
 template <bool TRANSPOSED> CK_DEVICE void ck_wgmma(float (&d)[8][4], ck_matrix a, ck_matrix b) {
     asm volatile("wgmma.mma_async.sync.aligned.m64n64k16.f32.bf16.bf16 {"
                  "%0, %1, %2, %3, %4, %5, %6, %7, "
@@ -129,12 +139,7 @@ template <bool TRANSPOSED> CK_DEVICE void ck_wgmma(float (&d)[8][4], ck_matrix a
                  "%16, %17, %18, %19, %20, %21, %22, %23, "
                  "%24, %25, %26, %27, %28, %29, %30, %31}, "
                  "%32, %33, 1, 1, 1, %34, %34;"
-                 : "+f"(d[0][0]), "+f"(d[0][1]), "+f"(d[0][2]), "+f"(d[0][3]), "+f"(d[1][0]), "+f"(d[1][1]),
-                   "+f"(d[1][2]), "+f"(d[1][3]), "+f"(d[2][0]), "+f"(d[2][1]), "+f"(d[2][2]), "+f"(d[2][3]),
-                   "+f"(d[3][0]), "+f"(d[3][1]), "+f"(d[3][2]), "+f"(d[3][3]), "+f"(d[4][0]), "+f"(d[4][1]),
-                   "+f"(d[4][2]), "+f"(d[4][3]), "+f"(d[5][0]), "+f"(d[5][1]), "+f"(d[5][2]), "+f"(d[5][3]),
-                   "+f"(d[6][0]), "+f"(d[6][1]), "+f"(d[6][2]), "+f"(d[6][3]), "+f"(d[7][0]), "+f"(d[7][1]),
-                   "+f"(d[7][2]), "+f"(d[7][3])
+                 : CK_EIGHT_FOURS(0)
                  : "l"(a.bits), "l"(b.bits), "n"(TRANSPOSED ? 1 : 0));
 }
 template <bool TRANSPOSED> CK_DEVICE void ck_wgmma(float (&d)[16][4], ck_matrix a, ck_matrix b) {
@@ -148,20 +153,51 @@ template <bool TRANSPOSED> CK_DEVICE void ck_wgmma(float (&d)[16][4], ck_matrix 
                  "%48, %49, %50, %51, %52, %53, %54, %55, "
                  "%56, %57, %58, %59, %60, %61, %62, %63}, "
                  "%64, %65, 1, 1, 1, %66, %66;"
-                 : "+f"(d[0][0]), "+f"(d[0][1]), "+f"(d[0][2]), "+f"(d[0][3]), "+f"(d[1][0]), "+f"(d[1][1]),
-                   "+f"(d[1][2]), "+f"(d[1][3]), "+f"(d[2][0]), "+f"(d[2][1]), "+f"(d[2][2]), "+f"(d[2][3]),
-                   "+f"(d[3][0]), "+f"(d[3][1]), "+f"(d[3][2]), "+f"(d[3][3]), "+f"(d[4][0]), "+f"(d[4][1]),
-                   "+f"(d[4][2]), "+f"(d[4][3]), "+f"(d[5][0]), "+f"(d[5][1]), "+f"(d[5][2]), "+f"(d[5][3]),
-                   "+f"(d[6][0]), "+f"(d[6][1]), "+f"(d[6][2]), "+f"(d[6][3]), "+f"(d[7][0]), "+f"(d[7][1]),
-                   "+f"(d[7][2]), "+f"(d[7][3]), "+f"(d[8][0]), "+f"(d[8][1]), "+f"(d[8][2]), "+f"(d[8][3]),
-                   "+f"(d[9][0]), "+f"(d[9][1]), "+f"(d[9][2]), "+f"(d[9][3]), "+f"(d[10][0]), "+f"(d[10][1]),
-                   "+f"(d[10][2]), "+f"(d[10][3]), "+f"(d[11][0]), "+f"(d[11][1]), "+f"(d[11][2]),
-                   "+f"(d[11][3]), "+f"(d[12][0]), "+f"(d[12][1]), "+f"(d[12][2]), "+f"(d[12][3]),
-                   "+f"(d[13][0]), "+f"(d[13][1]), "+f"(d[13][2]), "+f"(d[13][3]), "+f"(d[14][0]),
-                   "+f"(d[14][1]), "+f"(d[14][2]), "+f"(d[14][3]), "+f"(d[15][0]), "+f"(d[15][1]),
-                   "+f"(d[15][2]), "+f"(d[15][3])
+                 : CK_EIGHT_FOURS(0), CK_EIGHT_FOURS(8)
                  : "l"(a.bits), "l"(b.bits), "n"(TRANSPOSED ? 1 : 0));
 }
+template <bool TRANSPOSED> CK_DEVICE void ck_wgmma(float (&d)[24][4], ck_matrix a, ck_matrix b) {
+    asm volatile("wgmma.mma_async.sync.aligned.m64n192k16.f32.bf16.bf16 {"
+                 "%0, %1, %2, %3, %4, %5, %6, %7, "
+                 "%8, %9, %10, %11, %12, %13, %14, %15, "
+                 "%16, %17, %18, %19, %20, %21, %22, %23, "
+                 "%24, %25, %26, %27, %28, %29, %30, %31, "
+                 "%32, %33, %34, %35, %36, %37, %38, %39, "
+                 "%40, %41, %42, %43, %44, %45, %46, %47, "
+                 "%48, %49, %50, %51, %52, %53, %54, %55, "
+                 "%56, %57, %58, %59, %60, %61, %62, %63, "
+                 "%64, %65, %66, %67, %68, %69, %70, %71, "
+                 "%72, %73, %74, %75, %76, %77, %78, %79, "
+                 "%80, %81, %82, %83, %84, %85, %86, %87, "
+                 "%88, %89, %90, %91, %92, %93, %94, %95}, "
+                 "%96, %97, 1, 1, 1, %98, %98;"
+                 : CK_EIGHT_FOURS(0), CK_EIGHT_FOURS(8), CK_EIGHT_FOURS(16)
+                 : "l"(a.bits), "l"(b.bits), "n"(TRANSPOSED ? 1 : 0));
+}
+template <bool TRANSPOSED> CK_DEVICE void ck_wgmma(float (&d)[32][4], ck_matrix a, ck_matrix b) {
+    asm volatile("wgmma.mma_async.sync.aligned.m64n256k16.f32.bf16.bf16 {"
+                 "%0, %1, %2, %3, %4, %5, %6, %7, "
+                 "%8, %9, %10, %11, %12, %13, %14, %15, "
+                 "%16, %17, %18, %19, %20, %21, %22, %23, "
+                 "%24, %25, %26, %27, %28, %29, %30, %31, "
+                 "%32, %33, %34, %35, %36, %37, %38, %39, "
+                 "%40, %41, %42, %43, %44, %45, %46, %47, "
+                 "%48, %49, %50, %51, %52, %53, %54, %55, "
+                 "%56, %57, %58, %59, %60, %61, %62, %63, "
+                 "%64, %65, %66, %67, %68, %69, %70, %71, "
+                 "%72, %73, %74, %75, %76, %77, %78, %79, "
+                 "%80, %81, %82, %83, %84, %85, %86, %87, "
+                 "%88, %89, %90, %91, %92, %93, %94, %95, "
+                 "%96, %97, %98, %99, %100, %101, %102, %103, "
+                 "%104, %105, %106, %107, %108, %109, %110, %111, "
+                 "%112, %113, %114, %115, %116, %117, %118, %119, "
+                 "%120, %121, %122, %123, %124, %125, %126, %127}, "
+                 "%128, %129, 1, 1, 1, %130, %130;"
+                 : CK_EIGHT_FOURS(0), CK_EIGHT_FOURS(8), CK_EIGHT_FOURS(16), CK_EIGHT_FOURS(24)
+                 : "l"(a.bits), "l"(b.bits), "n"(TRANSPOSED ? 1 : 0));
+}
+#undef CK_FOUR
+#undef CK_EIGHT_FOURS
 #endif
 
 #include "ck_random.h"

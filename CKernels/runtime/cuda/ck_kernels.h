@@ -25,7 +25,8 @@
 // The sources, each a module: <source>.cu, embedded in sources.c.
 // clang-format off
 #define CK_KERNEL_SOURCES(X)                                                                                 \
-    X(augment) X(cutpaste) X(conv2d) X(conv2d_bf16) X(conv2d_hopper) X(batchnorm) X(elementwise) X(pool) X(dense) X(softmax) X(nt_xent)      \
+    X(augment) X(cutpaste) X(conv2d) X(conv2d_bf16) X(conv2d_hopper) X(conv2d_taps) X(batchnorm)             \
+    X(elementwise) X(pool) X(dense) X(softmax) X(nt_xent)                                                    \
     X(kde) X(sgd) X(lars)
 // clang-format on
 
@@ -91,7 +92,7 @@ KERNEL_END(ck_conv2d_add_parts)
 // ---- Convolution of bf16 values ---------------------------------------------------------------------------
 
 #define WINDOWS_KERNEL(source, size, threads)                                                                \
-    KERNEL(source, ck_##source##_windows_##size, threads)                                                    \
+    KERNEL(source, ck_##source##_windows##size, threads)                                                     \
         ARGUMENT(void *, to)                                                                                 \
         ARGUMENT(const uint16_t *, from)                                                                     \
         ARGUMENT(const uint16_t *, filters)                                                                  \
@@ -102,9 +103,9 @@ KERNEL_END(ck_conv2d_add_parts)
         ARGUMENT(int32_t, share)                                                                             \
         ARGUMENT(ck_conv2d_epilogue, epilogue)                                                               \
         ARGUMENT(ck_conv2d_params, p)                                                                        \
-    KERNEL_END(ck_##source##_windows_##size)
+    KERNEL_END(ck_##source##_windows##size)
 #define GRADIENT_KERNEL(source, size, threads)                                                               \
-    KERNEL(source, ck_##source##_gradient_##size, threads)                                                   \
+    KERNEL(source, ck_##source##_gradient##size, threads)                                                    \
         ARGUMENT(float *, parts)                                                                             \
         ARGUMENT(const uint16_t *, dy)                                                                       \
         ARGUMENT(const uint16_t *, x)                                                                        \
@@ -112,15 +113,23 @@ KERNEL_END(ck_conv2d_add_parts)
         ARGUMENT(int32_t, dy_depth)                                                                          \
         ARGUMENT(int32_t, share)                                                                             \
         ARGUMENT(ck_conv2d_params, p)                                                                        \
-    KERNEL_END(ck_##source##_gradient_##size)
-WINDOWS_KERNEL(conv2d_bf16, 128x128, 128)
-WINDOWS_KERNEL(conv2d_bf16, 128x64, 128)
-GRADIENT_KERNEL(conv2d_bf16, 128x128, 128)
-GRADIENT_KERNEL(conv2d_bf16, 64x128, 128)
-WINDOWS_KERNEL(conv2d_hopper, 128x128, 256)
-WINDOWS_KERNEL(conv2d_hopper, 128x64, 256)
-GRADIENT_KERNEL(conv2d_hopper, 128x128, 256)
-GRADIENT_KERNEL(conv2d_hopper, 64x128, 256)
+    KERNEL_END(ck_##source##_gradient##size)
+WINDOWS_KERNEL(conv2d_bf16, _128x128, 128)
+WINDOWS_KERNEL(conv2d_bf16, _128x64, 128)
+GRADIENT_KERNEL(conv2d_bf16, _128x128, 128)
+GRADIENT_KERNEL(conv2d_bf16, _64x128, 128)
+WINDOWS_KERNEL(conv2d_hopper, _256x128, 512)
+WINDOWS_KERNEL(conv2d_hopper, _128x256, 256)
+WINDOWS_KERNEL(conv2d_hopper, _128x128, 256)
+WINDOWS_KERNEL(conv2d_hopper, _128x64, 256)
+GRADIENT_KERNEL(conv2d_hopper, _128x256, 512)
+GRADIENT_KERNEL(conv2d_hopper, _128x256w, 256)
+GRADIENT_KERNEL(conv2d_hopper, _128x128, 256)
+GRADIENT_KERNEL(conv2d_hopper, _64x128, 256)
+WINDOWS_KERNEL(conv2d_taps, , 512)
+WINDOWS_KERNEL(conv2d_taps, 2, 384)
+GRADIENT_KERNEL(conv2d_taps, , 384)
+GRADIENT_KERNEL(conv2d_taps, 2, 384)
 #undef WINDOWS_KERNEL
 #undef GRADIENT_KERNEL
 
@@ -181,6 +190,14 @@ FOUR_FORMS(ck_batchnorm_moments,
     ARGUMENT(int64_t, share)
     ARGUMENT(int32_t, lanes)
     ARGUMENT(ck_batchnorm_params, p))
+
+KERNEL(batchnorm, ck_batchnorm_fold, 256)
+    ARGUMENT(float *, folded)
+    ARGUMENT(const float *, partial)
+    ARGUMENT(int32_t, parts)
+    ARGUMENT(int32_t, share)
+    ARGUMENT(int32_t, columns)
+KERNEL_END(ck_batchnorm_fold)
 
 KERNEL(batchnorm, ck_batchnorm_statistics, 256)
     ARGUMENT(float *, mean)
@@ -368,7 +385,6 @@ KERNEL(nt_xent, ck_nt_xent_tile_backward, 256)
     ARGUMENT(float *, tile)
     ARGUMENT(const float *, lse)
     ARGUMENT(int32_t, first)
-    ARGUMENT(int32_t, rows)
     ARGUMENT(int32_t, column)
     ARGUMENT(int32_t, columns)
     ARGUMENT(int64_t, leading)

@@ -35,15 +35,23 @@ extern const ck_source_text ck_kernel_sources[CK_SOURCE_COUNT];
 // The one architecture (90 for sm_90) that a source is for, or 0; its machine code has that architecture's
 // own instructions (sm_90a).
 static inline int ck_source_architecture(ck_kernel_source source) {
-    return source == CK_SOURCE_conv2d_hopper ? 90 : 0;
+    return source == CK_SOURCE_conv2d_hopper || source == CK_SOURCE_conv2d_taps ? 90 : 0;
 }
 // The bytes of shared memory beyond what it declares that a kernel is launched with.
 static inline unsigned ck_kernel_shared_bytes(ck_kernel kernel) {
     switch (kernel) {
+    case CK_LAUNCH_ck_conv2d_hopper_windows_128x256:
+    case CK_LAUNCH_ck_conv2d_hopper_gradient_128x256w:
+    case CK_LAUNCH_ck_conv2d_hopper_windows_256x128:
+    case CK_LAUNCH_ck_conv2d_hopper_gradient_128x256: return CK_HOPPER_SHARED(256, 128, 4);
     case CK_LAUNCH_ck_conv2d_hopper_windows_128x128:
-    case CK_LAUNCH_ck_conv2d_hopper_gradient_128x128: return CK_HOPPER_SHARED(128, 128);
+    case CK_LAUNCH_ck_conv2d_hopper_gradient_128x128: return CK_HOPPER_SHARED(128, 128, 3);
     case CK_LAUNCH_ck_conv2d_hopper_windows_128x64:
-    case CK_LAUNCH_ck_conv2d_hopper_gradient_64x128: return CK_HOPPER_SHARED(128, 64);
+    case CK_LAUNCH_ck_conv2d_hopper_gradient_64x128: return CK_HOPPER_SHARED(128, 64, 3);
+    case CK_LAUNCH_ck_conv2d_taps_windows: return CK_TAPS_WINDOWS_SHARED;
+    case CK_LAUNCH_ck_conv2d_taps_windows2: return CK_TAPS_WIDE_SHARED;
+    case CK_LAUNCH_ck_conv2d_taps_gradient2:
+    case CK_LAUNCH_ck_conv2d_taps_gradient: return CK_TAPS_GRADIENT_SHARED;
     default: return 0;
     }
 }
@@ -116,6 +124,12 @@ static inline ck_grid ck_blocks(int64_t count) { return (ck_grid){count, 1, 1}; 
 
 // Whether vectors of 16 bytes can be read there.
 static inline int ck_is_aligned(const void *a) { return (uintptr_t)a % 16 == 0; }
+
+// Sets memory of the GPU to zero.
+ck_status ck_cuda_clear(ck_cuda_state *cuda, void *memory, uint64_t bytes);
+
+// The multiprocessors that work is cut up for, whatever the GPU has (ck_cuda_cut_for).
+int32_t ck_cuda_multiprocessors(void);
 
 // c[m,n] = alpha a[m,k] b (+ c where accumulate) (+ bias[n]), where a is [k,m] and b is [n,k] when
 // transposed: row-major.

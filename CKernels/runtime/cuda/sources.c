@@ -16,6 +16,9 @@ static const char source_conv2d_bf16[] = {
 static const char source_conv2d_hopper[] = {
 #embed "../../operations/conv2d/conv2d_hopper.cu"
     , 0};
+static const char source_conv2d_taps[] = {
+#embed "../../operations/conv2d/conv2d_taps.cu"
+    , 0};
 static const char source_batchnorm[] = {
 #embed "../../operations/batchnorm/batchnorm.cu"
     , 0};
