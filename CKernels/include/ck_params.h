@@ -25,9 +25,6 @@ typedef struct ck_step_state {
 // of so many pixels at most; or as many stages of a tile and such a part.
 #define CK_TAPS_LINES 144
 #define CK_TAPS_STAGES 6
-#define CK_TAPS_WARPGROUPS 3
-#define CK_TAPS_WIDE_LINES 200
-#define CK_TAPS_WIDE_SHARED (128 * (9 * 64 + CK_TAPS_WARPGROUPS * 2 * CK_TAPS_WIDE_LINES))
 #define CK_TAPS_WINDOWS_SHARED (128 * (9 * 64 + 4 * 2 * CK_TAPS_LINES))
 #define CK_TAPS_GRADIENT_SHARED (CK_TAPS_STAGES * 128 * (64 + CK_TAPS_LINES))
 

@@ -14,10 +14,14 @@ public struct DeviceModel: Sendable {
     /// An H100 80GB HBM3. Nine tenths of the rate of a copy and six tenths of that of a product of 8192^3, which are what
     /// batch normalization and the wide convolutions reach there (`bench/records/gpu-h100.json`).
     public static let h100 = DeviceModel(
-        name: "h100", bytesPerSecond: 0.9 * 3.02e12, flopPerSecond: 0.6 * 777e12, secondsPerLaunch: 2.5e-6)
+        name: "h100", bytesPerSecond: 0.9 * 3.02e12, flopPerSecond: 0.6 * 777e12, secondsPerLaunch: 3.5e-6)
+
+    /// An H200: the same shares of the rates that were measured there (`bench/records/gpu-h200.json`).
+    public static let h200 = DeviceModel(
+        name: "h200", bytesPerSecond: 0.9 * 4.3e12, flopPerSecond: 0.6 * 788e12, secondsPerLaunch: 3.5e-6)
 
     /// The devices that are known.
-    public static let all = [h100]
+    public static let all = [h100, h200]
 
     /// The kernels that an operation launches, where it is not one, and how often it goes over its bytes.
     private static let costs: [String: (launches: Int, passes: Double)] = [

@@ -63,7 +63,7 @@ package enum ConvolutionCases {
     /// In the largest tiles that a GPU has, of which the last one is cut.
     package static let large: [OperationCase] =
         (cases([
-            (40, Shape(3, 8, 10, 64, 72, 3, 1, 1)), (41, Shape(3, 8, 10, 72, 64, 3, 1, 1)),
+            (40, Shape(3, 8, 10, 64, 256, 3, 1, 1)), (41, Shape(3, 8, 10, 256, 64, 3, 1, 1)),
             (42, Shape(9, 8, 8, 200, 72, 1, 1, 0)),
             // 64 channels, whose pixels Hopper copies once for nine taps.
             (43, Shape(3, 8, 10, 64, 64, 3, 1, 1)), (44, Shape(2, 9, 6, 64, 24, 3, 1, 0)),

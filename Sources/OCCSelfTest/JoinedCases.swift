@@ -24,8 +24,8 @@ enum JoinedCases {
 
     /// In the largest tiles, of which the last one is cut.
     static let large: [OperationCase] = cases([
-        (20, (.init(3, 8, 10, 64, 72, 3, 1, 1), true, true)),
-        (21, (.init(3, 8, 10, 72, 64, 3, 1, 1), true, true)),
+        (20, (.init(3, 8, 10, 64, 256, 3, 1, 1), true, true)),
+        (21, (.init(3, 8, 10, 256, 64, 3, 1, 1), true, true)),
         (22, (.init(3, 8, 10, 64, 64, 3, 1, 1), true, true)),
         (23, (.init(5, 3, 7, 64, 64, 3, 1, 1), false, true)),
         (24, (.init(2, 9, 6, 24, 64, 3, 1, 0), true, false)),

@@ -3,7 +3,8 @@ import Foundation
 
 /// The cases of softmax cross-entropy, NT-Xent in both forms, the optimizers, and exchanges between ranks.
 enum ObjectiveCases {
-    static let all = crossEntropy + ntXent + ntXentInTiles + sharedNTXent + products + optimizers + collectives
+    static let all =
+        crossEntropy + ntXent + ntXentInTiles + sharedNTXent + products + optimizers + collectives
 
     private static let crossEntropy: [OperationCase] = [(2, 4), (257, 4), (65, 10), (3, 1)].flatMap { n, c in
         var random = TestRandom(UInt64(700 + n))
@@ -46,7 +47,9 @@ enum ObjectiveCases {
 
     /// Sizes below, at and beyond the tiles of 128 rows and 256 columns.
     /// In many small tiles of a GPU.
-    private static let ntXentInTiles = (ntXent.suffix(4) + sharedNTXent.suffix(4)).map { $0.cutUp(forMultiprocessors: 1) }
+    private static let ntXentInTiles = (ntXent.suffix(4) + sharedNTXent.suffix(4)).map {
+        $0.cutUp(forMultiprocessors: 1)
+    }
 
     private static let ntXent: [OperationCase] = [(2, 3), (5, 7), (32, 128), (128, 16), (150, 9)].flatMap {
         b, d in

@@ -98,7 +98,9 @@ import Testing
             try program.write(random.normals(tensors.target.count), to: tensors.target)
             try program.setStep(seed: 1, step: 0, learningRate: 0.01)
             try plan.run()
-            var result = [try program.read(tensors.loss, of: plan), try program.read(tensors.gradient, of: plan)]
+            var result = [
+                try program.read(tensors.loss, of: plan), try program.read(tensors.gradient, of: plan),
+            ]
             for parameter in program.layout.parameters { result.append(try program.read(parameter.tensor)) }
             results.append(result.flatMap { $0 })
             names.append(plan.operations.map(\.name))

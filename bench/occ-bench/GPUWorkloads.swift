@@ -6,7 +6,8 @@ struct GPUWorkloads {
     let device: Device
     /// Sizes for a machine without a GPU, where the comparison is tried and its figures mean nothing.
     let tiny: Bool
-    /// Forms of PyTorch: of eager, compile (torch.compile), and max-autotune (with autotuning and CUDA graphs).
+    /// Forms of PyTorch: of eager, compile (torch.compile), max-autotune (the same with autotuning), and graph and
+    /// compile-graph, in which all of a step is one CUDA graph.
     let forms: [String]
 
     private func name(_ text: String) -> String { tiny ? text + " (tiny)" : text }

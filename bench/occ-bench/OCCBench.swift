@@ -19,7 +19,9 @@ private let loadOptions = [Option("images", "FOLDER", "The image files to load."
 private let gpuOptions = [
     Option("device", "NAME", "cuda (the default), cuda:N or cpu."),
     Option("tiny", nil, "Sizes that any machine does in seconds, to try the comparison out."),
-    Option("forms", "LIST", "Which forms of PyTorch: eager, compile, max-autotune (all)."),
+    Option(
+        "forms", "LIST",
+        "Which forms of PyTorch: eager, graph, compile-graph (these by default), compile, max-autotune."),
 ]
 
 private enum PeerChoice: String, CaseIterable { case pytorch, none }
@@ -41,7 +43,7 @@ private func measure(_ groups: [String], _ arguments: Arguments, quiet: Bool) th
                 device: try .choose(arguments["device"] ?? "cuda", threads: threads),
                 tiny: arguments.has("tiny"),
                 forms: arguments["forms"]?.split(separator: ",").map(String.init)
-                    ?? ["eager", "compile", "max-autotune"]
+                    ?? ["eager", "graph", "compile-graph"]
             ).all
             : try Workloads.all(group, threads: threads, images: arguments["images"])
         for (name, make) in workloads {

@@ -1,13 +1,11 @@
 // Convolution of bf16 values in memory, as implicit matrix products (conv2d.cu has the other modes, conv2d.c
 // the CPU's):
 //
-//   windows   C[pixel][channel] = sum over (tap, depth) of from[window of the pixel][tap, depth]
-//   filters[channel][tap,
-//             depth]. Forward, `from` is x and the filters are w; backward, `from` is dy and the filters are
-//             w with its two channels exchanged. A stride s has s x s classes of input pixels, each with taps
-//             of its own.
-//   gradient  dw[k][tap, channel] = sum over output pixels of dy[pixel][k] x[window of the pixel][tap,
-//   channel]
+//   windows   C[pixel][channel] = sum over i of from[window of the pixel][i] filters[channel][i],
+//             where i is (tap, depth). Forward, `from` is x and the filters are w; backward, `from`
+//             is dy and the filters are w with its two channels exchanged. A stride s has s x s
+//             classes of input pixels, each with taps of its own.
+//   gradient  dw[k][i] = sum over output pixels of dy[pixel][k] x[window of the pixel][i]
 //
 // A block computes a tile of ROWS x COLUMNS. Slices of DEPTH along the sum go from global to shared memory by
 // asynchronous copies of eight values, some of them ahead of the tensor cores. So every tensor that is read
@@ -22,10 +20,11 @@
 //   along(line, chunk)                 where eight values of a line along the sum lie, windows and filters
 //   a_across, b_across(line, chunk)    the same of a line along rows or columns of C, for the gradient
 //   sum<ALONG>(slices, shared, load)   sums slices, whose lines run along the sum or across it; load(stage)
-//   begins to copy
-//                                      the next one
-//   each_pair(put)                     put(row, column, first, second) for the thread's neighbors in a row of
-//   C
+//                                      begins to copy the next one
+//   each_pair(put)                     put(row, column, first, second) for the thread's neighbors in a row
+//                                      of C
+//
+// Filters of 3 x 3 over 64 channels have kernels of their own on Hopper (conv2d_taps.cu).
 #ifndef CONV2D_BF16_CUH
 #define CONV2D_BF16_CUH
 

@@ -6,21 +6,19 @@
 // line: the "128-byte swizzle" of the PTX ISA. Along the sum, a line of A or B is one row or column of C and
 // all of a slice. Across it, a line is one place of the sum and 64 rows or columns of C; the next 64 lie
 // DEPTH lines further on.
-//
-// The WARPGROUPS stand as many below each other as the tile has 64 rows, and the others beside them.
-template <int TILE_ROWS, int TILE_COLUMNS, int WARPGROUPS, int STAGE_COUNT> struct wgmma_product {
-    static const int THREADS = 128 * WARPGROUPS, ROWS = TILE_ROWS, COLUMNS = TILE_COLUMNS, DEPTH = 64;
+template <int TILE_ROWS, int TILE_COLUMNS, int STAGE_COUNT> struct wgmma_product {
+    static const int THREADS = 256, ROWS = TILE_ROWS, COLUMNS = TILE_COLUMNS, DEPTH = 64;
     static const int STAGES = STAGE_COUNT;
     static const int LINE = 128, GROUP = 8 * LINE, SIXTY_FOUR = DEPTH * LINE;
     static const int A_BYTES = ROWS * LINE, STAGE_BYTES = A_BYTES + COLUMNS * LINE;
-    static const int BESIDE = WARPGROUPS / (ROWS / 64), WIDTH = COLUMNS / BESIDE;  // columns of a warpgroup
+    static const int DOWN = ROWS / 64, WIDTH = COLUMNS * DOWN / 2;  // warpgroups down, and the columns of one
 
     float sums[WIDTH / 8][4];
     int row, column;  // of the warpgroup's part of the tile
 
     CK_MEMBER wgmma_product() : sums() {
         int warpgroup = ck_warpgroup();
-        row = warpgroup / BESIDE * 64, column = warpgroup % BESIDE * WIDTH;
+        row = DOWN == 2 ? warpgroup * 64 : 0, column = DOWN == 2 ? 0 : warpgroup * WIDTH;
     }
 
     static CK_MEMBER int along(int line, int chunk) { return line * LINE + ((chunk ^ (line & 7)) << 4); }
@@ -84,12 +82,10 @@ template <int TILE_ROWS, int TILE_COLUMNS, int WARPGROUPS, int STAGE_COUNT> stru
 };
 
 #define SHARED(rows, columns, stages) CK_SHARED_DYNAMIC(shared, CK_HOPPER_SHARED(rows, columns, stages))
-CK_WINDOWS(ck_conv2d_hopper, 256x128, 1, SHARED(256, 128, 4), wgmma_product<256, 128, 4, 4>)
-CK_WINDOWS(ck_conv2d_hopper, 128x256, 1, SHARED(128, 256, 4), wgmma_product<128, 256, 2, 4>)
-CK_WINDOWS(ck_conv2d_hopper, 128x128, 2, SHARED(128, 128, 3), wgmma_product<128, 128, 2, 3>)
-CK_WINDOWS(ck_conv2d_hopper, 128x64, 3, SHARED(128, 64, 3), wgmma_product<128, 64, 2, 3>)
-CK_GRADIENT(ck_conv2d_hopper, 128x256, 1, SHARED(128, 256, 4), wgmma_product<128, 256, 4, 4>)
-CK_GRADIENT(ck_conv2d_hopper, 128x256w, 1, SHARED(128, 256, 4), wgmma_product<128, 256, 2, 4>)
-CK_GRADIENT(ck_conv2d_hopper, 128x128, 2, SHARED(128, 128, 3), wgmma_product<128, 128, 2, 3>)
-CK_GRADIENT(ck_conv2d_hopper, 64x128, 3, SHARED(64, 128, 3), wgmma_product<64, 128, 2, 3>)
+CK_WINDOWS(ck_conv2d_hopper, 128x256, 1, SHARED(128, 256, 4), wgmma_product<128, 256, 4>)
+CK_WINDOWS(ck_conv2d_hopper, 128x128, 2, SHARED(128, 128, 3), wgmma_product<128, 128, 3>)
+CK_WINDOWS(ck_conv2d_hopper, 128x64, 3, SHARED(128, 64, 3), wgmma_product<128, 64, 3>)
+CK_GRADIENT(ck_conv2d_hopper, 128x256, 1, SHARED(128, 256, 4), wgmma_product<128, 256, 4>)
+CK_GRADIENT(ck_conv2d_hopper, 128x128, 2, SHARED(128, 128, 3), wgmma_product<128, 128, 3>)
+CK_GRADIENT(ck_conv2d_hopper, 64x128, 3, SHARED(64, 128, 3), wgmma_product<64, 128, 3>)
 #undef SHARED

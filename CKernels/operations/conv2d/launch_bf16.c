@@ -2,17 +2,11 @@
 // follow from the shape alone, so that the same plan gives the same bits on every GPU of an architecture.
 #include "launch_bf16.h"
 #include <math.h>
-#include <stdlib.h>
-#include <string.h>
-static int tries(char c) {
-    const char *t = getenv("OCC_TRY");
-    return t && strchr(t, c);
-}
 
 enum {
-    DEPTH = 64,  // of a slice of the sum: one of wgmma's, two of mma.sync's
-    ROWS = 128,
-    LARGE = 256,  // of a tile
+    DEPTH = 64,   // of a slice of the sum: one of wgmma's, two of mma.sync's
+    ROWS = 128,   // of a tile
+    LARGE = 256,  // columns of the largest, on Hopper
     MOST_PARTS = 128,
     MOST_TAPS = 16,  // of a filter's rows and of its columns (window_reader)
 };
@@ -54,7 +48,7 @@ struct tile_cost {
     double slice, ends, alone;
 };
 static const struct tile_cost narrow_cost = {3, 1, 6, 0.6}, usual_cost = {2, 1, 6, 0.6};
-// Twice as large as those: it reads three quarters of what a pair of them does.
+// Twice as wide as those: it reads three quarters of what a pair of them does.
 static const struct tile_cost large_cost = {1, 0.75, 8, 1};
 
 static double cost_of(const struct tile_cost *c, int64_t blocks, int64_t share) {
@@ -84,7 +78,7 @@ struct pass {
     int backward;
     int64_t depth, channels, lines, classes, columns, results;
     struct split split;
-    int is_large;  // on Hopper: tiles of LARGE rows
+    int is_large;  // on Hopper: tiles of LARGE columns
 };
 
 static struct pass pass_of(const conv2d *p, int backward) {
@@ -100,8 +94,9 @@ static struct pass pass_of(const conv2d *p, int backward) {
     int64_t tiles = ck_ceil_div(a.lines, ROWS) * ck_ceil_div(a.channels, a.columns) * a.classes;
     int64_t slices = ck_ceil_div(most_taps * a.depth, DEPTH);
     a.split = split_of(a.columns == 64 ? &narrow_cost : &usual_cost, tiles, slices, a.results);
-    int64_t large = ck_ceil_div(a.lines, LARGE) * ck_ceil_div(a.channels, a.columns) * a.classes;
-    a.is_large = a.columns == 128 && a.split.parts == 1 && cost_of(&large_cost, large, slices) < a.split.cost;
+    int64_t large = ck_ceil_div(a.lines, ROWS) * (a.channels / LARGE) * a.classes;
+    a.is_large =
+        a.channels % LARGE == 0 && a.split.parts == 1 && cost_of(&large_cost, large, slices) < a.split.cost;
     return a;
 }
 
@@ -109,7 +104,7 @@ static struct pass pass_of(const conv2d *p, int backward) {
 // warpgroups there are tiles.
 static int shares_taps(const conv2d *p) {
     return ck_is_bf16(p) && p->r == 3 && p->s == 3 && p->stride == 1 && p->pad <= 2 &&
-           128 + 2 * ck_max64(p->w + 2 * p->pad, p->q + 2 * (2 - p->pad)) + 2 <= CK_TAPS_WIDE_LINES;
+           64 + 2 * ck_max64(p->w + 2 * p->pad, p->q + 2 * (2 - p->pad)) + 2 <= CK_TAPS_LINES;
 }
 static int64_t tap_tiles(const conv2d *p, int backward) {
     return p->n * (backward ? ck_ceil_div((int64_t)p->h * (p->q + 2 * (2 - p->pad)), 64)
@@ -118,23 +113,16 @@ static int64_t tap_tiles(const conv2d *p, int backward) {
 static int64_t tap_blocks(const conv2d *p, const struct pass *a) {
     if (!shares_taps(p) || a->depth != 64 || a->channels > 64 || a->channels % 8 != 0 || a->split.parts > 1)
         return 0;
-    if (tries('x')) return 0;
     return ck_min64(ck_cuda_multiprocessors(), ck_ceil_div(tap_tiles(p, a->backward), 4));
-}
-
-static int64_t rows_of(const ck_cuda_state *cuda, const struct pass *a) {
-    return is_hopper(cuda) && a->is_large && tries('L') ? LARGE : ROWS;
 }
 
 int64_t ck_conv2d_bf16_tiles(const ck_cuda_state *cuda, const conv2d *p, int backward) {
     if (p->math != CK_MATH_BF16 || !ck_is_bf16(p)) return 0;
     struct pass a = pass_of(p, backward);
     if (a.split.parts > 1 || a.channels % 8 != 0) return 0;
-    int64_t by_taps = (cuda && tries('t') ? CK_TAPS_WARPGROUPS : 4) * tap_blocks(p, &a),
-            by_rows = ck_ceil_div(a.lines, ROWS) * a.classes;
+    int64_t by_taps = 4 * tap_blocks(p, &a), by_rows = ck_ceil_div(a.lines, ROWS) * a.classes;
     if (!cuda) return ck_max64(by_taps, by_rows);
-    if (is_hopper(cuda) && by_taps) return by_taps;
-    return ck_ceil_div(a.lines, rows_of(cuda, &a)) * a.classes;
+    return is_hopper(cuda) && by_taps ? by_taps : by_rows;
 }
 
 static uint64_t filter_bytes(const conv2d *p, const struct pass *a) {
@@ -184,27 +172,23 @@ static int has_one_class(const conv2d *p, const struct pass *a, ck_conv2d_epilog
 static ck_status run_windows(ck_cuda_state *cuda, const conv2d *p, const struct pass *a, void *to,
                              const uint16_t *from, const uint16_t *filters, ck_conv2d_epilogue epilogue,
                              float *parts) {
-    int64_t rows = rows_of(cuda, a);
-    ck_grid grid = {ck_ceil_div(a->lines, rows) * ck_ceil_div(a->channels, a->columns),
+    int is_large = is_hopper(cuda) && a->is_large;
+    int64_t blocks = is_hopper(cuda) ? tap_blocks(p, a) : 0;
+    ck_grid grid = {ck_ceil_div(a->lines, ROWS) * ck_ceil_div(a->channels, is_large ? LARGE : a->columns),
                     a->classes * a->split.parts, 1};
-    static const ck_kernel kernels[2][2] = {
-        {CK_LAUNCH_ck_conv2d_bf16_windows_128x64, CK_LAUNCH_ck_conv2d_bf16_windows_128x128},
-        {CK_LAUNCH_ck_conv2d_hopper_windows_128x64, CK_LAUNCH_ck_conv2d_hopper_windows_128x128},
-    };
+    if (blocks) grid = ck_blocks(blocks);
     if (has_one_class(p, a, epilogue)) {
         uint64_t bytes = (uint64_t)a->results * (ck_is_bf16(p) ? sizeof(uint16_t) : sizeof(float));
         CK_TRY(ck_cuda_clear(cuda, to, bytes));
         grid.y = 1;
     }
-    int64_t blocks = is_hopper(cuda) ? tap_blocks(p, a) : 0;
-    if (blocks) grid = ck_blocks(blocks);
-    int wide = !blocks && is_hopper(cuda) && tries('N') && a->channels % 256 == 0 && a->is_large;
-    if (wide) grid.x = ck_ceil_div(a->lines, 128) * (a->channels / 256);
-    ck_kernel kernel =
-        blocks          ? (tries('t') ? CK_LAUNCH_ck_conv2d_taps_windows2 : CK_LAUNCH_ck_conv2d_taps_windows)
-        : wide          ? CK_LAUNCH_ck_conv2d_hopper_windows_128x256
-        : rows == LARGE ? CK_LAUNCH_ck_conv2d_hopper_windows_256x128
-                        : kernels[is_hopper(cuda)][a->columns == 128];
+    static const ck_kernel kernels[2][2] = {
+        {CK_LAUNCH_ck_conv2d_bf16_windows_128x64, CK_LAUNCH_ck_conv2d_bf16_windows_128x128},
+        {CK_LAUNCH_ck_conv2d_hopper_windows_128x64, CK_LAUNCH_ck_conv2d_hopper_windows_128x128},
+    };
+    ck_kernel kernel = blocks     ? CK_LAUNCH_ck_conv2d_taps_windows
+                       : is_large ? CK_LAUNCH_ck_conv2d_hopper_windows_128x256
+                                  : kernels[is_hopper(cuda)][a->columns == 128];
     CK_TRY(ck_launch_ck_conv2d_bf16_windows_128x128(
         cuda, kernel, grid,
         (ck_conv2d_bf16_windows_128x128_arguments){.to = a->split.parts > 1 ? parts : to,
@@ -284,7 +268,7 @@ static struct gradient gradient_of(const conv2d *p, int is_on_hopper) {
                        slices, results);
     if (is_on_hopper && g.rows == 128) {
         struct split large = split_of(&large_cost, down * ck_ceil_div(g.length, LARGE), slices, results);
-        if ((tries('l') || tries('n')) && large.cost < g.split.cost) g.split = large, g.columns = LARGE;
+        if (large.cost < g.split.cost) g.split = large, g.columns = LARGE;
     }
     g.shares_taps = is_on_hopper && shares_taps(p) && p->c == 64 && p->k == 64;
     if (g.shares_taps) g.split.parts = (int32_t)ck_min64(ck_cuda_multiprocessors(), tap_tiles(p, 0));
@@ -318,11 +302,9 @@ ck_status ck_conv2d_bf16_backward_weight(ck_cuda_state *cuda, float *dw, const v
         {CK_LAUNCH_ck_conv2d_hopper_gradient_64x128, CK_LAUNCH_ck_conv2d_hopper_gradient_128x128},
     };
     if (g.shares_taps) grid = ck_blocks(g.split.parts);
-    ck_kernel kernel =
-        g.shares_taps ? (tries('g') ? CK_LAUNCH_ck_conv2d_taps_gradient2 : CK_LAUNCH_ck_conv2d_taps_gradient)
-        : g.columns == LARGE ? (tries('n') ? CK_LAUNCH_ck_conv2d_hopper_gradient_128x256w
-                                           : CK_LAUNCH_ck_conv2d_hopper_gradient_128x256)
-                             : kernels[is_hopper(cuda)][g.rows == 128];
+    ck_kernel kernel = g.shares_taps        ? CK_LAUNCH_ck_conv2d_taps_gradient
+                       : g.columns == LARGE ? CK_LAUNCH_ck_conv2d_hopper_gradient_128x256
+                                            : kernels[is_hopper(cuda)][g.rows == 128];
     CK_TRY(ck_launch_ck_conv2d_bf16_gradient_128x128(
         cuda, kernel, grid,
         (ck_conv2d_bf16_gradient_128x128_arguments){.parts = parts,

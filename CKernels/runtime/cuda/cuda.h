@@ -41,16 +41,12 @@ static inline int ck_source_architecture(ck_kernel_source source) {
 static inline unsigned ck_kernel_shared_bytes(ck_kernel kernel) {
     switch (kernel) {
     case CK_LAUNCH_ck_conv2d_hopper_windows_128x256:
-    case CK_LAUNCH_ck_conv2d_hopper_gradient_128x256w:
-    case CK_LAUNCH_ck_conv2d_hopper_windows_256x128:
     case CK_LAUNCH_ck_conv2d_hopper_gradient_128x256: return CK_HOPPER_SHARED(256, 128, 4);
     case CK_LAUNCH_ck_conv2d_hopper_windows_128x128:
     case CK_LAUNCH_ck_conv2d_hopper_gradient_128x128: return CK_HOPPER_SHARED(128, 128, 3);
     case CK_LAUNCH_ck_conv2d_hopper_windows_128x64:
     case CK_LAUNCH_ck_conv2d_hopper_gradient_64x128: return CK_HOPPER_SHARED(128, 64, 3);
     case CK_LAUNCH_ck_conv2d_taps_windows: return CK_TAPS_WINDOWS_SHARED;
-    case CK_LAUNCH_ck_conv2d_taps_windows2: return CK_TAPS_WIDE_SHARED;
-    case CK_LAUNCH_ck_conv2d_taps_gradient2:
     case CK_LAUNCH_ck_conv2d_taps_gradient: return CK_TAPS_GRADIENT_SHARED;
     default: return 0;
     }
