@@ -57,6 +57,17 @@ import Testing
         return (program, plan, tensors)
     }
 
+    /// A first step, on weights, images and targets that are always the same.
+    private static func run(_ program: Program, _ plan: Plan, images: Tensor, target: Tensor) throws {
+        try program.load()
+        try program.initializeParameters(seed: 3)
+        var random = TestRandom(11)
+        try program.write(random.uniforms(images.count), to: images)
+        try program.write(random.normals(target.count), to: target)
+        try program.setStep(seed: 1, step: 0, learningRate: 0.01)
+        try plan.run()
+    }
+
     private static let converts = ["to_bf16", "from_bf16"]
 
     /// On the CPU no math mode converts anything, and every number is single precision.
@@ -91,13 +102,7 @@ import Testing
         var results: [[Float]] = [], names: [[String]] = []
         for isJoined in [false, true] {
             let (program, plan, tensors) = try plan(.float32, isJoined: isJoined)
-            try program.load()
-            try program.initializeParameters(seed: 3)
-            var random = TestRandom(11)
-            try program.write(random.uniforms(tensors.images.count), to: tensors.images)
-            try program.write(random.normals(tensors.target.count), to: tensors.target)
-            try program.setStep(seed: 1, step: 0, learningRate: 0.01)
-            try plan.run()
+            try Self.run(program, plan, images: tensors.images, target: tensors.target)
             var result = [
                 try program.read(tensors.loss, of: plan), try program.read(tensors.gradient, of: plan),
             ]
@@ -122,13 +127,7 @@ import Testing
         var results: [(loss: [Float], gradient: [Float])] = []
         for type in [ElementType.float32, .bfloat16] {
             let (program, plan, tensors) = try plan(type)
-            try program.load()
-            try program.initializeParameters(seed: 3)
-            var random = TestRandom(11)
-            try program.write(random.uniforms(tensors.images.count), to: tensors.images)
-            try program.write(random.normals(tensors.target.count), to: tensors.target)
-            try program.setStep(seed: 1, step: 0, learningRate: 0.01)
-            try plan.run()
+            try Self.run(program, plan, images: tensors.images, target: tensors.target)
             results.append(
                 (try program.read(tensors.loss, of: plan), try program.read(tensors.gradient, of: plan)))
         }

@@ -1,30 +1,20 @@
 // A convolution with batch normalization behind it, or before it on the way back: one operation after the
 // other.
 #include "cpu.h"
+#include "normalization.h"
 
 typedef ck_conv2d_params conv2d;
 
 static uint64_t larger(uint64_t a, uint64_t b) { return a > b ? a : b; }
 
-static ck_batchnorm_params norm_of(const conv2d *p, int64_t rows, int32_t channels) {
-    return (ck_batchnorm_params){
-        .rows = rows, .channels = channels, .relu = p->relu, .epsilon = p->epsilon, .momentum = p->momentum};
-}
-static ck_batchnorm_params norm_of_result(const conv2d *p) {
-    return norm_of(p, (int64_t)p->n * p->p * p->q, p->k);
-}
-static ck_batchnorm_params norm_of_input(const conv2d *p) {
-    return norm_of(p, (int64_t)p->n * p->h * p->w, p->c);
-}
-
 uint64_t ck_cpu_workspace_conv2d_batchnorm_forward(const conv2d *p) {
-    ck_batchnorm_params norm = norm_of_result(p);
+    ck_batchnorm_params norm = ck_norm_of_result(p);
     return larger(ck_cpu_workspace_conv2d_forward(p), ck_cpu_workspace_batchnorm_forward(&norm));
 }
 
 ck_status ck_cpu_conv2d_batchnorm_forward(const ck_conv2d_batchnorm_forward_operands *t, const conv2d *p,
                                           void *workspace) {
-    ck_batchnorm_params norm = norm_of_result(p);
+    ck_batchnorm_params norm = ck_norm_of_result(p);
     ck_status status =
         ck_cpu_conv2d_forward(&(ck_conv2d_forward_operands){.y = t->z, .x = t->x, .w = t->w}, p, workspace);
     if (status != CK_OK) return status;
@@ -47,14 +37,14 @@ static int64_t gradient_floats(const conv2d *p) {
 }
 
 uint64_t ck_cpu_workspace_conv2d_batchnorm_backward(const conv2d *p) {
-    ck_batchnorm_params norm = norm_of_input(p);
+    ck_batchnorm_params norm = ck_norm_of_input(p);
     return sizeof(float) * (uint64_t)gradient_floats(p) +
            larger(ck_cpu_workspace_conv2d_backward_data(p), ck_cpu_workspace_batchnorm_backward(&norm));
 }
 
 ck_status ck_cpu_conv2d_batchnorm_backward(const ck_conv2d_batchnorm_backward_operands *t, const conv2d *p,
                                            void *workspace) {
-    ck_batchnorm_params norm = norm_of_input(p);
+    ck_batchnorm_params norm = ck_norm_of_input(p);
     float *gradient = workspace;
     void *rest = gradient + gradient_floats(p);
     ck_status status = ck_cpu_conv2d_backward_data(

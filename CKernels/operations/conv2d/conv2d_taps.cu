@@ -59,8 +59,7 @@ CK_DEVICE void copy_lines(unsigned char *to, const uint16_t *image, const plane 
     }
 }
 
-// ---- Forward, and backward to the data
-// ----------------------------------------------------------------------
+// ---- Forward, and backward to the data --------------------------------------------------------------------
 
 // A warpgroup goes from tile to tile by itself: while it waits for its pixels or writes, others multiply. The
 // filters stay in shared memory, and the sums over pixels (ck_conv2d_epilogue) in registers.
@@ -158,8 +157,7 @@ ck_conv2d_taps_windows(void *to, const uint16_t *from, const uint16_t *filters, 
     epilogue.partial[((int64_t)(blockIdx.x * 4 + warpgroup) * 2 + which) * channels + column] = sum;
 }
 
-// ---- Backward to the filters
-// --------------------------------------------------------------------------------
+// ---- Backward to the filters ------------------------------------------------------------------------------
 
 // Every gridDim.x-th tile of places into a copy of dw[64][tap][64]; a warpgroup has a row of taps: the
 // columns of its product are 64 channels of each, which lie a line further on from tap to tap.

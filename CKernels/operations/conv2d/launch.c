@@ -1,6 +1,7 @@
 // Which form of the convolution kernels a shape takes. All choices follow from the shape alone, so that the
 // same plan gives the same bits on every GPU of an architecture.
 #include "launch_bf16.h"
+#include "normalization.h"
 
 enum { LARGE = 128, SMALL = 64, ENOUGH_BLOCKS = 128, PARTIAL_DEPTH = 512 };
 
@@ -50,28 +51,20 @@ ck_status ck_cuda_conv2d_forward(ck_cuda_state *cuda, const ck_conv2d_forward_op
 
 // ---- Inference --------------------------------------------------------------------------------------------
 
-static ck_batchnorm_params batchnorm_of(const conv2d *p) {
-    return (ck_batchnorm_params){.rows = (int64_t)p->n * p->p * p->q,
-                                 .channels = p->k,
-                                 .relu = p->relu,
-                                 .epsilon = p->epsilon,
-                                 .activations = p->activations};
-}
-
 // In bf16, scale and shift lie before the convolution's scratch memory, each as long as the tiles are wide.
 static int64_t factor_count(const conv2d *p) { return ck_ceil_div(p->k, LARGE) * LARGE; }
 static uint64_t factor_bytes(const conv2d *p) { return 2 * sizeof(float) * (uint64_t)factor_count(p); }
 
 uint64_t ck_cuda_workspace_conv2d_inference(const conv2d *p) {
     if (p->math == CK_MATH_BF16) return factor_bytes(p) + ck_conv2d_bf16_forward_workspace(p);
-    ck_batchnorm_params norm = batchnorm_of(p);
+    ck_batchnorm_params norm = ck_norm_of_result(p);
     return ck_cuda_workspace_batchnorm_inference(&norm);
 }
 
 // In bf16 the kernel that convolves normalizes what it has summed; in the other modes y is gone over again.
 ck_status ck_cuda_conv2d_inference(ck_cuda_state *cuda, const ck_conv2d_inference_operands *t,
                                    const conv2d *p, void *workspace) {
-    ck_batchnorm_params norm = batchnorm_of(p);
+    ck_batchnorm_params norm = ck_norm_of_result(p);
     if (p->math == CK_MATH_BF16) {
         float *scale = workspace, *shift = scale + factor_count(p);
         CK_TRY(CK_LAUNCH(cuda, ck_batchnorm_inference_scale, ck_blocks(ck_ceil_div(p->k, 64)), .scale = scale,

@@ -3,6 +3,7 @@
 // is a sum of parts, one operation follows the other.
 #include "../batchnorm/launch.h"
 #include "launch_bf16.h"
+#include "normalization.h"
 
 typedef ck_conv2d_params conv2d;
 
@@ -15,17 +16,8 @@ static uint64_t sum_bytes(const conv2d *p, int backward) {
 
 // ---- Forward ----------------------------------------------------------------------------------------------
 
-static ck_batchnorm_params norm_of_result(const conv2d *p) {
-    return (ck_batchnorm_params){.rows = (int64_t)p->n * p->p * p->q,
-                                 .channels = p->k,
-                                 .relu = p->relu,
-                                 .epsilon = p->epsilon,
-                                 .momentum = p->momentum,
-                                 .activations = p->activations};
-}
-
 uint64_t ck_cuda_workspace_conv2d_batchnorm_forward(const conv2d *p) {
-    ck_batchnorm_params norm = norm_of_result(p);
+    ck_batchnorm_params norm = ck_norm_of_result(p);
     uint64_t own = ck_cuda_workspace_conv2d_forward(p), apart = ck_cuda_workspace_batchnorm_forward(&norm);
     if (!ck_conv2d_bf16_tiles(NULL, p, 0)) return own > apart ? own : apart;
     uint64_t by_sums = ck_batchnorm_by_sums_workspace(&norm);
@@ -34,7 +26,7 @@ uint64_t ck_cuda_workspace_conv2d_batchnorm_forward(const conv2d *p) {
 
 ck_status ck_cuda_conv2d_batchnorm_forward(ck_cuda_state *cuda, const ck_conv2d_batchnorm_forward_operands *t,
                                            const conv2d *p, void *workspace) {
-    ck_batchnorm_params norm = norm_of_result(p);
+    ck_batchnorm_params norm = ck_norm_of_result(p);
     ck_batchnorm_forward_operands operands = {.y = t->y,
                                               .mean = t->mean,
                                               .inverse_deviation = t->inverse_deviation,
@@ -60,17 +52,8 @@ ck_status ck_cuda_conv2d_batchnorm_forward(ck_cuda_state *cuda, const ck_conv2d_
 
 // ---- Backward ---------------------------------------------------------------------------------------------
 
-static ck_batchnorm_params norm_of_input(const conv2d *p) {
-    return (ck_batchnorm_params){.rows = (int64_t)p->n * p->h * p->w,
-                                 .channels = p->c,
-                                 .relu = p->relu,
-                                 .epsilon = p->epsilon,
-                                 .momentum = p->momentum,
-                                 .activations = p->activations};
-}
-
 uint64_t ck_cuda_workspace_conv2d_batchnorm_backward(const conv2d *p) {
-    ck_batchnorm_params norm = norm_of_input(p);
+    ck_batchnorm_params norm = ck_norm_of_input(p);
     uint64_t own = ck_cuda_workspace_conv2d_backward_data(p),
              apart = ck_cuda_workspace_batchnorm_backward(&norm);
     if (!ck_conv2d_bf16_tiles(NULL, p, 1)) return own > apart ? own : apart;
@@ -97,7 +80,7 @@ static ck_status backward_data(ck_cuda_state *cuda, const ck_conv2d_batchnorm_ba
 ck_status ck_cuda_conv2d_batchnorm_backward(ck_cuda_state *cuda,
                                             const ck_conv2d_batchnorm_backward_operands *t, const conv2d *p,
                                             void *workspace) {
-    ck_batchnorm_params norm = norm_of_input(p);
+    ck_batchnorm_params norm = ck_norm_of_input(p);
     ck_batchnorm_backward_operands operands = {.dx = t->dx,
                                                .dgamma = t->dgamma,
                                                .dbeta = t->dbeta,
