@@ -18,8 +18,8 @@ typedef struct ck_step_state {
     float reserved[2];
 } ck_step_state;
 
-// Bytes of shared memory of a kernel of conv2d_hopper.cu: three slices of a tile.
-#define CK_HOPPER_SHARED(rows, columns, stages) ((stages)*128 * ((rows) + (columns)))
+// Bytes of shared memory of a kernel of conv2d_hopper.cu: as many slices of a tile as it has stages.
+#define CK_HOPPER_SHARED(rows, columns, stages) (128 * (stages) * ((rows) + (columns)))
 
 // The same of conv2d_taps.cu: the filters of nine taps, and to each of four warpgroups two parts of an image
 // of so many pixels at most; or as many stages of a tile and such a part.

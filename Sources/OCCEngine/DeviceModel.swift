@@ -16,7 +16,8 @@ public struct DeviceModel: Sendable {
     public static let h100 = DeviceModel(
         name: "h100", bytesPerSecond: 0.9 * 3.02e12, flopPerSecond: 0.6 * 777e12, secondsPerLaunch: 3.5e-6)
 
-    /// An H200: the same shares of the rates that were measured there (`bench/records/gpu-h200.json`).
+    /// An H200, by the same shares of a copy's 4.3 TB/s and a product's 788 TFLOP/s: figures of other H200s, for
+    /// `bench/records/gpu-h200.json` has steps and no ceilings.
     public static let h200 = DeviceModel(
         name: "h200", bytesPerSecond: 0.9 * 4.3e12, flopPerSecond: 0.6 * 788e12, secondsPerLaunch: 3.5e-6)
 
@@ -37,10 +38,10 @@ public struct DeviceModel: Sendable {
         "sum_of_squares": (2, 1), "nt_xent_forward": (5, 1), "nt_xent_backward": (5, 1),
     ]
 
-    /// Bytes that batch normalization moves behind a convolution that it is joined with, and those of them that it
-    /// writes: forward, z is read and y written, and what is added is read; backward, the gradient and x are read and
-    /// dx is written.
-    private static func passedBehind(_ operation: PlannedOperation) -> (all: Int, written: Int)? {
+    /// Bytes that batch normalization moves behind a convolution that it is joined with, and those of them that the
+    /// convolution does not move: forward, z is read and y written, and what is added is read; backward, the gradient
+    /// and x are read and dx is written.
+    private static func passedBehind(_ operation: PlannedOperation) -> (all: Int, alone: Int)? {
         func bytes(_ index: Int) -> Int { operation.tensors[index]?.bytes ?? 0 }
         switch operation.name {
         case "conv2d_batchnorm_forward": return (bytes(0) + bytes(1) + bytes(8), bytes(0) + bytes(8))
@@ -57,7 +58,7 @@ public struct DeviceModel: Sendable {
     /// The seconds that an operation takes.
     public func seconds(of operation: PlannedOperation) -> Double {
         if let passed = Self.passedBehind(operation) {
-            let first = Double(operation.bytes - passed.written) / bytesPerSecond
+            let first = Double(operation.bytes - passed.alone) / bytesPerSecond
             return max(first, Double(operation.flop) / flopPerSecond) + Double(passed.all) / bytesPerSecond
                 + Double(launches(of: operation)) * secondsPerLaunch
         }
