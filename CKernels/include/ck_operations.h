@@ -519,6 +519,29 @@ OPERATION(window_means, pool, "The mean of each window of R x R; a column's sum 
     KERNEL_FOR_ACTIVATIONS(window_means, pool, pool, 256, ck_vectors((int64_t)p->n * p->p * p->q * p->c))
 END(window_means)
 
+// ---- Any shape --------------------------------------------------------------------------------------------
+
+OPERATION(scale, scale, "A factor times x")
+    OUT(y, act, p->count)
+    IN(x, act, p->count)
+    KERNEL_FOR_ACTIVATIONS(scale, scale, elementwise, 256, ck_vectors(p->count))
+END(scale)
+
+OPERATION(leaky_relu_forward, scale, "x where it is above 0, a factor times x elsewhere")
+    OUT(y, act, p->count)
+    IN(x, act, p->count)
+    REQUIRE(p->factor > 0, "the factor is above 0")
+    KERNEL_FOR_ACTIVATIONS(leaky_relu_forward, scale, elementwise, 256, ck_vectors(p->count))
+END(leaky_relu_forward)
+
+OPERATION(leaky_relu_backward, scale, "The leaky ReLU's gradient, by its result's sign")
+    OUT(dx, act, p->count)
+    IN(dy, act, p->count)
+    IN(y, act, p->count)
+    REQUIRE(p->factor > 0, "the factor is above 0")
+    KERNEL_FOR_ACTIVATIONS(leaky_relu_backward, scale, elementwise, 256, ck_vectors(p->count))
+END(leaky_relu_backward)
+
 // ---- Rows: N of C -----------------------------------------------------------------------------------------
 
 OPERATION(concatenate, dense, "Rows side by side: a's C columns, then b's K")
@@ -556,21 +579,75 @@ OPERATION(softmax, rows, "Class probabilities")
     KERNEL_FOR(softmax, rows, softmax, 128, ck_blocks(p->n))
 END(softmax)
 
-OPERATION(softmax_cross_entropy_forward, rows, "The mean cross-entropy of rows of logits and their labels")
+#define REQUIRE_OUTLIERS                                                                                     \
+    REQUIRE(p->outliers >= 0 && p->outliers <= p->n && p->outlier_weight >= 0,                               \
+            "the outliers are some of the rows, and their weight is not below 0")
+
+OPERATION(softmax_cross_entropy_forward, cross_entropy, "The mean cross-entropy of rows and labels; plus outliers' and the uniform")
     OUT(loss, f32, 1)
     OUT(p, f32, p->n, p->c)
     IN(logits, f32, p->n, p->c)
     IN(labels, i32, p->n)
-    WORKSPACE(softmax_cross_entropy_forward, rows)
-    LAUNCHER(softmax_cross_entropy_forward, rows)
+    REQUIRE_OUTLIERS
+    WORKSPACE(softmax_cross_entropy_forward, cross_entropy)
+    LAUNCHER(softmax_cross_entropy_forward, cross_entropy)
 END(softmax_cross_entropy_forward)
 
-OPERATION(softmax_cross_entropy_backward, rows, "The cross-entropy's gradient by the logits")
+OPERATION(softmax_cross_entropy_backward, cross_entropy, "The cross-entropy's gradient by the logits")
     OUT(dlogits, f32, p->n, p->c)
     IN(p, f32, p->n, p->c)
     IN(labels, i32, p->n)
-    KERNEL_FOR(softmax_cross_entropy_backward, rows, softmax, 256, ck_elements((int64_t)p->n * p->c))
+    REQUIRE_OUTLIERS
+    KERNEL_FOR(softmax_cross_entropy_backward, cross_entropy, softmax, 256, ck_elements((int64_t)p->n * p->c))
 END(softmax_cross_entropy_backward)
+
+// ---- Distances of rows ------------------------------------------------------------------------------------
+
+#define REQUIRE_TARGETS                                                                                      \
+    REQUIRE(p->targets == 1 || p->targets == p->n, "there is one target, or one for each row")
+
+OPERATION(row_distance_forward, distance, "A factor times each row's squared distance from its target, or the only one")
+    OUT(d, f32, p->n)
+    IN(x, f32, p->n, p->c)
+    IN(target, f32, p->targets, p->c)
+    REQUIRE_TARGETS
+    KERNEL_FOR(row_distance_forward, distance, distance, 128, ck_blocks(p->n))
+END(row_distance_forward)
+
+OPERATION(row_distance_backward, distance, "The distances' gradients by the rows, and by targets of each row")
+    OUT(dx, f32, p->n, p->c)
+    OPTIONAL_OUT(dtarget, f32, p->targets, p->c)
+    IN(dd, f32, p->n)
+    IN(x, f32, p->n, p->c)
+    IN(target, f32, p->targets, p->c)
+    REQUIRE_TARGETS
+    REQUIRE(!t->dtarget || p->targets == p->n, "the only target has no gradient")
+    KERNEL_FOR(row_distance_backward, distance, distance, 256, ck_elements((int64_t)p->n * p->c))
+END(row_distance_backward)
+
+OPERATION(soft_boundary_forward, boundary, "R^2 + mean max(0, d - R^2) / nu (Ruff et al. 2018, equation 3)")
+    OUT(loss, f32, 1)
+    IN(d, f32, p->n)
+    OPTIONAL_IN(radius, f32, 1)
+    REQUIRE(p->nu > 0, "nu is above 0")
+    KERNEL_FOR(soft_boundary_forward, boundary, distance, 256, ck_blocks(1))
+END(soft_boundary_forward)
+
+OPERATION(soft_boundary_backward, boundary, "The soft boundary's gradient by the distances")
+    OUT(dd, f32, p->n)
+    IN(d, f32, p->n)
+    OPTIONAL_IN(radius, f32, 1)
+    REQUIRE(p->nu > 0, "nu is above 0")
+    KERNEL_FOR(soft_boundary_backward, boundary, distance, 256, ck_elements(p->n))
+END(soft_boundary_backward)
+
+OPERATION(boundary_update, boundary, "From a step on, R^2 is the distances' quantile of order 1 - nu, squared")
+    UPDATE(radius, f32, 1)
+    IN(d, f32, p->n)
+    IN(step, step, 1)
+    REQUIRE(p->nu > 0 && p->nu <= 1, "nu is above 0 and at most 1")
+    KERNEL_FOR(boundary_update, boundary, distance, 256, ck_blocks(1))
+END(boundary_update)
 
 // ---- Products of rows -------------------------------------------------------------------------------------
 
@@ -624,6 +701,16 @@ OPERATION(lars, optimizer, "Layer-wise adaptive rate scaling, of one parameter (
     WORKSPACE(lars, optimizer)
     LAUNCHER(lars, optimizer)
 END(lars)
+
+OPERATION(adam, optimizer, "Adam with an L2 penalty (Kingma & Ba 2015), as PyTorch's torch.optim.Adam")
+    UPDATE(w, f32, p->count)
+    UPDATE(velocity, f32, p->count)
+    UPDATE(squares, f32, p->count)
+    IN(dw, f32, p->count)
+    IN(step, step, 1)
+    REQUIRE(p->momentum < 1 && p->beta2 < 1, "what a step keeps is less than all")
+    KERNEL_FOR(adam, optimizer, adam, 256, ck_elements(p->count))
+END(adam)
 
 // ---- Between ranks ----------------------------------------------------------------------------------------
 

@@ -108,6 +108,12 @@ typedef struct ck_elementwise_params {
     int32_t activations;  // CK_f32 or CK_bf16: how activations and their gradients lie in memory
 } ck_elementwise_params;
 
+typedef struct ck_scale_params {
+    int64_t count;
+    float factor;
+    int32_t activations;  // CK_f32 or CK_bf16: how activations and their gradients lie in memory
+} ck_scale_params;
+
 typedef struct ck_pool_params {  // window r x r, H x W in, P x Q out
     int32_t n, h, w, c, r, stride, pad, p, q;
     int32_t activations;  // CK_f32 or CK_bf16: how activations and their gradients lie in memory
@@ -122,6 +128,24 @@ typedef struct ck_rows_params {  // N rows of C
     int32_t n, c;
     float epsilon;
 } ck_rows_params;
+
+typedef struct ck_cross_entropy_params {  // N rows of C logits
+    int32_t n, c;
+    int32_t outliers;      // rows whose label is -1: their target is the uniform distribution
+    float outlier_weight;  // of the mean over them
+} ck_cross_entropy_params;
+
+typedef struct ck_distance_params {  // N rows of C against as many targets, or one
+    int32_t n, c;
+    int32_t targets;  // N or 1
+    float factor;     // of the sum of squares
+} ck_distance_params;
+
+typedef struct ck_boundary_params {  // N squared distances from a center
+    int32_t n;
+    float nu;       // the share of them that may be beyond the boundary
+    int64_t after;  // steps before the boundary moves
+} ck_boundary_params;
 
 typedef struct ck_nt_xent_params {  // 2B embeddings of D; rows 0..<B are view 1, B..<2B are view 2
     int32_t b, d;
@@ -145,6 +169,7 @@ typedef struct ck_optimizer_params {
     float weight_decay;
     int32_t nesterov;
     float trust;  // LARS coefficient
+    float beta2;  // Adam's share of the mean of squares that a step keeps
 } ck_optimizer_params;
 
 // What ranks exchange: `blocks` blocks of `count` elements from each.
@@ -159,9 +184,13 @@ typedef union ck_operation_params {
     ck_conv2d_params conv2d;
     ck_batchnorm_params batchnorm;
     ck_elementwise_params elementwise;
+    ck_scale_params scale;
     ck_pool_params pool;
     ck_dense_params dense;
     ck_rows_params rows;
+    ck_cross_entropy_params cross_entropy;
+    ck_distance_params distance;
+    ck_boundary_params boundary;
     ck_nt_xent_params nt_xent;
     ck_products_params products;
     ck_optimizer_params optimizer;

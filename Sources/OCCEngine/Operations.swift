@@ -846,6 +846,58 @@ extension PlanBuilder {
             ], ck_operation_params(pool: params), flop: flop)
     }
 
+    /// A factor times x.
+    ///
+    /// - Parameters:
+    ///   - y: written, float32 or bfloat16 [count].
+    ///   - x: read, float32 or bfloat16 [count].
+    package func scale(
+        _ layer: String, y: Tensor, x: Tensor, _ params: ck_scale_params, flop: Int = 0
+    ) throws {
+        var params = params
+        params.activations = y.type.activations
+        try append(
+            .CK_KIND_scale, layer,
+            [
+                y, x,
+            ], ck_operation_params(scale: params), flop: flop)
+    }
+
+    /// x where it is above 0, a factor times x elsewhere.
+    ///
+    /// - Parameters:
+    ///   - y: written, float32 or bfloat16 [count].
+    ///   - x: read, float32 or bfloat16 [count].
+    package func leakyReluForward(
+        _ layer: String, y: Tensor, x: Tensor, _ params: ck_scale_params, flop: Int = 0
+    ) throws {
+        var params = params
+        params.activations = y.type.activations
+        try append(
+            .CK_KIND_leaky_relu_forward, layer,
+            [
+                y, x,
+            ], ck_operation_params(scale: params), flop: flop)
+    }
+
+    /// The leaky ReLU's gradient, by its result's sign.
+    ///
+    /// - Parameters:
+    ///   - dx: written, float32 or bfloat16 [count].
+    ///   - dy: read, float32 or bfloat16 [count].
+    ///   - y: read, float32 or bfloat16 [count].
+    package func leakyReluBackward(
+        _ layer: String, dx: Tensor, dy: Tensor, y: Tensor, _ params: ck_scale_params, flop: Int = 0
+    ) throws {
+        var params = params
+        params.activations = dx.type.activations
+        try append(
+            .CK_KIND_leaky_relu_backward, layer,
+            [
+                dx, dy, y,
+            ], ck_operation_params(scale: params), flop: flop)
+    }
+
     /// Rows side by side: a's C columns, then b's K.
     ///
     /// - Parameters:
@@ -927,7 +979,7 @@ extension PlanBuilder {
             ], ck_operation_params(rows: params), flop: flop)
     }
 
-    /// The mean cross-entropy of rows of logits and their labels.
+    /// The mean cross-entropy of rows and labels; plus outliers' and the uniform.
     ///
     /// - Parameters:
     ///   - loss: written, float32 [1].
@@ -936,13 +988,13 @@ extension PlanBuilder {
     ///   - labels: read, int32 [N].
     package func softmaxCrossEntropyForward(
         _ layer: String, loss: Tensor, p: Tensor, logits: Tensor, labels: Tensor,
-        _ params: ck_rows_params, flop: Int = 0
+        _ params: ck_cross_entropy_params, flop: Int = 0
     ) throws {
         try append(
             .CK_KIND_softmax_cross_entropy_forward, layer,
             [
                 loss, p, logits, labels,
-            ], ck_operation_params(rows: params), flop: flop)
+            ], ck_operation_params(cross_entropy: params), flop: flop)
     }
 
     /// The cross-entropy's gradient by the logits.
@@ -952,14 +1004,99 @@ extension PlanBuilder {
     ///   - p: read, float32 [N, C].
     ///   - labels: read, int32 [N].
     package func softmaxCrossEntropyBackward(
-        _ layer: String, dlogits: Tensor, p: Tensor, labels: Tensor, _ params: ck_rows_params,
+        _ layer: String, dlogits: Tensor, p: Tensor, labels: Tensor, _ params: ck_cross_entropy_params,
         flop: Int = 0
     ) throws {
         try append(
             .CK_KIND_softmax_cross_entropy_backward, layer,
             [
                 dlogits, p, labels,
-            ], ck_operation_params(rows: params), flop: flop)
+            ], ck_operation_params(cross_entropy: params), flop: flop)
+    }
+
+    /// A factor times each row's squared distance from its target, or the only one.
+    ///
+    /// - Parameters:
+    ///   - d: written, float32 [N].
+    ///   - x: read, float32 [N, C].
+    ///   - target: read, float32 [targets, C].
+    package func rowDistanceForward(
+        _ layer: String, d: Tensor, x: Tensor, target: Tensor, _ params: ck_distance_params,
+        flop: Int = 0
+    ) throws {
+        try append(
+            .CK_KIND_row_distance_forward, layer,
+            [
+                d, x, target,
+            ], ck_operation_params(distance: params), flop: flop)
+    }
+
+    /// The distances' gradients by the rows, and by targets of each row.
+    ///
+    /// - Parameters:
+    ///   - dx: written, float32 [N, C].
+    ///   - dtarget: written, float32 [targets, C], or nil.
+    ///   - dd: read, float32 [N].
+    ///   - x: read, float32 [N, C].
+    ///   - target: read, float32 [targets, C].
+    package func rowDistanceBackward(
+        _ layer: String, dx: Tensor, dtarget: Tensor?, dd: Tensor, x: Tensor, target: Tensor,
+        _ params: ck_distance_params, flop: Int = 0
+    ) throws {
+        try append(
+            .CK_KIND_row_distance_backward, layer,
+            [
+                dx, dtarget, dd, x, target,
+            ], ck_operation_params(distance: params), flop: flop)
+    }
+
+    /// R^2 + mean max(0, d - R^2) / nu (Ruff et al. 2018, equation 3).
+    ///
+    /// - Parameters:
+    ///   - loss: written, float32 [1].
+    ///   - d: read, float32 [N].
+    ///   - radius: read, float32 [1], or nil.
+    package func softBoundaryForward(
+        _ layer: String, loss: Tensor, d: Tensor, radius: Tensor?, _ params: ck_boundary_params,
+        flop: Int = 0
+    ) throws {
+        try append(
+            .CK_KIND_soft_boundary_forward, layer,
+            [
+                loss, d, radius,
+            ], ck_operation_params(boundary: params), flop: flop)
+    }
+
+    /// The soft boundary's gradient by the distances.
+    ///
+    /// - Parameters:
+    ///   - dd: written, float32 [N].
+    ///   - d: read, float32 [N].
+    ///   - radius: read, float32 [1], or nil.
+    package func softBoundaryBackward(
+        _ layer: String, dd: Tensor, d: Tensor, radius: Tensor?, _ params: ck_boundary_params,
+        flop: Int = 0
+    ) throws {
+        try append(
+            .CK_KIND_soft_boundary_backward, layer,
+            [
+                dd, d, radius,
+            ], ck_operation_params(boundary: params), flop: flop)
+    }
+
+    /// From a step on, R^2 is the distances' quantile of order 1 - nu, squared.
+    ///
+    /// - Parameters:
+    ///   - radius: read and written, float32 [1].
+    ///   - d: read, float32 [N].
+    package func boundaryUpdate(
+        _ layer: String, radius: Tensor, d: Tensor, _ params: ck_boundary_params, flop: Int = 0
+    ) throws {
+        try append(
+            .CK_KIND_boundary_update, layer,
+            [
+                radius, d, stepState,
+            ], ck_operation_params(boundary: params), flop: flop)
     }
 
     /// NT-Xent of 2B embeddings; rows i and i + B are two views of one image.
@@ -1041,6 +1178,24 @@ extension PlanBuilder {
             .CK_KIND_lars, layer,
             [
                 w, velocity, dw, stepState,
+            ], ck_operation_params(optimizer: params), flop: flop)
+    }
+
+    /// Adam with an L2 penalty (Kingma & Ba 2015), as PyTorch's torch.optim.Adam.
+    ///
+    /// - Parameters:
+    ///   - w: read and written, float32 [count].
+    ///   - velocity: read and written, float32 [count].
+    ///   - squares: read and written, float32 [count].
+    ///   - dw: read, float32 [count].
+    package func adam(
+        _ layer: String, w: Tensor, velocity: Tensor, squares: Tensor, dw: Tensor,
+        _ params: ck_optimizer_params, flop: Int = 0
+    ) throws {
+        try append(
+            .CK_KIND_adam, layer,
+            [
+                w, velocity, squares, dw, stepState,
             ], ck_operation_params(optimizer: params), flop: flop)
     }
 

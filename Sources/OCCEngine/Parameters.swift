@@ -55,6 +55,11 @@ extension ck_elementwise_params {
     package init(count: Int64) { self.init(count: count, activations: 0) }
 }
 
+extension ck_scale_params {
+    /// An operation on `count` elements.
+    package init(count: Int64, factor: Float) { self.init(count: count, factor: factor, activations: 0) }
+}
+
 extension ck_pool_params {
     /// Windows of r x r on images.
     package init(

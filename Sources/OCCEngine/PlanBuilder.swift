@@ -146,6 +146,21 @@ public final class PlanBuilder {
     /// which gradients flow; of any shape.
     public func singlePrecision(_ x: Tensor) throws -> Tensor { try converted(x, to: .float32) }
 
+    /// Sees `x` in another shape of as many elements; nothing is copied, and gradients flow through.
+    public func reshaped(_ x: Tensor, _ shape: [Int]) -> Tensor {
+        precondition(shape.reduce(1, *) == x.count, "\(x.name): \(x.shape) does not fill \(shape)")
+        func seen(_ x: Tensor, as shape: [Int]) -> Tensor {
+            Tensor(name: x.name, shape: shape, type: x.type, region: x.region, position: x.position)
+        }
+        guard shape != x.shape else { return x }
+        let y = seen(x, as: shape)
+        recordBackward(of: y, from: [x]) { pass in
+            guard let dy = pass.gradient(of: y) else { return }
+            try pass.contribute(seen(dy, as: x.shape), to: x)
+        }
+        return y
+    }
+
     private func converted(_ x: Tensor, to type: ElementType) throws -> Tensor {
         // What is of no real numbers is left to the operation that gets it, whose check names its layer.
         guard x.type != type, [.float32, .bfloat16].contains(x.type) else { return x }
@@ -187,9 +202,8 @@ public final class PlanBuilder {
     public func differentiate(_ tensor: Tensor, seed: Tensor? = nil) throws -> ReversePass {
         let pass = ReversePass(builder: self)
         if let seed { pass.set(seed, for: tensor) }
-        for step in backward.reversed() where step.writes == tensor || pass.gradient(of: step.writes) != nil {
-            try step.run(pass)
-        }
+        pass.addLoss(tensor)
+        for step in backward.reversed() where pass.reaches(step.writes) { try step.run(pass) }
         return pass
     }
 }
@@ -199,11 +213,18 @@ public final class ReversePass {
     /// The plan that the pass appends operations to.
     public let builder: PlanBuilder
     private var gradients: [Tensor: Tensor] = [:]
+    /// Scalars whose gradient is one, without a tensor that says so.
+    private var losses: Set<Tensor> = []
 
     init(builder: PlanBuilder) { self.builder = builder }
 
     /// The gradient of a tensor; nil where none flows, and for the scalar loss itself.
     public func gradient(of tensor: Tensor) -> Tensor? { gradients[tensor] }
+
+    /// Says that a scalar is a term of the loss: its gradient is one.
+    package func addLoss(_ tensor: Tensor) { losses.insert(tensor) }
+
+    func reaches(_ tensor: Tensor) -> Bool { losses.contains(tensor) || gradients[tensor] != nil }
 
     func set(_ gradient: Tensor, for tensor: Tensor) { gradients[tensor] = gradient }
 
@@ -244,6 +265,8 @@ extension PlanBuilder {
         public let gradients: Tensor
         /// The optimizer's momentum buffers, of their shape.
         public let velocities: Tensor
+        /// Adam's means of squared gradients, of their shape.
+        public let squares: Tensor
     }
 
     /// Declares a sum of gradients, for a step that is computed in parts; from here on it is what optimizers follow.
@@ -264,7 +287,8 @@ extension PlanBuilder {
         }
         return Trained(
             values: parameter.tensor, gradients: own ?? layout.beside(parameter.tensor, in: .gradients),
-            velocities: layout.beside(parameter.tensor, in: .velocities))
+            velocities: layout.beside(parameter.tensor, in: .velocities),
+            squares: layout.beside(parameter.tensor, in: .squares))
     }
 
     /// All parameters declared so far as one flat tensor each of values, gradients and velocities.
@@ -275,6 +299,6 @@ extension PlanBuilder {
         return Trained(
             values: flat("parameters", .parameters),
             gradients: summedGradients ?? flat("gradients", .gradients),
-            velocities: flat("velocities", .velocities))
+            velocities: flat("velocities", .velocities), squares: flat("squares", .squares))
     }
 }

@@ -39,13 +39,15 @@ extension PlanBuilder {
     }
 
     private func joinBackward() {
-        var readers: [Tensor: Int] = [:]
+        // By place: a tensor may be read in another shape.
+        var readers: [Tensor.Place: Int] = [:]
         for operation in operations {
-            for tensor in operation.readTensors { readers[tensor, default: 0] += 1 }
+            for tensor in operation.readTensors { readers[tensor.place, default: 0] += 1 }
         }
+        let kept = Set(outputs.map(\.place))
         /// Where a tensor that only one operation reads is written.
         func writer(of tensor: Tensor?, before index: Int) -> Int? {
-            guard let tensor, readers[tensor] == 1, !outputs.contains(tensor), tensor.region == .transient
+            guard let tensor, readers[tensor.place] == 1, !kept.contains(tensor.place), tensor.region == .transient
             else {
                 return nil
             }

@@ -62,6 +62,8 @@ public final class Program {
         public let gradients: Int
         /// The optimizer's momentum buffers; 0 where no plan trains.
         public let velocities: Int
+        /// Adam's means of squared gradients; 0 with another optimizer.
+        public let squares: Int
         /// The running statistics.
         public let statistics: Int
         /// What the host writes: images, labels, and the step-state block.
@@ -72,15 +74,19 @@ public final class Program {
         public let workspace: Int
         /// The sum of all.
         public var total: Int {
-            parameters + gradients + velocities + statistics + inputs + transient + workspace
+            parameters + gradients + velocities + squares + statistics + inputs + transient + workspace
         }
     }
 
     private var trains: Bool { plans.contains { $0.operations.contains { $0.kind.isOptimizer } } }
 
+    /// Whether the optimizer keeps squares beside velocities.
+    public var keepsSquares: Bool { plans.contains { $0.operations.contains { $0.kind == .CK_KIND_adam } } }
+
     private func size(of region: Region) -> Int {
         switch region {
         case .gradients, .velocities: trains ? layout.bytes[.parameters, default: 0] : 0
+        case .squares: keepsSquares ? layout.bytes[.parameters, default: 0] : 0
         case .transient: plans.map(\.placement.bytes).max() ?? 0
         default: layout.bytes[region, default: 0]
         }
@@ -120,7 +126,7 @@ public final class Program {
     public func memoryNeeded() throws -> Memory {
         Memory(
             parameters: size(of: .parameters), gradients: size(of: .gradients),
-            velocities: size(of: .velocities),
+            velocities: size(of: .velocities), squares: size(of: .squares),
             statistics: size(of: .statistics), inputs: size(of: .state) + size(of: .inputs),
             transient: size(of: .transient), workspace: try workspaceBytes())
     }
@@ -224,6 +230,10 @@ public final class Program {
     public func velocity(of parameter: Parameter) -> Tensor {
         layout.beside(parameter.tensor, in: .velocities)
     }
+    /// The mean of a parameter's squared gradients (Adam), as a tensor of its shape.
+    public func squares(of parameter: Parameter) -> Tensor {
+        layout.beside(parameter.tensor, in: .squares)
+    }
     /// The gradient of a parameter, as a tensor of its shape.
     public func gradient(of parameter: Parameter) -> Tensor {
         layout.beside(parameter.tensor, in: .gradients)
@@ -304,7 +314,7 @@ public final class Plan {
 }
 
 extension ck_kind {
-    var isOptimizer: Bool { self == .CK_KIND_sgd || self == .CK_KIND_lars }
+    var isOptimizer: Bool { [.CK_KIND_sgd, .CK_KIND_lars, .CK_KIND_adam].contains(self) }
 }
 
 /// Writes a number of bytes as "1.5 GiB" or "320 KiB".

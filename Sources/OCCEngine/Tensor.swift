@@ -38,7 +38,7 @@ public enum ElementType: Sendable {
 
 /// The parts of the arena. All but `transient` persist, and are shared by every plan of a program.
 enum Region: Int, CaseIterable {
-    case parameters, gradients, velocities, statistics, state, inputs, transient
+    case parameters, gradients, velocities, squares, statistics, state, inputs, transient
 
     static let alignment = 64
     static func aligned(_ bytes: Int) -> Int { (bytes + alignment - 1) / alignment * alignment }
@@ -56,6 +56,13 @@ public struct Tensor: Hashable, Sendable {
     /// In persistent regions the byte offset from the region's start; for transients the index within the
     /// plan.
     let position: Int
+
+    /// Where its elements are: tensors of several shapes may share it.
+    struct Place: Hashable {
+        let region: Region, position: Int
+    }
+
+    var place: Place { Place(region: region, position: position) }
 
     /// The number of elements.
     public var count: Int { shape.reduce(1, *) }

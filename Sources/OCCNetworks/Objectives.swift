@@ -2,9 +2,19 @@ import CKernels
 import OCCEngine
 
 /// The mean softmax cross-entropy of logits [N,C] and labels int32 [N]; a scalar.
-public func softmaxCrossEntropy(_ logits: Tensor, labels: Tensor, in plan: PlanBuilder) throws -> Tensor {
+///
+/// - Parameters:
+///   - outliers: how many rows have the label -1. Their target is the uniform distribution (Hendrycks et al., ICLR 2019),
+///     and the mean of their cross-entropies is added.
+///   - outlierWeight: what that mean is multiplied by.
+public func softmaxCrossEntropy(
+    _ logits: Tensor, labels: Tensor, outliers: Int = 0, outlierWeight: Double = 0, in plan: PlanBuilder
+) throws -> Tensor {
     let logits = try plan.singlePrecision(logits)
-    let params = try rowParams(logits, epsilon: 0, "cross-entropy", "softmax_cross_entropy_forward")
+    let shape = try logits.shape(dimensions: 2, of: "cross-entropy", "softmax_cross_entropy_forward")
+    let params = ck_cross_entropy_params(
+        n: Int32(shape[0]), c: Int32(shape[1]), outliers: Int32(outliers),
+        outlier_weight: Float(outlierWeight))
     let loss = plan.transient("loss", [1]), p = plan.transient("probabilities", logits.shape)
     try plan.softmaxCrossEntropyForward(
         "cross-entropy", loss: loss, p: p, logits: logits, labels: labels, params, flop: 4 * logits.count)
@@ -12,6 +22,65 @@ public func softmaxCrossEntropy(_ logits: Tensor, labels: Tensor, in plan: PlanB
         try pass.contribute(to: logits) { dlogits in
             try plan.softmaxCrossEntropyBackward(
                 "cross-entropy", dlogits: dlogits, p: p, labels: labels, params, flop: 2 * logits.count)
+        }
+    }
+    return loss
+}
+
+/// The sum of two losses; a scalar.
+public func sumOfLosses(_ a: Tensor, _ b: Tensor, in plan: PlanBuilder) throws -> Tensor {
+    let sum = plan.transient("loss", [1])
+    try plan.add("loss", y: sum, a: a, b: b, ck_elementwise_params(count: 1), flop: 1)
+    plan.recordBackward(of: sum, from: [a, b]) { pass in
+        pass.addLoss(a)
+        pass.addLoss(b)
+    }
+    return sum
+}
+
+/// Appends factor * |x_i - t_i|^2 for each row of x [N,...]; [N].
+///
+/// - Parameter target: t, of x's shape, or one row for all, which gets no gradient.
+public func rowDistance(
+    _ x: Tensor, target: Tensor, factor: Double = 1, in plan: PlanBuilder
+) throws -> Tensor {
+    let x = try plan.singlePrecision(x), target = try plan.singlePrecision(target)
+    let rows = x.shape[0], columns = x.count / rows, isOne = target.count == columns && rows > 1
+    let d = plan.transient("distances", [rows])
+    let params = ck_distance_params(
+        n: Int32(rows), c: Int32(columns), targets: Int32(isOne ? 1 : rows), factor: Float(factor))
+    let flat = plan.reshaped(x, [rows, columns])
+    let from = plan.reshaped(target, [isOne ? 1 : rows, columns])
+    try plan.rowDistanceForward("distances", d: d, x: flat, target: from, params, flop: 3 * x.count)
+    plan.recordBackward(of: d, from: [flat, from]) { pass in
+        guard let dd = pass.gradient(of: d) else { return }
+        let dx = plan.transient("d \(x.name)", flat.shape)
+        let dtarget =
+            !isOne && plan.isDifferentiable(from) ? plan.transient("d \(target.name)", from.shape) : nil
+        try plan.rowDistanceBackward(
+            "distances", dx: dx, dtarget: dtarget, dd: dd, x: flat, target: from, params, flop: 3 * x.count)
+        if plan.isDifferentiable(flat) { try pass.contribute(dx, to: flat) }
+        if let dtarget { try pass.contribute(dtarget, to: from) }
+    }
+    return d
+}
+
+/// The mean of values [N]; a scalar.
+public func mean(_ values: Tensor, in plan: PlanBuilder) throws -> Tensor {
+    try softBoundary(values, radius: nil, nu: 1, in: plan)
+}
+
+/// Appends R^2 + mean max(0, d_i - R^2) / nu for squared distances d [N], which are not below 0 (Ruff et al., ICML 2018,
+/// equation 3 without the decay); a scalar.
+///
+/// - Parameter radius: R^2, [1], a constant of the step; nil for 0, which makes it the mean over nu.
+public func softBoundary(_ d: Tensor, radius: Tensor?, nu: Double, in plan: PlanBuilder) throws -> Tensor {
+    let loss = plan.transient("loss", [1]), count = d.count
+    let params = ck_boundary_params(n: Int32(count), nu: Float(nu), after: 0)
+    try plan.softBoundaryForward("boundary", loss: loss, d: d, radius: radius, params, flop: 2 * count)
+    plan.recordBackward(of: loss, from: [d]) { pass in
+        try pass.contribute(to: d) { dd in
+            try plan.softBoundaryBackward("boundary", dd: dd, d: d, radius: radius, params, flop: count)
         }
     }
     return loss

@@ -10,6 +10,9 @@ public struct Optimizer: Codable, Sendable, Equatable {
         case sgd
         /// Layer-wise rates for large batches (You et al. 2017, arXiv 1708.03888).
         case lars
+        /// Steps of one size, by running means of gradients and of their squares (Kingma & Ba, ICLR 2015); `momentum`
+        /// is its beta 1.
+        case adam
     }
 
     /// The rule that steps follow.
@@ -24,6 +27,8 @@ public struct Optimizer: Codable, Sendable, Equatable {
     public var weightDecay = 3e-4
     /// The trust coefficient of LARS.
     public var trust = 1e-3
+    /// Adam's share of the mean of squared gradients that a step keeps, its beta 2.
+    public var beta2 = 0.999
 
     /// Gradient descent with momentum 0.9, as Sohn et al. (ICLR 2021) train.
     public init() {}
@@ -33,14 +38,22 @@ public struct Optimizer: Codable, Sendable, Equatable {
         func params(_ count: Int, weightDecay: Double) -> ck_optimizer_params {
             ck_optimizer_params(
                 count: Int64(count), momentum: Float(momentum), weight_decay: Float(weightDecay),
-                nesterov: nesterov ? 1 : 0, trust: Float(trust))
+                nesterov: nesterov ? 1 : 0, trust: Float(trust), beta2: Float(beta2))
         }
-        guard kind == .lars else {
-            let all = plan.allParameters
+        let all = plan.allParameters
+        switch kind {
+        case .adam:
+            try plan.adam(
+                "all parameters", w: all.values, velocity: all.velocities, squares: all.squares,
+                dw: all.gradients, params(all.values.count, weightDecay: weightDecay),
+                flop: 12 * all.values.count)
+            return
+        case .sgd:
             try plan.sgd(
                 "all parameters", w: all.values, velocity: all.velocities, dw: all.gradients,
                 params(all.values.count, weightDecay: weightDecay), flop: 6 * all.values.count)
             return
+        case .lars: break
         }
         for parameter in plan.layout.parameters where !parameter.isStatistic {
             let own = plan.trained(parameter), count = own.values.count

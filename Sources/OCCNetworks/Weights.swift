@@ -37,6 +37,12 @@ extension Program {
         try layout.parameters.filter { !$0.isStatistic }.map { try export($0, velocity(of: $0)) }
     }
 
+    /// Adam's means of squared gradients, named as their parameters; empty with another optimizer.
+    public func exportSquares() throws -> [NamedWeights] {
+        guard keepsSquares else { return [] }
+        return try layout.parameters.filter { !$0.isStatistic }.map { try export($0, squares(of: $0)) }
+    }
+
     /// The gradients of the last step, named as their parameters.
     public func exportGradients() throws -> [NamedWeights] {
         try layout.parameters.filter { !$0.isStatistic }.map { try export($0, gradient(of: $0)) }
@@ -53,6 +59,14 @@ extension Program {
     public func importVelocities(_ find: (String) throws -> NamedWeights?) throws {
         for parameter in layout.parameters where !parameter.isStatistic {
             try load(parameter, into: velocity(of: parameter), find)
+        }
+    }
+
+    /// Loads Adam's means of squared gradients by parameter name; nothing with another optimizer.
+    public func importSquares(_ find: (String) throws -> NamedWeights?) throws {
+        guard keepsSquares else { return }
+        for parameter in layout.parameters where !parameter.isStatistic {
+            try load(parameter, into: squares(of: parameter), find)
         }
     }
 

@@ -10,6 +10,7 @@ enum LayerCases {
         var random = TestRandom(UInt64(300 + count))
         let a = random.normals(count), b = random.normals(count)
         let params = ck_operation_params(elementwise: ck_elementwise_params(count: Int64(count)))
+        let scaled = ck_operation_params(scale: ck_scale_params(count: Int64(count), factor: 0.25))
         return [
             OperationCase(
                 "\(count)", .CK_KIND_relu_forward, params, ["x": .input(a)],
@@ -21,6 +22,15 @@ enum LayerCases {
             OperationCase(
                 "\(count)", .CK_KIND_add, params, ["a": .input(a), "b": .input(b)],
                 expected: { s in ["y": zip(s["a"], s["b"]).map { $0 + $1 }] }),
+            OperationCase(
+                "\(count)", .CK_KIND_scale, scaled, ["x": .input(a)],
+                expected: { ["y": $0["x"].map { 0.25 * $0 }] }),
+            OperationCase(
+                "\(count)", .CK_KIND_leaky_relu_forward, scaled, ["x": .input(a)],
+                expected: { ["y": $0["x"].map { $0 > 0 ? $0 : 0.25 * $0 }] }),
+            OperationCase(
+                "\(count)", .CK_KIND_leaky_relu_backward, scaled, ["dy": .input(a), "y": .input(b)],
+                expected: { s in ["dx": zip(s["dy"], s["y"]).map { $1 > 0 ? $0 : 0.25 * $0 }] }),
             OperationCase(
                 "\(count)", .CK_KIND_to_bf16, params, ["x": .input(a)], expected: { ["y": $0["x"]] }),
             OperationCase(

@@ -12,7 +12,8 @@ enum ObjectiveCases {
         let x = random.normals(n * c, scale: 2, shift: 90),
             labels = random.integers(n, below: c).map(Int32.init)
         let p = Reference.softmax(x.map(Double.init), columns: c).map(Float.init)
-        let params = ck_operation_params(rows: ck_rows_params(n: Int32(n), c: Int32(c), epsilon: 0))
+        let params = ck_operation_params(
+            cross_entropy: ck_cross_entropy_params(n: Int32(n), c: Int32(c), outliers: 0, outlier_weight: 0))
         return [
             OperationCase(
                 "\(n)x\(c)", .CK_KIND_softmax_cross_entropy_forward, params,
@@ -169,7 +170,7 @@ enum ObjectiveCases {
             ck_operation_params(
                 optimizer: ck_optimizer_params(
                     count: Int64(count), momentum: Float(momentum), weight_decay: Float(decay),
-                    nesterov: nesterov ? 1 : 0, trust: Float(trust)))
+                    nesterov: nesterov ? 1 : 0, trust: Float(trust), beta2: 0.999))
         }
         let sgd = [false, true].map { nesterov in
             OperationCase(
@@ -190,7 +191,22 @@ enum ObjectiveCases {
                 let next = w.indices.map { momentum * v[$0] + rate * local * (dw[$0] + decay * w[$0]) }
                 return ["w": zip(w, next).map { $0 - $1 }, "velocity": next]
             })
-        return sgd + [lars]
+        let squares = v.map { $0 * $0 }, beta2 = 0.999
+        let adam = OperationCase(
+            "\(count)", .CK_KIND_adam, params(nesterov: false),
+            operands.merging(["squares": .updated(squares)]) { $1 },
+            expected: { s in
+                let (w, m, v, dw) = (s["w"], s["velocity"], s["squares"], s["dw"])
+                let g = zip(w, dw).map { decay * $0 + $1 }, number = 3.0
+                let first = zip(m, g).map { momentum * $0 + (1 - momentum) * $1 }
+                let second = zip(v, g).map { beta2 * $0 + (1 - beta2) * $1 * $1 }
+                let next = w.indices.map { i in
+                    let root = (second[i] / (1 - pow(beta2, number))).squareRoot() + 1e-8
+                    return w[i] - rate * first[i] / (1 - pow(momentum, number)) / root
+                }
+                return ["w": next, "velocity": first, "squares": second]
+            })
+        return sgd + [lars, adam]
     }
 
     /// Sizes below, at and beyond the tiles of the CPU, and more columns than one of the GPU's.

@@ -130,6 +130,7 @@ public struct OperationCase: Sendable, CustomStringConvertible {
             params.conv2d.math = MathMode.bf16.kernelValue
         case "batchnorm": params.batchnorm.activations = type
         case "elementwise": params.elementwise.activations = type
+        case "scale": params.scale.activations = type
         case "pool": params.pool.activations = type
         default: preconditionFailure("\(paramsName) has no activations")
         }

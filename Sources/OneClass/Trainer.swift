@@ -300,6 +300,9 @@ public final class Trainer {
         for weights in try program.exportVelocities() {
             file.tensors["velocity/\(weights.name)"] = .init(weights.values, shape: weights.shape)
         }
+        for weights in try program.exportSquares() {
+            file.tensors["squares/\(weights.name)"] = .init(weights.values, shape: weights.shape)
+        }
         if let name = file.firstNotFinite { throw divergence("\(name) has values that are not finite") }
         file.metadata["step"] = String(step)
         file.metadata["data_digest"] = dataDigest
@@ -347,6 +350,7 @@ public final class Trainer {
         }
         try program.importWeights { file.weights($0, as: $0) }
         try program.importVelocities { file.weights("velocity/\($0)", as: $0) }
+        try program.importSquares { file.weights("squares/\($0)", as: $0) }
         step = saved
         hasLoss = false
         return digest != nil

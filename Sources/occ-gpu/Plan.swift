@@ -97,7 +97,7 @@ let planCommand = Command(
             "exchange_seconds": exchangeSeconds,
             "memory": [
                 "parameters": memory.parameters, "gradients": memory.gradients,
-                "velocities": memory.velocities,
+                "velocities": memory.velocities, "squares": memory.squares,
                 "inputs": memory.inputs, "activations": memory.transient, "workspace": memory.workspace,
                 "total": memory.total,
             ],
@@ -143,7 +143,9 @@ let planCommand = Command(
     }
     try emit(
         "memory: parameters \(formatBytes(memory.parameters)), gradients \(formatBytes(memory.gradients)), "
-            + "velocities \(formatBytes(memory.velocities)), data and inputs \(formatBytes(memory.inputs)), "
+            + "velocities \(formatBytes(memory.velocities)), "
+            + (memory.squares > 0 ? "squares \(formatBytes(memory.squares)), " : "")
+            + "data and inputs \(formatBytes(memory.inputs)), "
             + "activations \(formatBytes(memory.transient)), workspace \(formatBytes(memory.workspace)); "
             + "in all \(formatBytes(memory.total))")
 }

@@ -49,6 +49,9 @@ namespace softmax {
 namespace nt_xent {
 #include "nt_xent/nt_xent.cu"
 }
+namespace distance {
+#include "distance/distance.cu"
+}
 namespace kde {
 #include "kde/kde.cu"
 }
@@ -57,6 +60,9 @@ namespace sgd {
 }
 namespace lars {
 #include "lars/lars.cu"
+}
+namespace adam {
+#include "adam/adam.cu"
 }
 
 // ---- Each kernel's parameters are those that ck_kernels.h and ck_operations.h list ------------------------

@@ -73,7 +73,7 @@ import Testing
             let loss = plan.transient("loss", [1]), p = plan.transient("p", [2, 3])
             try plan.softmaxCrossEntropyForward(
                 "objective", loss: loss, p: p, logits: logits, labels: labels,
-                ck_rows_params(n: 2, c: 3, epsilon: 0))
+                ck_cross_entropy_params(n: 2, c: 3, outliers: 0, outlier_weight: 0))
             return (labels, logits)
         }
         try program.load()

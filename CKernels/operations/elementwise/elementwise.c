@@ -1,4 +1,5 @@
-// ReLU, add, concatenation, mean squared error and sums: one pass over contiguous floats in fixed blocks.
+// ReLUs, add, scale, concatenation, mean squared error and sums: one pass over contiguous floats in fixed
+// blocks.
 #include "cpu.h"
 
 struct job {
@@ -29,6 +30,19 @@ CK_SIMD static void relu_floats(float *restrict y, const float *restrict x, int6
 CK_SIMD static void relu_gradient(float *restrict dx, const float *restrict dy, const float *restrict y,
                                   int64_t count) {
     for (int64_t i = 0; i < count; i++) dx[i] = y[i] > 0 ? dy[i] : 0;
+}
+
+CK_SIMD static void scaled_floats(float *restrict y, const float *restrict x, float factor, int64_t count) {
+    for (int64_t i = 0; i < count; i++) y[i] = factor * x[i];
+}
+
+CK_SIMD static void leaky_floats(float *restrict y, const float *restrict x, float factor, int64_t count) {
+    for (int64_t i = 0; i < count; i++) y[i] = x[i] > 0 ? x[i] : factor * x[i];
+}
+
+CK_SIMD static void leaky_gradient(float *restrict dx, const float *restrict dy, const float *restrict y,
+                                   float factor, int64_t count) {
+    for (int64_t i = 0; i < count; i++) dx[i] = y[i] > 0 ? dy[i] : factor * dy[i];
 }
 
 CK_SIMD static void scaled_difference(float *restrict y, const float *restrict a, const float *restrict b,
@@ -70,6 +84,18 @@ static void relu_gradient_block(struct job *j, int64_t index, int64_t first, int
     (void)index;
     relu_gradient(j->result + first, j->a + first, j->b + first, count);
 }
+static void scale_block(struct job *j, int64_t index, int64_t first, int64_t count) {
+    (void)index;
+    scaled_floats(j->result + first, j->a + first, j->factor, count);
+}
+static void leaky_block(struct job *j, int64_t index, int64_t first, int64_t count) {
+    (void)index;
+    leaky_floats(j->result + first, j->a + first, j->factor, count);
+}
+static void leaky_gradient_block(struct job *j, int64_t index, int64_t first, int64_t count) {
+    (void)index;
+    leaky_gradient(j->result + first, j->a + first, j->b + first, j->factor, count);
+}
 static void difference_block(struct job *j, int64_t index, int64_t first, int64_t count) {
     (void)index;
     scaled_difference(j->result + first, j->a + first, j->b + first, j->factor, count);
@@ -82,6 +108,9 @@ static void squares_block(struct job *j, int64_t index, int64_t first, int64_t c
 BLOCK_TASK(add_block)
 BLOCK_TASK(relu_block)
 BLOCK_TASK(relu_gradient_block)
+BLOCK_TASK(scale_block)
+BLOCK_TASK(leaky_block)
+BLOCK_TASK(leaky_gradient_block)
 BLOCK_TASK(difference_block)
 BLOCK_TASK(squares_block)
 
@@ -115,6 +144,26 @@ ck_status ck_cpu_relu_forward(const ck_relu_forward_operands *t, const ck_elemen
 ck_status ck_cpu_relu_backward(const ck_relu_backward_operands *t, const ck_elementwise_params *p, void *) {
     struct job j = {.count = p->count, .result = t->dx, .a = t->dy, .b = t->y};
     ck_parallel_for(ck_block_count(j.count), relu_gradient_block_task, &j);
+    return CK_OK;
+}
+
+ck_status ck_cpu_scale(const ck_scale_operands *t, const ck_scale_params *p, void *) {
+    struct job j = {.count = p->count, .result = t->y, .a = t->x, .factor = p->factor};
+    ck_parallel_for(ck_block_count(j.count), scale_block_task, &j);
+    return CK_OK;
+}
+
+ck_status ck_cpu_leaky_relu_forward(const ck_leaky_relu_forward_operands *t, const ck_scale_params *p,
+                                    void *) {
+    struct job j = {.count = p->count, .result = t->y, .a = t->x, .factor = p->factor};
+    ck_parallel_for(ck_block_count(j.count), leaky_block_task, &j);
+    return CK_OK;
+}
+
+ck_status ck_cpu_leaky_relu_backward(const ck_leaky_relu_backward_operands *t, const ck_scale_params *p,
+                                     void *) {
+    struct job j = {.count = p->count, .result = t->dx, .a = t->dy, .b = t->y, .factor = p->factor};
+    ck_parallel_for(ck_block_count(j.count), leaky_gradient_block_task, &j);
     return CK_OK;
 }
 

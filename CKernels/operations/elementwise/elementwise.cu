@@ -1,4 +1,4 @@
-// ReLU, add, conversion, concatenation, mean squared error and sums (CPU: elementwise.c).
+// ReLUs, add, scale, conversion, concatenation, mean squared error and sums (CPU: elementwise.c).
 #include "ck_device.cuh"
 
 struct positive {
@@ -9,6 +9,19 @@ struct where_positive {  // dy, y
 };
 struct itself {
     CK_MEMBER float operator()(float x, float) const { return x; }
+};
+
+struct times {
+    float factor;
+    CK_MEMBER float operator()(float x, float) const { return factor * x; }
+};
+struct leaky {
+    float factor;
+    CK_MEMBER float operator()(float x, float) const { return x > 0 ? x : factor * x; }
+};
+struct leaky_where_negative {  // dy, y
+    float factor;
+    CK_MEMBER float operator()(float dy, float y) const { return y > 0 ? dy : factor * dy; }
 };
 
 // y = f(a, b), or f(a, 0) where b is NULL; N values at a time, from `first` to before `end`.
@@ -44,6 +57,28 @@ CK_KERNEL(256) ck_relu_backward(float *dx, const float *dy, const float *y, ck_e
 CK_KERNEL(256)
 ck_relu_backward_bf16(uint16_t *dx, const uint16_t *dy, const uint16_t *y, ck_elementwise_params p) {
     apply(dx, dy, y, p.count, where_positive());
+}
+
+CK_KERNEL(256) ck_scale(float *y, const float *x, ck_scale_params p) {
+    apply(y, x, (const float *)nullptr, p.count, times{p.factor});
+}
+CK_KERNEL(256) ck_scale_bf16(uint16_t *y, const uint16_t *x, ck_scale_params p) {
+    apply(y, x, (const uint16_t *)nullptr, p.count, times{p.factor});
+}
+
+CK_KERNEL(256) ck_leaky_relu_forward(float *y, const float *x, ck_scale_params p) {
+    apply(y, x, (const float *)nullptr, p.count, leaky{p.factor});
+}
+CK_KERNEL(256) ck_leaky_relu_forward_bf16(uint16_t *y, const uint16_t *x, ck_scale_params p) {
+    apply(y, x, (const uint16_t *)nullptr, p.count, leaky{p.factor});
+}
+
+CK_KERNEL(256) ck_leaky_relu_backward(float *dx, const float *dy, const float *y, ck_scale_params p) {
+    apply(dx, dy, y, p.count, leaky_where_negative{p.factor});
+}
+CK_KERNEL(256)
+ck_leaky_relu_backward_bf16(uint16_t *dx, const uint16_t *dy, const uint16_t *y, ck_scale_params p) {
+    apply(dx, dy, y, p.count, leaky_where_negative{p.factor});
 }
 
 CK_KERNEL(256) ck_add(float *y, const float *a, const float *b, ck_elementwise_params p) {

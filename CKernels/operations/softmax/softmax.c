@@ -5,8 +5,9 @@ enum { ROWS = 64 };  // rows to a task
 
 struct job {
     const ck_rows_params *p;
-    float *y, *dx, *norms;                 // results
-    const float *x, *dy, *forward, *norm;  // `forward` is the forward result, `norm` its norms
+    const ck_cross_entropy_params *targets;  // of a cross-entropy
+    float *y, *dx, *norms;                   // results
+    const float *x, *dy, *forward, *norm;    // `forward` is the forward result, `norm` its norms
     const int32_t *labels;
     double *partial;
 };
@@ -77,17 +78,31 @@ static void probabilities(struct job *j, int64_t row) {
 }
 ROW_TASK(probabilities)
 
+// A row's part of the loss is a mean of the rows of its kind: those with a label, or outliers.
+static double share(const ck_cross_entropy_params *p, int32_t label) {
+    return label >= 0 ? 1.0 / (p->n - p->outliers) : (double)p->outlier_weight / p->outliers;
+}
+
+// -sum target_k log softmax(x)_k, with the target 1 at the label or 1 / C everywhere
 static void cross_entropy(struct job *j, int64_t row) {
-    const float *x = j->x + row * j->p->c;
-    j->partial[row] = softmax_row(j->y + row * j->p->c, x, j->p->c) - (double)x[j->labels[row]];
+    int64_t c = j->p->c;
+    const float *x = j->x + row * c;
+    int32_t label = j->labels[row];
+    double lse = softmax_row(j->y + row * c, x, c), mean = 0;
+    if (label < 0)
+        for (int64_t i = 0; i < c; i++) mean += (double)x[i] / c;
+    j->partial[row] = share(j->targets, label) * (lse - (label < 0 ? mean : (double)x[label]));
 }
 ROW_TASK(cross_entropy)
 
 static void cross_entropy_backward(struct job *j, int64_t row) {
     int64_t c = j->p->c;
-    float share = 1.0f / (float)j->p->n;
-    for (int64_t i = 0; i < c; i++)
-        j->dx[row * c + i] = (j->forward[row * c + i] - (i == j->labels[row] ? 1.0f : 0.0f)) * share;
+    int32_t label = j->labels[row];
+    float part = (float)share(j->targets, label), uniform = 1.0f / (float)c;
+    for (int64_t i = 0; i < c; i++) {
+        float target = label < 0 ? uniform : i == label ? 1.0f : 0.0f;
+        j->dx[row * c + i] = (j->forward[row * c + i] - target) * part;
+    }
 }
 ROW_TASK(cross_entropy_backward)
 
@@ -98,26 +113,34 @@ ck_status ck_cpu_softmax(const ck_softmax_operands *t, const ck_rows_params *p, 
 }
 
 ck_status ck_cpu_softmax_cross_entropy_forward(const ck_softmax_cross_entropy_forward_operands *t,
-                                               const ck_rows_params *p, void *workspace) {
-    for (int64_t row = 0; row < p->n; row++)
-        if (t->labels[row] < 0 || t->labels[row] >= p->c)
-            return ck_fail(CK_INVALID_ARGUMENT, "label %d of row %lld is outside 0..<%d", (int)t->labels[row],
-                           (long long)row, (int)p->c);
-    struct job j = {.p = p, .y = t->p, .x = t->logits, .labels = t->labels, .partial = workspace};
+                                               const ck_cross_entropy_params *p, void *workspace) {
+    int64_t outliers = 0;
+    for (int64_t row = 0; row < p->n; row++) {
+        int32_t label = t->labels[row];
+        outliers += label == -1;
+        if (label < -1 || label >= p->c || outliers > p->outliers)
+            return ck_fail(CK_INVALID_ARGUMENT,
+                           "label %d of row %lld: labels are 0..<%d, and -1 for %d outliers", (int)label,
+                           (long long)row, (int)p->c, (int)p->outliers);
+    }
+    ck_rows_params rows = {.n = p->n, .c = p->c};
+    struct job j = {
+        .p = &rows, .targets = p, .y = t->p, .x = t->logits, .labels = t->labels, .partial = workspace};
     run_rows(&j, cross_entropy_task);
     double loss = 0;
     for (int64_t row = 0; row < p->n; row++) loss += j.partial[row];
-    *t->loss = (float)(loss / p->n);
+    *t->loss = (float)loss;
     return CK_OK;
 }
 
 ck_status ck_cpu_softmax_cross_entropy_backward(const ck_softmax_cross_entropy_backward_operands *t,
-                                                const ck_rows_params *p, void *) {
-    struct job j = {.p = p, .dx = t->dlogits, .forward = t->p, .labels = t->labels};
+                                                const ck_cross_entropy_params *p, void *) {
+    ck_rows_params rows = {.n = p->n, .c = p->c};
+    struct job j = {.p = &rows, .targets = p, .dx = t->dlogits, .forward = t->p, .labels = t->labels};
     run_rows(&j, cross_entropy_backward_task);
     return CK_OK;
 }
 
-uint64_t ck_cpu_workspace_softmax_cross_entropy_forward(const ck_rows_params *p) {
+uint64_t ck_cpu_workspace_softmax_cross_entropy_forward(const ck_cross_entropy_params *p) {
     return sizeof(double) * (uint64_t)p->n;
 }

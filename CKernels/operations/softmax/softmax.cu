@@ -47,23 +47,38 @@ CK_KERNEL(128) ck_softmax(float *y, const float *x, ck_rows_params p) {
     softmax_row(y + at, x + at, p.c, floats, doubles);
 }
 
-// A label outside 0 ..< C makes the loss NaN.
+// A row's part of the loss is a mean of the rows of its kind: those with a label, or outliers (-1).
+CK_DEVICE double share(ck_cross_entropy_params p, int label) {
+    return label >= 0 ? 1.0 / (p.n - p.outliers) : (double)p.outlier_weight / p.outliers;
+}
+
+// A label outside -1 ..< C makes the loss NaN.
 CK_KERNEL(128)
 ck_softmax_cross_entropy_forward(double *partial, float *y, const float *x, const int32_t *labels,
-                                 ck_rows_params p) {
+                                 ck_cross_entropy_params p) {
     CK_SHARED(float, floats, THREADS);
     CK_SHARED(double, doubles, THREADS);
     int64_t row = blockIdx.x, at = row * p.c;
     int label = labels[row];
-    double lse = softmax_row(y + at, x + at, p.c, floats, doubles);
-    if (threadIdx.x == 0)
-        partial[row] = label >= 0 && label < p.c ? lse - (double)x[at + label] : (double)CK_NAN;
+    double lse = softmax_row(y + at, x + at, p.c, floats, doubles), mean = 0;
+    if (label < 0) {
+        for (int i = threadIdx.x; i < p.c; i += THREADS) mean += (double)x[at + i] / p.c;
+        mean = ck_block_reduce<THREADS>(mean, doubles, ck_plus());
+    }
+    if (threadIdx.x == 0) {
+        bool known = label >= -1 && label < p.c && (label >= 0 || p.outliers > 0);
+        partial[row] =
+            known ? share(p, label) * (lse - (label < 0 ? mean : (double)x[at + label])) : (double)CK_NAN;
+    }
 }
 
 CK_KERNEL(256)
-ck_softmax_cross_entropy_backward(float *dx, const float *y, const int32_t *labels, ck_rows_params p) {
-    float share = 1.0f / (float)p.n;
+ck_softmax_cross_entropy_backward(float *dx, const float *y, const int32_t *labels,
+                                  ck_cross_entropy_params p) {
     int64_t count = (int64_t)p.n * p.c;
-    for (int64_t i = ck_first(); i < count; i += ck_stride())
-        dx[i] = (y[i] - (i % p.c == labels[i / p.c] ? 1.0f : 0.0f)) * share;
+    for (int64_t i = ck_first(); i < count; i += ck_stride()) {
+        int label = labels[i / p.c];
+        float target = label < 0 ? 1.0f / (float)p.c : i % p.c == label ? 1.0f : 0.0f;
+        dx[i] = (y[i] - target) * (float)share(p, label);
+    }
 }

@@ -27,7 +27,7 @@
 #define CK_KERNEL_SOURCES(X)                                                                                 \
     X(augment) X(cutpaste) X(conv2d) X(conv2d_bf16) X(conv2d_hopper) X(conv2d_taps) X(batchnorm)             \
     X(elementwise) X(pool) X(dense) X(softmax) X(nt_xent)                                                    \
-    X(kde) X(sgd) X(lars)
+    X(distance) X(kde) X(sgd) X(lars) X(adam)
 // clang-format on
 
 #define KERNEL_FOR(name, params, source, threads, grid) OPERATION_KERNEL(source, ck_##name, threads)
@@ -349,7 +349,7 @@ KERNEL(softmax, ck_softmax_cross_entropy_forward, 128)
     ARGUMENT(float *, probabilities)
     ARGUMENT(const float *, logits)
     ARGUMENT(const int32_t *, labels)
-    ARGUMENT(ck_rows_params, p)
+    ARGUMENT(ck_cross_entropy_params, p)
 KERNEL_END(ck_softmax_cross_entropy_forward)
 
 // ---- Tiles of products ------------------------------------------------------------------------------------

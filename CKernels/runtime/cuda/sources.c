@@ -37,6 +37,9 @@ static const char source_softmax[] = {
 static const char source_nt_xent[] = {
 #embed "../../operations/nt_xent/nt_xent.cu"
     , 0};
+static const char source_distance[] = {
+#embed "../../operations/distance/distance.cu"
+    , 0};
 static const char source_kde[] = {
 #embed "../../operations/kde/kde.cu"
     , 0};
@@ -45,6 +48,9 @@ static const char source_sgd[] = {
     , 0};
 static const char source_lars[] = {
 #embed "../../operations/lars/lars.cu"
+    , 0};
+static const char source_adam[] = {
+#embed "../../operations/adam/adam.cu"
     , 0};
 
 static const char header_device[] = {
