@@ -70,7 +70,7 @@ public struct FeatureMatrix: Sendable, Equatable {
     /// Checks that every value is finite.
     ///
     /// - Throws: `OCCError(.badData)` naming the first value that is not finite.
-    func requireFinite() throws {
+    package func requireFinite() throws {
         guard let index = values.firstIndex(where: { !$0.isFinite }) else { return }
         throw OCCError(
             .badData, "feature \(index % columns) of row \(index / columns) is \(values[index])",

@@ -81,7 +81,7 @@ extension Detectors {
     public static let maps: [any MapDetector] = [PaDiM(), PatchCore()]
 
     /// Every detector that a run can have.
-    public static var all: [any Detector] { registry.entries + maps }
+    public static var all: [any Detector] { registry.entries + maps + [OwnScore()] }
 
     /// The detector of a name, of maps or not.
     ///

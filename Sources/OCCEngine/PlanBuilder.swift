@@ -38,9 +38,9 @@ public final class PlanBuilder {
         case inputGradient
     }
 
-    /// What a training plan computes of a step. Where the batch does not fit into memory, its views go through the
-    /// network in parts, and NT-Xent is of all (Gao et al., "Scaling deep contrastive learning batch size under memory
-    /// limited setup", 2021).
+    /// What a training plan computes of a step. Where the batch does not fit into memory, its views go
+    /// through the network in parts, and NT-Xent is of all (Gao et al., "Scaling deep contrastive learning
+    /// batch size under memory limited setup", 2021).
     public enum StepPart: Sendable {
         /// All of it.
         case whole
@@ -54,8 +54,8 @@ public final class PlanBuilder {
     public let purpose: Purpose
     /// How exactly the plan computes.
     public let math: MathMode
-    /// How activations and their gradients lie in memory: `float32` or `bfloat16`. Layers make their outputs with
-    /// their input's type; a network converts its images with `activations`.
+    /// How activations and their gradients lie in memory: `float32` or `bfloat16`. Layers make their outputs
+    /// with their input's type; a network converts its images with `activations`.
     public let activationType: ElementType
     /// The part of the batch that the plan computes; nil where it computes all of it.
     public let share: BatchShare?
@@ -74,6 +74,8 @@ public final class PlanBuilder {
     private var backward: [(reads: [Tensor], writes: Tensor, run: (ReversePass) throws -> Void)] = []
     private var differentiable: Set<Tensor> = []
     private var summedGradients: Tensor?
+    /// What each tensor that was made by `reshaped` is a view of.
+    private var viewed: [Tensor: Tensor] = [:]
 
     init(
         purpose: Purpose, math: MathMode, activationType: ElementType, share: BatchShare?, part: StepPart,
@@ -138,12 +140,12 @@ public final class PlanBuilder {
         operations.append(operation)
     }
 
-    /// `x` in the plan's activation type: itself, or a copy that is appended, through which gradients flow; of any
-    /// shape.
+    /// `x` in the plan's activation type: itself, or a copy that is appended, through which gradients flow;
+    /// of any shape.
     public func activations(_ x: Tensor) throws -> Tensor { try converted(x, to: activationType) }
 
-    /// `x` in single precision, for operations that take nothing else: itself, or a copy that is appended, through
-    /// which gradients flow; of any shape.
+    /// `x` in single precision, for operations that take nothing else: itself, or a copy that is appended,
+    /// through which gradients flow; of any shape.
     public func singlePrecision(_ x: Tensor) throws -> Tensor { try converted(x, to: .float32) }
 
     /// Sees `x` in another shape of as many elements; nothing is copied, and gradients flow through.
@@ -152,11 +154,13 @@ public final class PlanBuilder {
         func seen(_ x: Tensor, as shape: [Int]) -> Tensor {
             Tensor(name: x.name, shape: shape, type: x.type, region: x.region, position: x.position)
         }
-        guard shape != x.shape else { return x }
-        let y = seen(x, as: shape)
-        recordBackward(of: y, from: [x]) { pass in
+        // A view of a view is one of the tensor itself, and each is recorded once: its gradient counts once.
+        let source = viewed[x] ?? x, y = seen(source, as: shape)
+        guard y != source, viewed[y] == nil else { return y }
+        viewed[y] = source
+        recordBackward(of: y, from: [source]) { pass in
             guard let dy = pass.gradient(of: y) else { return }
-            try pass.contribute(seen(dy, as: x.shape), to: x)
+            try pass.contribute(seen(dy, as: source.shape), to: source)
         }
         return y
     }
@@ -269,7 +273,8 @@ extension PlanBuilder {
         public let squares: Tensor
     }
 
-    /// Declares a sum of gradients, for a step that is computed in parts; from here on it is what optimizers follow.
+    /// Declares a sum of gradients, for a step that is computed in parts; from here on it is what optimizers
+    /// follow.
     ///
     /// - Returns: the sum, a flat tensor beside `allParameters`, which the host sets to zero.
     public func gradientSum() throws -> Tensor {

@@ -47,7 +47,8 @@ extension PlanBuilder {
         let kept = Set(outputs.map(\.place))
         /// Where a tensor that only one operation reads is written.
         func writer(of tensor: Tensor?, before index: Int) -> Int? {
-            guard let tensor, readers[tensor.place] == 1, !kept.contains(tensor.place), tensor.region == .transient
+            guard let tensor, readers[tensor.place] == 1, !kept.contains(tensor.place),
+                tensor.region == .transient
             else {
                 return nil
             }

@@ -20,9 +20,10 @@ public final class Program {
 
     /// A program without plans.
     ///
-    /// - Parameter activations: how activations lie in memory, `float32` or `bfloat16`; nil for what the math mode
-    ///   means on the device, which is `bfloat16` for `bf16` on a GPU and `float32` otherwise. The CPU computes on
-    ///   copies of `bfloat16` activations: slow, and of use to learn what their rounding does.
+    /// - Parameter activations: how activations lie in memory, `float32` or `bfloat16`; nil for what the
+    ///   math mode means on the device, which is `bfloat16` for `bf16` on a GPU and `float32` otherwise. The
+    ///   CPU computes on copies of `bfloat16` activations: slow, and of use to learn what their rounding
+    ///   does.
     public init(device: Device, math: MathMode = .fast, activations: ElementType? = nil) {
         self.device = device
         self.math = math
@@ -291,8 +292,8 @@ public final class Plan {
         try check(status, operation: self.describe(failed))
     }
 
-    /// Why the plan runs operation by operation, and slower, where a GPU could have run it as one graph; nil where it
-    /// does not, or has not run twice.
+    /// Why the plan runs operation by operation, and slower, where a GPU could have run it as one graph; nil
+    /// where it does not, or has not run twice.
     public var notCaptured: String? {
         guard memory != nil, let text = ck_plan_not_captured(handle) else { return nil }
         return String(cString: text)

@@ -20,6 +20,8 @@ package enum RandomStream {
     package static let batches: UInt32 = 0xBA7C_0000
     /// Where a step's patches lie.
     package static let corners: UInt32 = 0xC04E_0000
+    /// Which images of something else a step shows.
+    package static let outliers: UInt32 = 0x0E0E_4000
     /// The built-in data sets' training and test images.
     package static let builtinTrain: UInt32 = 0x5AFE_0001
     package static let builtinTest: UInt32 = 0x5AFE_0002

@@ -279,6 +279,34 @@ public struct Setting<Root>: Sendable {
         takesAnyText = false
     }
 
+    /// A setting that is one of a few names, or left out.
+    public init<Value: RawRepresentable & CaseIterable & Sendable>(
+        _ name: String, _ path: WritableKeyPath<Root, Value?> & Sendable, _ help: String
+    ) where Value.RawValue == String {
+        let choices = Value.allCases.map(\.rawValue)
+        @Sendable func value(_ text: String) throws(SettingError) -> Value {
+            guard let value = Value(rawValue: text) else {
+                throw SettingError(name, "there is no '\(text)'", choices: choices, given: text)
+            }
+            return value
+        }
+        self.name = name
+        placeholder = "NAME"
+        self.help = help
+        self.choices = choices
+        range = nil
+        read = { $0[keyPath: path].map { .string($0.rawValue) } ?? .null }
+        write = { (root, json) throws(SettingError) in
+            switch json {
+            case .null: root[keyPath: path] = nil
+            case .string(let text): root[keyPath: path] = try value(text)
+            default: throw SettingError(name, "is no text")
+            }
+        }
+        parse = { (text) throws(SettingError) in .string(try value(text).rawValue) }
+        takesAnyText = false
+    }
+
     /// A setting that is on or off: a flag on the command line.
     public init(flag name: String, _ path: WritableKeyPath<Root, Bool> & Sendable, _ help: String) {
         self.name = name

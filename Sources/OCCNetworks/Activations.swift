@@ -58,7 +58,8 @@ public func leakyReLU(_ x: Tensor, slope: Float = 0.01, in plan: PlanBuilder) th
     return y
 }
 
-/// Appends a copy of x, whose gradient is multiplied by a factor: the weight of a loss that is computed from it.
+/// Appends a copy of x, whose gradient is multiplied by a factor: the weight of a loss that is computed from
+/// it.
 public func gradientScaled(_ x: Tensor, by factor: Double, in plan: PlanBuilder) throws -> Tensor {
     let y = plan.transient(x.name, x.shape, type: x.type), count = Int64(x.count)
     func append(_ y: Tensor, _ x: Tensor, _ factor: Double) throws {

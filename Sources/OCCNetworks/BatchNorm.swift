@@ -19,8 +19,14 @@ public struct BatchNorm: Sendable {
     /// batch, as in PyTorch. Keras calls this 0.1 a 0.9.
     public let momentum: Float
 
+    /// Whether factors and offsets are learned; else they stay 1 and 0.
+    public let affine: Bool
+
     /// A layer for any number of channels.
-    public init(_ name: String, relu: Bool, epsilon: Float = 1e-5, momentum: Float = 0.1) {
+    public init(
+        _ name: String, relu: Bool, epsilon: Float = 1e-5, momentum: Float = 0.1, affine: Bool = true
+    ) {
+        self.affine = affine
         self.name = name
         self.relu = relu
         self.epsilon = epsilon
@@ -79,7 +85,12 @@ public struct BatchNorm: Sendable {
             guard let dy = pass.gradient(of: y) else { return }
             let dx = plan.transient("d \(x.name)", x.shape, type: x.type)
             let dresidual = Self.gradient(of: residual, in: plan)
-            let dgamma = pass.gradient(ofParameter: gamma)!, dbeta = pass.gradient(ofParameter: beta)!
+            func gradient(_ parameter: Tensor) -> Tensor {
+                affine
+                    ? pass.gradient(ofParameter: parameter)!
+                    : plan.transient("d \(parameter.name)", parameter.shape)
+            }
+            let dgamma = gradient(gamma), dbeta = gradient(beta)
             if let share {
                 let own = plan.transient("\(name) sums", [2, channels])
                 try plan.batchnormGradientSums(
@@ -104,9 +115,11 @@ public struct BatchNorm: Sendable {
     func variables(channels: Int, in plan: PlanBuilder) throws -> (
         gamma: Tensor, beta: Tensor, runningMean: Tensor, runningVariance: Tensor
     ) {
-        (
-            try plan.parameter("\(name).weight", [channels], .ones),
-            try plan.parameter("\(name).bias", [channels], .zeros),
+        func own(_ name: String, _ start: Initializer) throws -> Tensor {
+            affine ? try plan.parameter(name, [channels], start) : try plan.statistic(name, [channels], start)
+        }
+        return (
+            try own("\(name).weight", .ones), try own("\(name).bias", .zeros),
             try plan.statistic("\(name).running_mean", [channels], .zeros),
             try plan.statistic("\(name).running_var", [channels], .ones)
         )

@@ -160,7 +160,7 @@ public enum Encoders {
         [
             ResNet(.resnet10), ResNet(.resnet18), ResNet(.resnet34), ResNet(.resnet50),
             ResNet(.wideResNet50),
-            WideResNet(depth: 16, widening: 4),
+            WideResNet(depth: 16, widening: 4), LeNet(),
         ]
     ) { $0.name }
 }

@@ -4,8 +4,8 @@ import OCCEngine
 /// The mean softmax cross-entropy of logits [N,C] and labels int32 [N]; a scalar.
 ///
 /// - Parameters:
-///   - outliers: how many rows have the label -1. Their target is the uniform distribution (Hendrycks et al., ICLR 2019),
-///     and the mean of their cross-entropies is added.
+///   - outliers: how many rows have the label -1. Their target is the uniform distribution (Hendrycks et
+///     al., ICLR 2019), and the mean of their cross-entropies is added.
 ///   - outlierWeight: what that mean is multiplied by.
 public func softmaxCrossEntropy(
     _ logits: Tensor, labels: Tensor, outliers: Int = 0, outlierWeight: Double = 0, in plan: PlanBuilder
@@ -70,8 +70,8 @@ public func mean(_ values: Tensor, in plan: PlanBuilder) throws -> Tensor {
     try softBoundary(values, radius: nil, nu: 1, in: plan)
 }
 
-/// Appends R^2 + mean max(0, d_i - R^2) / nu for squared distances d [N], which are not below 0 (Ruff et al., ICML 2018,
-/// equation 3 without the decay); a scalar.
+/// Appends R^2 + mean max(0, d_i - R^2) / nu for squared distances d [N], which are not below 0 (Ruff et al.,
+/// ICML 2018, equation 3 without the decay); a scalar.
 ///
 /// - Parameter radius: R^2, [1], a constant of the step; nil for 0, which makes it the mean over nu.
 public func softBoundary(_ d: Tensor, radius: Tensor?, nu: Double, in plan: PlanBuilder) throws -> Tensor {
@@ -83,6 +83,26 @@ public func softBoundary(_ d: Tensor, radius: Tensor?, nu: Double, in plan: Plan
             try plan.softBoundaryBackward("boundary", dd: dd, d: d, radius: radius, params, flop: count)
         }
     }
+    return loss
+}
+
+/// The same with a radius that moves with each step: R^2 is then the quantile of order 1 - nu of the
+/// distances, squared, and counts from the next step on. Where ranks share a batch, the distances are of all
+/// ranks.
+///
+/// - Parameters:
+///   - radius: R^2, [1], a statistic.
+///   - steps: in which the radius does not move yet.
+public func softBoundary(
+    _ d: Tensor, movingRadius radius: Tensor, nu: Double, after steps: Int, in plan: PlanBuilder
+) throws -> Tensor {
+    // The loss and its gradient are by the radius that the step began with.
+    let own = plan.transient(radius.name, [1])
+    try plan.scale(radius.name, y: own, x: radius, ck_scale_params(count: 1, factor: 1))
+    let loss = try softBoundary(d, radius: own, nu: nu, in: plan)
+    let all = try plan.ranksTogether.map { try gatherFromRanks(d, $0, in: plan) } ?? d
+    let params = ck_boundary_params(n: Int32(all.count), nu: Float(nu), after: Int64(steps))
+    try plan.boundaryUpdate(radius.name, radius: radius, d: all, params, flop: all.count)
     return loss
 }
 
@@ -99,8 +119,9 @@ public enum ContrastiveForm: String, Codable, CaseIterable, Sendable {
 /// scalar.
 ///
 /// Where ranks share a batch, z has this rank's pairs; the loss is the mean over this rank's anchors, each
-/// against the embeddings of all ranks, and the gradient is that of the sum of all ranks' losses. Where a plan computes
-/// a part of a step, z is given back in place of the loss, and is the plan's `comparedEmbeddings`.
+/// against the embeddings of all ranks, and the gradient is that of the sum of all ranks' losses. Where a
+/// plan computes a part of a step, z is given back in place of the loss, and is the plan's
+/// `comparedEmbeddings`.
 public func ntXent(
     _ z: Tensor, temperature: Float, form: ContrastiveForm, in plan: PlanBuilder
 ) throws -> Tensor {

@@ -10,8 +10,8 @@ public struct Optimizer: Codable, Sendable, Equatable {
         case sgd
         /// Layer-wise rates for large batches (You et al. 2017, arXiv 1708.03888).
         case lars
-        /// Steps of one size, by running means of gradients and of their squares (Kingma & Ba, ICLR 2015); `momentum`
-        /// is its beta 1.
+        /// Steps of one size, by running means of gradients and of their squares (Kingma & Ba, ICLR 2015);
+        /// `momentum` is its beta 1.
         case adam
     }
 

@@ -129,7 +129,9 @@ public struct CollapseMonitor: Sendable {
     /// Takes in a reading; the reason to stop once several in a row were bad.
     public mutating func check(_ reading: Reading) -> String? {
         let reason: String? =
-            if !(reading.spread >= Self.smallestSpread) {
+            if !reading.spread.isFinite {
+                "the features are not finite: training has diverged"
+            } else if !(reading.spread >= Self.smallestSpread) {
                 "the features have collapsed to one point (spread \(reading.spread))"
             } else if !(reading.effectiveRank >= Self.smallestRank) {
                 "the features have collapsed to a line (effective rank \(reading.effectiveRank))"

@@ -16,7 +16,7 @@ struct DetectorFitting {
     /// The detector that is to be fitted: one of maps knows their shape.
     private var unfitted: any Detector {
         guard let maps = extractor as? MapExtractor, let own = configuration.mapDetector else {
-            return configuration.detector
+            return configuration.detectorInForce
         }
         return own.on(maps.shape, seed: configuration.seed)
     }
@@ -52,7 +52,7 @@ struct DetectorFitting {
         func one(_ state: DetectorState) throws -> any OneClassClassifier {
             isEach
                 ? try LocationwiseDetector(configuration.detector, state: state, locations: grid!.count)
-                : try configuration.detector.restore(state)
+                : try configuration.detectorInForce.restore(state)
         }
         return configuration.calibration == .cross
             ? try DetectorEnsemble(state: state, count: configuration.folds, one) : try one(state)

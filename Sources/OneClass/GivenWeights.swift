@@ -47,10 +47,10 @@ struct GivenWeights {
             else { return nil }
             return "\(name) is \(entry.shape), not \(shape)"
         }
-        // Stages that the encoder was asked not to have are no sign of another network.
+        // A model has more than its encoder. Stages that the encoder was asked not to have are no sign of another network.
         let stages = Set(wanted.map { $0.prefix { $0 != "." } })
         let left = file.tensors.keys.compactMap { key -> String? in
-            guard key.hasPrefix(prefix) else { return nil }
+            guard key.hasPrefix(prefix), !OneClassModel.isModel(file) else { return nil }
             let name = String(key.dropFirst(prefix.count))
             let isOther = name.hasPrefix("layer") && !stages.contains(name.prefix { $0 != "." })
             return wanted.contains(name) || Self.isNoEncoder(name) || isOther ? nil : name

@@ -48,7 +48,8 @@ public final class OneClassModel {
         record: (StepRecord) throws -> Void = { _ in }
     ) throws -> OneClassModel {
         let trainer = try Trainer(
-            configuration: configuration, images: split.train, device: try device ?? .cpu())
+            configuration: configuration, images: split.train, outliers: split.outliers,
+            device: try device ?? .cpu())
         _ = try trainer.run(record: record)
         return try OneClassModel(trainer, split: split)
     }
@@ -176,6 +177,11 @@ public final class OneClassModel {
     private static let formatNumber = 3
     /// The oldest format that is read.
     private static let oldestFormat = 2
+
+    /// Whether a file says that it is a model.
+    package static func isModel(_ file: TensorFile) -> Bool {
+        file.metadata["format"]?.hasPrefix(format) == true
+    }
 
     /// Checks the format that a file says it has.
     ///

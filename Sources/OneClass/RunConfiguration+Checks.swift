@@ -34,6 +34,24 @@ extension RunConfiguration {
                 "\(setting: "hold-out") \(holdOut): with \(setting: "calibration") cross nothing is held out",
                 remedy: "Leave one of the two out.")
         }
+        if detector is OwnScore, !(method is any OwnScoring) {
+            let able = Methods.registry.entries.filter { $0 is any OwnScoring }.map(\.name)
+            throw OCCError(
+                .usage, "\(setting: "detector") own: the method \(method.name) has no score of its own",
+                remedy: "Choose another detector, or one of the methods \(able.joined(separator: ", ")).")
+        }
+        switch (method.usesOutliers, outliers != nil) {
+        case (true, false):
+            throw OCCError(
+                .usage, "\(setting: "method") \(method.name) needs images of something else",
+                remedy: "Give \(setting: "outliers") a data set without the anomalies that are to be found.")
+        case (false, true):
+            let able = Methods.registry.entries.filter(\.usesOutliers).map(\.name)
+            throw OCCError(
+                .usage, "\(setting: "outliers"): the method \(method.name) does not learn from outliers",
+                remedy: "Choose one of the methods \(able.joined(separator: ", ")).")
+        default: break
+        }
         if mapDetector != nil {
             let other: Wording? =
                 patch != nil
@@ -90,7 +108,7 @@ extension RunConfiguration {
         if locations == .each {
             try (detector.forEachLocation as (any Detector)?)?.checkRows(rows, columns: columns)
         } else {
-            try detector.checkRows(min(rows, detectorRows), columns: columns)
+            try detectorInForce.checkRows(min(rows, detectorRows), columns: columns)
         }
     }
 
@@ -115,7 +133,7 @@ extension RunConfiguration {
         // Features; of one detector these once more, normalized, and in double precision. Then what each detector
         // takes besides: of Gaussians a covariance.
         let rows = min(patches, detectorRows)
-        let own = detector.fittingMemory(rows: each ? fitted : rows, columns: columns)
+        let own = detectorInForce.fittingMemory(rows: each ? fitted : rows, columns: columns)
         let besides = own * detectors * (each ? grid?.count ?? 1 : 1)
         let needed = columns * (each ? 4 * patches : 16 * rows) + besides
         let free = try Device.availableHostMemory()
@@ -145,7 +163,9 @@ extension TrainingPlan {
     /// - Throws: `OCCError(.usage)` naming a setting, `.deviceUnavailable` where there is too little memory.
     public static func check(_ configuration: RunConfiguration, device: Device) throws {
         let side = configuration.imageSize ?? configuration.patch ?? ImageDataset.sides.lowerBound
-        let training = try TrainingPlan(configuration, images: 1, side: side, device: device)
+        let training = try TrainingPlan(
+            configuration, images: 1, outliers: configuration.outliers == nil ? 0 : 1, side: side,
+            device: device)
         try configuration.checkDetector(columns: training.scoring.features.featureCount)
         try training.program.requireMemory()
     }

@@ -82,8 +82,8 @@ public struct RunConfiguration: HasSettings, Sendable {
     public var steps: Int?
     /// Passes over the items of the method; nil for the method's own.
     public var epochs: Int?
-    /// The rule by which steps follow from gradients.
-    public var optimizer = Optimizer.Kind.sgd
+    /// The rule by which steps follow from gradients; nil for the method's own.
+    public var optimizer: Optimizer.Kind?
     /// The peak of the learning rate; nil for the method's own.
     public var learningRate: Double?
     /// The curve of the learning rate after the warm-up.
@@ -102,6 +102,8 @@ public struct RunConfiguration: HasSettings, Sendable {
     public var trust = 1e-3
     /// Whose statistics batch normalization takes where several ranks share a batch.
     public var batchNorm = BatchNormScope.synchronized
+    /// The data set whose images a method is shown as outliers (`Method.usesOutliers`); nil for none.
+    public var outliers: String?
     /// The seed of everything random.
     public var seed: UInt64 = 1
     /// How exactly the plans compute.
@@ -142,6 +144,10 @@ public struct RunConfiguration: HasSettings, Sendable {
         Setting(
             "contamination", \.contamination, "SHARE", range: .within(0...0.5),
             "Outliers mixed into the training images."),
+        Setting(
+            "outliers", \.outliers, "PATH",
+            "A data set, as for --data, whose images a method with outlier exposure learns to tell from normal ones."
+        ),
         Setting(
             "labeled-normals", \.labeledNormals, "N", range: .count(from: 2),
             "Fit the detector on N clean normal images only; by itself on all training images."),
@@ -186,7 +192,7 @@ public struct RunConfiguration: HasSettings, Sendable {
             "Passes over the training images, or pairs; by itself the method's."),
         Setting(
             "optimizer", \.optimizer,
-            "How a step follows from gradients: by momentum, or with a rate for each layer, for large batches."
+            "How a step follows from gradients: by momentum, with a rate for each layer, for large batches, or of one size (Adam); by itself the method's."
         ),
         Setting(
             "learning-rate", \.learningRate, "RATE", range: .within(1e-30...1e30),
@@ -244,6 +250,7 @@ public struct RunConfiguration: HasSettings, Sendable {
         result.epochs = epochs ?? defaults.epochs
         result.learningRate = learningRate ?? defaults.learningRate
         result.weightDecay = weightDecay ?? defaults.weightDecay
+        result.optimizer = optimizer ?? defaults.optimizer
         result.stride = stride ?? patch.map { max(1, $0 / 8) }
         return result
     }
@@ -257,11 +264,22 @@ public struct RunConfiguration: HasSettings, Sendable {
         if epochs == old.epochs { epochs = nil }
         if learningRate == old.learningRate { learningRate = nil }
         if weightDecay == old.weightDecay { weightDecay = nil }
+        if optimizer == old.optimizer { optimizer = nil }
         method = other
+        // Methods that score by themselves do so unless another detector is chosen.
+        let own = OwnScore()
+        if other.defaults.scoresItself, detector.name == KernelDensity().name { detector = own }
+        if !(other is any OwnScoring), detector is OwnScore { detector = KernelDensity() }
     }
 
     /// The detector, where it sees the maps of whole images.
     var mapDetector: (any MapDetector)? { detector as? any MapDetector }
+
+    /// The detector that is fitted: that of the method's own features where its own score is asked for.
+    var detectorInForce: any Detector {
+        guard detector is OwnScore, let own = method as? any OwnScoring else { return detector }
+        return own.scoreDetector
+    }
 
     /// The number of items to a step.
     public var itemsPerStep: Int { batch ?? method.defaults.batch }
@@ -270,7 +288,8 @@ public struct RunConfiguration: HasSettings, Sendable {
     /// The optimizer, with its numbers.
     var optimizerInForce: Optimizer {
         var result = Optimizer()
-        (result.kind, result.momentum, result.nesterov, result.trust) = (optimizer, momentum, nesterov, trust)
+        result.kind = optimizer ?? method.defaults.optimizer
+        (result.momentum, result.nesterov, result.trust) = (momentum, nesterov, trust)
         result.weightDecay = weightDecay ?? method.defaults.weightDecay
         return result
     }
@@ -348,6 +367,12 @@ public struct RunConfiguration: HasSettings, Sendable {
         options.maxTrain = maxTrain
         options.maxTest = maxTest
         options.seed = seed
-        return try OneClassSplit(dataset, normal: normal, options: options)
+        var split = try OneClassSplit(dataset, normal: normal, options: options)
+        if let outliers {
+            let other = try ImageDataset.load(
+                outliers, imageSize: dataset.side, fit: fit, white: white, maxUnreadable: maxUnreadable)
+            split.outliers = other.train.images
+        }
+        return split
     }
 }

@@ -16,15 +16,18 @@ public struct StepRecord: Sendable {
     public let learningRate: Double
     /// The state of the features and the gradient, watched for collapse.
     public let collapse: CollapseMonitor.Reading
+    /// The embeddings on the sphere, where the loss contrasts them in one piece; nil for other runs.
+    public let sphere: SphereReading?
     /// Views through the network a second since the record before, what is done between the steps included.
     public let imagesPerSecond: Double
 
     /// A record of these values.
     public init(
         step: Int, totalSteps: Int, loss: Double, learningRate: Double, collapse: CollapseMonitor.Reading,
-        imagesPerSecond: Double
+        sphere: SphereReading? = nil, imagesPerSecond: Double
     ) {
         self.step = step
+        self.sphere = sphere
         self.totalSteps = totalSteps
         self.loss = loss
         self.learningRate = learningRate
@@ -59,6 +62,8 @@ public final class Trainer {
     private let schedule: LearningRateSchedule
     /// Places that a patch's corner can have along one side.
     private let cornerRange: Int
+    /// Images of its own; on the device those of something else come after them.
+    private let ownImages: Int
     private var sampler: BatchSampler
     private var monitor = CollapseMonitor()
     /// Tells the images of the run from others.
@@ -74,32 +79,41 @@ public final class Trainer {
     ///
     /// - Parameters:
     ///   - images: what the encoder learns from; they stay on the device.
+    ///   - outliers: images of something else, for a method that is shown such.
     ///   - dataDigest: what a checkpoint must say of its data to be continued:
     ///     `OneClassSplit.trainingDigest`; nil for the digest of the images alone.
     public convenience init(
-        configuration: RunConfiguration, images: ImageBatch, device: Device, dataDigest: String? = nil
+        configuration: RunConfiguration, images: ImageBatch, outliers: ImageBatch? = nil, device: Device,
+        dataDigest: String? = nil
     ) throws {
         try self.init(
-            configuration: configuration, images: images, device: device, dataDigest: dataDigest,
-            activations: nil)
+            configuration: configuration, images: images, outliers: outliers, device: device,
+            dataDigest: dataDigest, activations: nil)
     }
 
     /// The same with activations of another type than the math mode means on the device (`Program`).
     package init(
-        configuration: RunConfiguration, images: ImageBatch, device: Device, dataDigest: String? = nil,
-        activations: ElementType?
+        configuration: RunConfiguration, images: ImageBatch, outliers: ImageBatch? = nil, device: Device,
+        dataDigest: String? = nil, activations: ElementType?
     ) throws {
         self.dataDigest = dataDigest ?? images.digest
         let configuration = configuration.resolved
         training = try TrainingPlan(
-            configuration, images: images.count, side: images.side, device: device,
-            activations: activations)
+            configuration, images: images.count, outliers: outliers?.count ?? 0, side: images.side,
+            device: device, activations: activations)
+        if let outliers, outliers.side != images.side || outliers.count == 0 {
+            throw OCCError(
+                .badData,
+                "\(setting: "outliers"): \(outliers.count) images of \(outliers.side) pixels a side",
+                remedy: "Give images, of \(images.side) pixels a side as those to train on.")
+        }
         try configuration.checkFit(
             images: configuration.labeledNormals ?? images.count,
             grid: configuration.grid(side: images.side), columns: training.scoring.features.featureCount)
         self.configuration = configuration
         method = configuration.method
         tensors = training.tensors
+        ownImages = images.count
         schedule = configuration.scheduleInForce
         cornerRange = images.side - (try configuration.grid(side: images.side)?.patch ?? images.side) + 1
         sampler = BatchSampler(
@@ -110,7 +124,24 @@ public final class Trainer {
         if let path = configuration.weights {
             try GivenWeights(path).load(into: program, of: training.encoderLayout)
         }
-        try program.write(images.pixels, to: tensors.images)
+        try program.write(images.pixels + (outliers?.pixels ?? []), to: tensors.images)
+        try takeFirstPass(over: images)
+    }
+
+    /// Shows the method the images with the first weights, where it asks for that.
+    package func takeFirstPass(over images: ImageBatch) throws {
+        guard let method = method as? any FirstPass, let pass = training.firstPass else { return }
+        let grid = try configuration.grid(side: images.side)
+        let features = try pass.features(
+            of: images, places: PatchPlace.all(of: images, grid: grid), program: program)
+        for (name, values) in try method.statistics(of: features) {
+            guard let statistic = program.layout[name], statistic.tensor.count == values.count else {
+                throw OCCError(
+                    .failure,
+                    "method \(method.name): its first pass gives \(name), which its plan does not have")
+            }
+            try program.write(values, to: statistic.tensor)
+        }
     }
 
     /// The number of views that go through the network in a step.
@@ -184,7 +215,8 @@ public final class Trainer {
                     throw OCCError(
                         .failure, "method \(method.name): row \(row) is taken, or not of the batch")
                 }
-                rows[row] = try checked(method.view(item: item, copy: copy))
+                rows[row] = try placed(
+                    checked(method.view(item: item, copy: copy)), item: items.startIndex + index)
             }
         }
         let views = rows.compactMap { $0 }
@@ -218,9 +250,20 @@ public final class Trainer {
         return items[first..<first + count]
     }
 
+    /// A row whose outlier is drawn, from the seed, the step and the item's place in the whole batch.
+    private func placed(_ row: BatchRow, item: Int) -> BatchRow {
+        guard row.isOutlier else { return row }
+        var random = CounterRandom(
+            seed: configuration.seed, stream: RandomStream.outliers,
+            counter: UInt64(step) << 32 | UInt64(item) << 1)
+        let others = tensors.images.shape[0] - ownImages
+        return BatchRow(
+            image: ownImages + Int(random.uniform() * Double(others)), label: row.label, inputs: row.inputs)
+    }
+
     /// A row as the method gives it: the plan reads its image and its numbers without looking.
     private func checked(_ row: BatchRow) throws -> BatchRow {
-        let images = tensors.images.shape[0], width = method.rowInputs.reduce(0) { $0 + $1.width }
+        let images = ownImages, width = method.rowInputs.reduce(0) { $0 + $1.width }
         guard (0..<images).contains(row.image) else {
             throw OCCError(
                 .failure, "method \(method.name): shows image \(row.image), and there are \(images)")
@@ -253,7 +296,7 @@ public final class Trainer {
     }
 
     /// The loss of the last step.
-    func loss() throws -> Double {
+    package func loss() throws -> Double {
         try partsResult?.loss ?? Double(program.read(tensors.outputs.loss, of: plan)[0])
     }
 
@@ -283,7 +326,14 @@ public final class Trainer {
         }
         return StepRecord(
             step: step, totalSteps: totalSteps, loss: loss, learningRate: rate, collapse: reading,
-            imagesPerSecond: imagesPerSecond)
+            sphere: try sphereReading(), imagesPerSecond: imagesPerSecond)
+    }
+
+    /// Of this rank's embeddings of the last step.
+    private func sphereReading() throws -> SphereReading? {
+        guard training.parts == nil, let embeddings = tensors.outputs.embeddings else { return nil }
+        return SphereReading(
+            embeddings: try program.read(embeddings, of: plan), pairs: embeddings.shape[0] / 2)
     }
 
     // MARK: Checkpoints
@@ -354,6 +404,15 @@ public final class Trainer {
         step = saved
         hasLoss = false
         return digest != nil
+    }
+
+    /// The scores of the method's own classifier, which needs no fit; empty for a method without such.
+    package func transformationScores(of images: ImageBatch) throws -> [String: [Double]] {
+        guard let method = training.scoring.method, let classifier = training.scoring.classifier else {
+            return [:]
+        }
+        return try method.transformationScores(
+            classifier.probabilities(of: images, method, program: program), state: DetectorState())
     }
 
     /// Pools features of images, or of all their patches, in inference mode; [count, D].

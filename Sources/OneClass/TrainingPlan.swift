@@ -20,6 +20,8 @@ public struct TrainingPlan {
     let scoring: ScoringPlans
     let tensors: Tensors
 
+    /// The plan of the method's first look at the images; nil for a method that takes none.
+    let firstPass: PartExtractor?
     /// The part of a batch that it computes; nil for all of it.
     let share: BatchShare?
 
@@ -44,17 +46,20 @@ public struct TrainingPlan {
     ///
     /// - Parameters:
     ///   - images: how many there are to train on.
+    ///   - outliers: how many there are of something else.
     ///   - side: theirs, in pixels.
     /// - Throws: `OCCError(.usage)` naming a setting that does not go with the others or the images.
     public init(
-        _ configuration: RunConfiguration, images: Int, side: Int, device: Device
+        _ configuration: RunConfiguration, images: Int, outliers: Int = 0, side: Int, device: Device
     ) throws {
-        try self.init(configuration, images: images, side: side, device: device, activations: nil)
+        try self.init(
+            configuration, images: images, outliers: outliers, side: side, device: device, activations: nil)
     }
 
     /// The same with activations of another type than the math mode means on the device (`Program`).
     package init(
-        _ configuration: RunConfiguration, images: Int, side: Int, device: Device, activations: ElementType?
+        _ configuration: RunConfiguration, images: Int, outliers: Int = 0, side: Int, device: Device,
+        activations: ElementType?
     ) throws {
         try configuration.validate()
         self.configuration = configuration
@@ -75,7 +80,7 @@ public struct TrainingPlan {
         let grid = try configuration.grid(side: side), augmentation = try configuration.augmentation
         let optimizer = configuration.optimizerInForce
         func network(in plan: PlanBuilder) throws -> Tensors {
-            let data = try plan.input("data", [images, side, side, 3], type: .uint8)
+            let data = try plan.input("data", [images + outliers, side, side, 3], type: .uint8)
             let indices = try plan.input("indices", [rows], type: .int32)
             let labels = try plan.input("labels", [rows], type: .int32)
             let inputs = try RowInputTensors(method.rowInputs, rows: rows, prefix: "", in: plan)
@@ -84,9 +89,12 @@ public struct TrainingPlan {
             let batch = TrainingBatch(
                 images: views, labels: labels, inputs: inputs, recipe: augmentation,
                 encoder: configuration.encoder,
-                headWidths: configuration.headWidths)
+                headWidths: configuration.headWidths,
+                stepsPerEpoch: max(
+                    1, method.itemCount(images: images) / configuration.itemsPerStep))
             let outputs = try method.build(batch, in: plan)
             plan.keep(outputs.features)
+            if let embeddings = outputs.embeddings, parts == 1 { plan.keep(embeddings) }
             return Tensors(
                 images: data, indices: indices, labels: labels, inputs: inputs, corners: corners,
                 outputs: outputs)
@@ -111,6 +119,7 @@ public struct TrainingPlan {
             }
             squaredGradientNorm = Reading(plan: plan, tensor: norm)
             scoring = try ScoringPlans(configuration, program, side: side)
+            firstPass = try Self.firstPass(configuration, program, side: side)
             return
         }
         func embeddings(of plan: PlanBuilder) throws -> Tensor {
@@ -158,6 +167,16 @@ public struct TrainingPlan {
             squaredGradientNorm: norm)
         squaredGradientNorm = Reading(plan: step, tensor: norm)
         scoring = try ScoringPlans(configuration, program, side: side)
+        firstPass = try Self.firstPass(configuration, program, side: side)
+    }
+
+    private static func firstPass(_ configuration: RunConfiguration, _ program: Program, side: Int) throws
+        -> PartExtractor?
+    {
+        guard let method = configuration.method as? any FirstPass else { return nil }
+        return try PartExtractor(
+            program, encoder: configuration.encoder, side: side, patch: configuration.patch, firstOf: method,
+            headWidths: configuration.headWidths)
     }
 
     /// The number of parts that a rank's share of a batch goes through the network in.

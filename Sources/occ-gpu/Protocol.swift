@@ -53,7 +53,15 @@ let protocolCommand = Command(
     } catch let error as SettingError {
         throw error.error()
     }
-    let configuration = try RunOptions.configuration(arguments, comparing: &detectors)
+    var configuration = try RunOptions.configuration(arguments, comparing: &detectors)
+    if configuration.detector is OwnScore {
+        // A method's own score, unless others are asked for, which see the encoder's features.
+        if arguments.list("detectors") == nil {
+            detectors = [configuration.detector]
+        } else {
+            configuration.detector = detectors[0]
+        }
+    }
     // The configured detector keeps what its file says.
     detectors = detectors.map { $0.name == configuration.detector.name ? configuration.detector : $0 }
     let list = seedList(arguments["seeds"] ?? "1")!

@@ -80,8 +80,8 @@ enum RunOptions {
                     try component.choose(&c, name)
                 }
             }
-            if arguments["weights"] != nil, arguments["config"] == nil {
-                // Given weights are of networks that saw ImageNet's colors and the large stem; options override it.
+            if let path = arguments["weights"], arguments["config"] == nil, !isModel(path) {
+                // Weights from elsewhere are of networks that saw ImageNet's colors and the large stem; options override it.
                 for (name, value) in [("normalize", "imagenet"), ("stem", "large")] {
                     _ = try c.encoder.set(name: name, text: value)
                 }
@@ -105,6 +105,11 @@ enum RunOptions {
         if arguments["epochs"] != nil, arguments["steps"] == nil { c.steps = nil }
         try c.validate()
         return c
+    }
+
+    /// Whether a file of weights is a model of this program; false where it cannot be read, of which the run tells.
+    private static func isModel(_ path: String) -> Bool {
+        (try? TensorFile(contentsOf: path)).map(OneClassModel.isModel) ?? false
     }
 
     /// Sets one option in the run's settings or those of what is chosen.

@@ -1,5 +1,6 @@
 import CKernels
 import OCCEngine
+import OCCNetworks
 import TestSupport
 import Testing
 
@@ -81,5 +82,35 @@ import Testing
         try program.write([Float](repeating: 0, count: 6), to: logits)
         let error = #expect(throws: KernelError.self) { try plan.run() }
         #expect(error?.operation == "softmax_cross_entropy_forward of objective")
+    }
+
+    /// A tensor seen in another shape, and in its own again, has the gradient of one use, however often it is seen.
+    @Test func viewsHaveOneGradient() throws {
+        let program = Program(device: try .cpu())
+        var targets: Tensor?
+        let (plan, (x, gradient)) = try program.add("views", .training) { plan in
+            let x = try plan.input("x", [2, 3], type: .float32)
+            plan.watch(x)
+            let flat = plan.reshaped(try relu(x, in: plan), [6])
+            let again = plan.reshaped(plan.reshaped(flat, [3, 2]), [2, 3])
+            #expect(plan.reshaped(again, [6]) == flat)
+            let target = try plan.input("target", [2, 3], type: .float32)
+            targets = target
+            let loss = try sumOfLosses(
+                try meanSquaredError(again, target: target, in: plan),
+                try meanSquaredError(plan.reshaped(again, [6]), target: plan.reshaped(target, [6]), in: plan),
+                in: plan)
+            let gradient = try #require(try plan.differentiate(loss).gradient(of: x))
+            plan.keep(gradient)
+            return (x, gradient)
+        }
+        try program.load()
+        try program.write([Float](repeating: 0, count: 6), to: try #require(targets))
+        try program.write([Float](arrayLiteral: 1, 2, 3, -4, 5, 6), to: x)
+        try plan.run()
+        // Twice the gradient of the mean of six squares.
+        for (got, x) in zip(try program.read(gradient, of: plan), [1, 2, 3, 0, 5, 6] as [Float]) {
+            #expect(abs(got - 4 * x / 6) < 1e-6)
+        }
     }
 }

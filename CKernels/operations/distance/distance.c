@@ -62,7 +62,7 @@ ck_status ck_cpu_soft_boundary_forward(const ck_soft_boundary_forward_operands *
                                        const ck_boundary_params *p, void *) {
     double radius = t->radius ? *t->radius : 0, beyond = 0;
     for (int64_t i = 0; i < p->n; i++)
-        if (t->d[i] > radius) beyond += t->d[i] - radius;
+        if (!(t->d[i] <= radius)) beyond += t->d[i] - radius;  // of NaN too
     *t->loss = (float)(radius + beyond / ((double)p->nu * p->n));
     return CK_OK;
 }
@@ -70,7 +70,7 @@ ck_status ck_cpu_soft_boundary_forward(const ck_soft_boundary_forward_operands *
 ck_status ck_cpu_soft_boundary_backward(const ck_soft_boundary_backward_operands *t,
                                         const ck_boundary_params *p, void *) {
     float slope = (float)(1 / ((double)p->nu * p->n));
-    for (int64_t i = 0; i < p->n; i++) t->dd[i] = !t->radius || t->d[i] > *t->radius ? slope : 0;
+    for (int64_t i = 0; i < p->n; i++) t->dd[i] = t->radius && t->d[i] <= *t->radius ? 0 : slope;
     return CK_OK;
 }
 

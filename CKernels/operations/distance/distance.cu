@@ -35,7 +35,7 @@ ck_soft_boundary_forward(float *loss, const float *d, const float *radius, ck_bo
     CK_SHARED(double, shared, 256);
     double within = radius ? *radius : 0, sum = 0;
     for (int i = threadIdx.x; i < p.n; i += 256)
-        if (d[i] > within) sum += d[i] - within;
+        if (!(d[i] <= within)) sum += d[i] - within;  // of NaN too
     sum = ck_block_reduce<256>(sum, shared, ck_plus());
     if (threadIdx.x == 0) *loss = (float)(within + sum / ((double)p.nu * p.n));
 }
@@ -43,7 +43,7 @@ ck_soft_boundary_forward(float *loss, const float *d, const float *radius, ck_bo
 CK_KERNEL(256)
 ck_soft_boundary_backward(float *dd, const float *d, const float *radius, ck_boundary_params p) {
     float slope = (float)(1 / ((double)p.nu * p.n));
-    for (int64_t i = ck_first(); i < p.n; i += ck_stride()) dd[i] = !radius || d[i] > *radius ? slope : 0;
+    for (int64_t i = ck_first(); i < p.n; i += ck_stride()) dd[i] = radius && d[i] <= *radius ? 0 : slope;
 }
 
 // One block. The quantile of the distances' roots is between two of them, whose places follow from how many

@@ -43,6 +43,8 @@ public final class Explainer {
     private let gradient: Tensor, pooledGradient: Tensor?
     private let side: Int
     private let target: Score
+    /// Whether the score is of a map's means.
+    private let hasMap: Bool
 
     /// Builds the plans that differentiate a model's score.
     ///
@@ -60,6 +62,13 @@ public final class Explainer {
                 .usage, "\(configuration.detector.name) is not explained by a gradient: its maps say where",
                 remedy: "Use localize.")
         }
+        let own = configuration.detector is OwnScore ? configuration.method as? any OwnScoring : nil
+        guard own == nil || target == .classifier || own?.scoredViews == [[]] else {
+            throw OCCError(
+                .usage, "\(configuration.method.name) scores an image by several views, and is not explained",
+                remedy: "Train with another \(setting: "detector"), such as kde.")
+        }
+        hasMap = own == nil || target == .classifier
         self.model = model
         self.target = target
         side = model.grid?.patch ?? model.side
@@ -70,6 +79,13 @@ public final class Explainer {
         func outputs(_ plan: PlanBuilder) throws -> Outputs {
             let x = try plan.input("points", [rows, side, side, 3], type: .float32)
             plan.watch(x)
+            if target == .detector, let own {
+                let inputs = try RowInputTensors([], rows: rows, prefix: "points ", in: plan)
+                let batch = ScoringBatch(
+                    images: x, inputs: inputs, encoder: encoder, headWidths: configuration.headWidths)
+                let features = try own.scoreFeatures(batch, in: plan)
+                return (x, features, x, nil)
+            }
             let output = try encoder(x, in: plan)
             if target == .classifier {
                 return (x, output.pooled, output.map, try head?(output.pooled, in: plan))
@@ -242,6 +258,12 @@ public final class Explainer {
     /// Explains by Grad-CAM (Selvaraju et al., ICCV 2017) on the last map that the score is of: its channels
     /// weighted by the mean gradient of the score, negative sums cut, enlarged bilinearly.
     public func gradCAM(of image: RGBImage) throws -> Explanation {
+        guard hasMap else {
+            throw OCCError(
+                .usage,
+                "Grad-CAM is for scores of a feature map, and \(model.configuration.method.name) scores itself",
+                remedy: "Explain by integrated gradients.")
+        }
         let (pixels, top, left, detector) = try window(of: image)
         let padded = pixels + [Float](repeating: 0, count: (Self.rows - 1) * pixels.count)
         var (scores, slopes) = try evaluate(padded, count: 1, detector, gradient: true)

@@ -25,6 +25,11 @@ extension OneClassModel {
 
     /// The graph of `onnx`.
     package func onnxGraph() throws -> ONNX.Graph {
+        guard !(configuration.detector is OwnScore) else {
+            throw OCCError(
+                .usage, "\(name): scores by \(configuration.method.name) itself, which is not exported",
+                remedy: "Train with another \(setting: "detector"), such as kde.")
+        }
         let graph = GraphBuilder()
         let pixels = ImageNodes(graph: graph, fit: configuration.fit, side: side)("images")
         let features = try FeatureNodes(

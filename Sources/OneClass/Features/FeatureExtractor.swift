@@ -68,7 +68,11 @@ struct ScoringPlans {
 
     init(_ configuration: RunConfiguration, _ program: Program, side: Int) throws {
         let encoder = configuration.encoder, layers = configuration.layers
-        if let detector = configuration.mapDetector {
+        if configuration.detector is OwnScore, let own = configuration.method as? any OwnScoring {
+            features = try PartExtractor(
+                program, encoder: encoder, side: side, patch: configuration.patch, ownOf: own,
+                headWidths: configuration.headWidths)
+        } else if let detector = configuration.mapDetector {
             features = try MapExtractor(
                 program, encoder: encoder, layers: layers, side: side, join: { detector.join($0) })
         } else if let grid = try configuration.grid(side: side), !encoder.receptiveFields.isEmpty {

@@ -14,7 +14,7 @@ package struct PartExtractor: FeatureExtractor {
     /// Parts to a run of the plan: a GPU is not filled by fewer; larger ones take the memory of more.
     private static func rows(on device: Device, side: Int) -> Int { device.isGPU && side <= 64 ? 512 : 64 }
     private var rows: Int { tensors.indices.count }
-    package var featureCount: Int { tensors.features.shape[1] }
+    package var featureCount: Int { tensors.features.shape[1] * views.count }
     package var unit: String { tensors.corners == nil ? "images" : "patches" }
     /// Images on the device at a time, when the parts are patches.
     private static let images = 16
@@ -23,80 +23,147 @@ package struct PartExtractor: FeatureExtractor {
     private struct Tensors {
         let pixels: Tensor, indices: Tensor, features: Tensor
         let corners: Tensor?
-        let inputs: RowInputTensors?, probabilities: Tensor?
+        let inputs: RowInputTensors, probabilities: Tensor?
     }
 
     package let plan: Plan
     private let tensors: Tensors
     private let rowInputs: [RowInput]
+    /// The values of the row inputs that features are computed under, side by side.
+    private let views: [[Int]]
     private let side: Int
 
-    /// - Parameters:
-    ///   - layers: the stages whose maps the features are means of; nil for the last.
-    ///   - patch: the side of the patches; nil for whole images.
-    ///   - method: one whose classifier's probabilities are wanted too, and its head's widths; images are
-    ///     then transformed first.
-    package init(
-        _ program: Program, encoder: any Encoder, layers: StageNumbers? = nil, side: Int, patch: Int? = nil,
-        classifier method: (any TransformationScoring)? = nil, headWidths: [Int] = []
+    /// What a plan gives of its images: features [N,D], and of a classifier probabilities [N,classes].
+    private typealias Outputs = (features: Tensor, probabilities: Tensor?)
+
+    private init(
+        _ program: Program, named name: String, side: Int, patch: Int?, rowInputs: [RowInput] = [],
+        views: [[Int]] = [[]],
+        _ build: (Tensor, RowInputTensors, PlanBuilder) throws -> Outputs
     ) throws {
         let rows = Self.rows(on: program.device, side: patch ?? side)
-        rowInputs = method?.rowInputs ?? []
+        self.rowInputs = rowInputs
+        self.views = views
         self.side = side
-        (plan, tensors) = try program.add(method == nil ? "embed" : "classify", .inference) { plan in
+        (plan, tensors) = try program.add(name, .inference) { plan in
             let count = patch == nil ? rows : Self.images
             let pixels = try plan.input("batch", [count, side, side, 3], type: .uint8)
             let indices = try plan.input("batch rows", [rows], type: .int32)
             let corners = try patch.map { _ in try plan.input("batch corners", [rows, 2], type: .int32) }
-            var images = try gather(pixels, indices: indices, corners: corners, side: patch, in: plan)
-            let inputs = try method.map {
-                try RowInputTensors($0.rowInputs, rows: rows, prefix: "batch ", in: plan)
-            }
-            if let method, let inputs { images = try method.transformed(images, inputs, in: plan) }
-            let output = try encoder(images, in: plan)
-            let features = try output.features(layers, in: plan) { map, _ in
+            let images = try gather(pixels, indices: indices, corners: corners, side: patch, in: plan)
+            let inputs = try RowInputTensors(rowInputs, rows: rows, prefix: "batch ", in: plan)
+            let outputs = try build(images, inputs, plan)
+            plan.keep(outputs.features)
+            if let probabilities = outputs.probabilities { plan.keep(probabilities) }
+            return Tensors(
+                pixels: pixels, indices: indices, features: outputs.features, corners: corners,
+                inputs: inputs,
+                probabilities: outputs.probabilities)
+        }
+    }
+
+    /// - Parameters:
+    ///   - layers: the stages whose maps the features are means of; nil for the last.
+    ///   - patch: the side of the patches; nil for whole images.
+    package init(
+        _ program: Program, encoder: any Encoder, layers: StageNumbers? = nil, side: Int, patch: Int? = nil
+    ) throws {
+        try self.init(program, named: "embed", side: side, patch: patch) { images, _, plan in
+            let features = try encoder(images, in: plan).features(layers, in: plan) { map, _ in
                 try globalAveragePool(map, in: plan)
             }
-            plan.keep(features)
-            let head = method?.classifierHead(widths: headWidths)
-            if let method, head == nil {
+            return (features, nil)
+        }
+    }
+
+    /// The plan of a method's classifier, whose probabilities under each transformation are wanted.
+    init(
+        _ program: Program, encoder: any Encoder, side: Int, classifier method: any TransformationScoring,
+        headWidths: [Int]
+    ) throws {
+        try self.init(program, named: "classify", side: side, patch: nil, rowInputs: method.rowInputs) {
+            images, inputs, plan in
+            let output = try encoder(try method.transformed(images, inputs, in: plan), in: plan)
+            guard let head = method.classifierHead(widths: headWidths) else {
                 throw OCCError(
                     .failure,
                     "method \(method.name) scores by a classifier, and has no classifierHead(widths:)")
             }
-            let probabilities = try head.map { try softmax(try $0(output.pooled, in: plan), in: plan) }
-            if let probabilities { plan.keep(probabilities) }
-            return Tensors(
-                pixels: pixels, indices: indices, features: features, corners: corners, inputs: inputs,
-                probabilities: probabilities)
+            return (output.pooled, try softmax(try head(output.pooled, in: plan), in: plan))
+        }
+    }
+
+    /// The plan of what a method scores by itself.
+    init(
+        _ program: Program, encoder: any Encoder, side: Int, patch: Int?, ownOf method: any OwnScoring,
+        headWidths: [Int]
+    ) throws {
+        let views = method.scoredViews
+        try self.init(
+            program, named: "score", side: side, patch: patch,
+            rowInputs: views == [[]] ? [] : method.rowInputs, views: views
+        ) { images, inputs, plan in
+            let batch = ScoringBatch(images: images, inputs: inputs, encoder: encoder, headWidths: headWidths)
+            return (try method.scoreFeatures(batch, in: plan), nil)
+        }
+    }
+
+    /// The plan of what a method looks at before it trains.
+    init(
+        _ program: Program, encoder: any Encoder, side: Int, patch: Int?, firstOf method: any FirstPass,
+        headWidths: [Int]
+    ) throws {
+        try self.init(program, named: "first pass", side: side, patch: patch) { images, inputs, plan in
+            let batch = ScoringBatch(images: images, inputs: inputs, encoder: encoder, headWidths: headWidths)
+            return (try method.firstFeatures(batch, in: plan), nil)
         }
     }
 
     package func features(
         of images: ImageBatch, places: [PatchPlace], program: Program, work: Work
     ) throws -> FeatureMatrix {
-        let values = try run(images, places, program, work) { try program.read(tensors.features, of: plan) }
-        return FeatureMatrix(rows: places.count, columns: tensors.features.shape[1], values: values)
+        let columns = tensors.features.shape[1]
+        var all = [Float](repeating: 0, count: views.count == 1 ? 0 : places.count * featureCount)
+        for (index, view) in views.enumerated() {
+            try show(view, program)
+            // A part is done when its last view is.
+            let own = try run(images, places, program, index == views.count - 1 ? work : nil) {
+                try program.read(tensors.features, of: plan)
+            }
+            guard views.count > 1 else {
+                return FeatureMatrix(rows: places.count, columns: columns, values: own)
+            }
+            for row in 0..<places.count {
+                let to = row * featureCount + index * columns
+                all.replaceSubrange(to..<to + columns, with: own[row * columns..<(row + 1) * columns])
+            }
+        }
+        return FeatureMatrix(rows: places.count, columns: featureCount, values: all)
+    }
+
+    /// Writes the values of the row inputs that all rows have.
+    private func show(_ view: [Int], _ program: Program) throws {
+        var next = 0
+        for input in rowInputs {
+            let own = view[next..<next + input.width].map { Int32($0) }
+            try program.write((0..<rows).flatMap { _ in own }, to: tensors.inputs[input.name])
+            next += input.width
+        }
     }
 
     package func runs(images: Int, grid: PatchGrid?) -> Int {
-        (images * (grid?.count ?? 1) + rows - 1) / rows
+        (images * (grid?.count ?? 1) + rows - 1) / rows * views.count
     }
 
     /// Class probabilities of every image under every transformation of the method.
     func probabilities(of images: ImageBatch, _ method: any TransformationScoring, program: Program) throws
         -> TransformationProbabilities
     {
-        guard let inputs = tensors.inputs, let probabilities = tensors.probabilities else {
+        guard let probabilities = tensors.probabilities else {
             preconditionFailure("the plan has no classifier")
         }
         let values = try method.transformations.map { transformation in
-            var next = 0
-            for input in rowInputs {
-                let own = transformation[next..<next + input.width].map { Int32($0) }
-                try program.write((0..<rows).flatMap { _ in own }, to: inputs[input.name])
-                next += input.width
-            }
+            try show(transformation, program)
             return try Work.track("computing features", unit, total: images.count) { work in
                 try run(images, PatchPlace.all(of: images, grid: nil), program, work) {
                     try program.read(probabilities, of: plan)
@@ -109,7 +176,7 @@ package struct PartExtractor: FeatureExtractor {
 
     /// Runs the plan over the parts and joins what `read` returns of each run, without the padding rows.
     private func run(
-        _ images: ImageBatch, _ places: [PatchPlace], _ program: Program, _ work: Work,
+        _ images: ImageBatch, _ places: [PatchPlace], _ program: Program, _ work: Work?,
         read: () throws -> [Float]
     ) throws -> [Float] {
         precondition(images.side == side)
@@ -133,7 +200,7 @@ package struct PartExtractor: FeatureExtractor {
                 let values = try read()
                 result += values[0..<(values.count / rows * chosen.count)]
                 next += chosen.count
-                work.advance(by: chosen.count)
+                work?.advance(by: chosen.count)
             }
         }
         return result

@@ -100,7 +100,7 @@ public struct Contrastive: Method, Equatable {
         let features = try batch.encoder(try batch.recipe(union, in: plan), in: plan).pooled
         let z = try l2Normalize(
             try ProjectionHead(widths: batch.headWidths, logits: 0)(features, in: plan), in: plan)
-        return TrainingOutputs(loss: try compare(z, in: plan), features: features)
+        return TrainingOutputs(loss: try compare(z, in: plan), features: features, embeddings: z)
     }
 
     /// Appends NT-Xent.

@@ -4,7 +4,9 @@ import OCCNetworks
 
 /// A denoising autoencoder (Vincent et al. 2008): the encoder sees the image under the recipe with normal
 /// noise added, a mirrored decoder restores it from the last feature map, the loss is the mean squared error.
-public struct Denoising: Method, Equatable {
+///
+/// Its own score is the error of an image that is restored from itself, without noise.
+public struct Denoising: OwnScoring, Equatable {
     /// The noise's deviation, for images in 0...1.
     public var noise = 0.1
 
@@ -47,22 +49,23 @@ public struct Denoising: Method, Equatable {
                 remedy: "Leave \(setting: "padding") none out.")
         }
         let clean = try batch.recipe(batch.images, in: plan)
-        let output = try batch.encoder(try gaussianNoise(clean, sigma: noise, in: plan), in: plan)
-        var x = output.map, stage = 0
-        while x.shape[1] < clean.shape[1] {
-            x = try upsample(x, in: plan)
-            x = try Conv2D("decoder.\(stage).conv", channels: max(8, x.shape[3] / 2), kernel: 3)(x, in: plan)
-            x = try BatchNorm("decoder.\(stage).bn", relu: true)(x, in: plan)
-            stage += 1
-        }
-        guard x.shape[1] == clean.shape[1] else {
-            throw OCCError(
-                .usage,
-                "\(setting: "patch") \(clean.shape[1]): the decoder doubles the feature map's side, to \(x.shape[1])",
-                remedy: "For denoising take a multiple of 32 above 64 pixels.")
-        }
-        x = try Conv2D("decoder.output", channels: clean.shape[3], kernel: 3)(x, in: plan)
+        let noisy = try gaussianNoise(clean, sigma: noise, in: plan)
+        let (restored, output) = try restored(noisy, batch.encoder, in: plan)
         return TrainingOutputs(
-            loss: try meanSquaredError(x, target: clean, in: plan), features: output.pooled)
+            loss: try meanSquaredError(restored, target: clean, in: plan), features: output.pooled)
+    }
+
+    /// The mean squared error of an image that is restored from itself.
+    public func scoreFeatures(_ batch: ScoringBatch, in plan: PlanBuilder) throws -> Tensor {
+        let restored = try restored(batch.images, batch.encoder, in: plan).images
+        return try Decoder.error(of: restored, from: batch.images, in: plan)
+    }
+
+    private func restored(_ images: Tensor, _ encoder: any Encoder, in plan: PlanBuilder) throws -> (
+        images: Tensor, output: EncoderOutput
+    ) {
+        let output = try encoder(images, in: plan)
+        let side = images.shape[1], channels = images.shape[3]
+        return (try Decoder()(output.map, side: side, channels: channels, in: plan), output)
     }
 }

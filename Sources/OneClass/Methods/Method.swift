@@ -24,12 +24,15 @@ public protocol Method: Configurable {
     func view(item: Int, copy: Int) -> BatchRow
     /// Appends augmentation, network and loss to a training plan.
     func build(_ batch: TrainingBatch, in plan: PlanBuilder) throws -> TrainingOutputs
-    /// Appends the loss over all of a batch's embeddings, which `build` gave a part of (`PlanBuilder.comparedEmbeddings`); only
-    /// for a method whose loss compares embeddings.
+    /// Appends the loss over all of a batch's embeddings, which `build` gave a part of
+    /// (`PlanBuilder.comparedEmbeddings`); only for a method whose loss compares embeddings.
     func compare(_ embeddings: Tensor, in plan: PlanBuilder) throws -> Tensor
     /// The head of its classifier, whose first class is that of images as they are; nil for a method without
     /// one.
     func classifierHead(widths: [Int]) -> ProjectionHead?
+    /// Whether it is shown images of something else (outlier exposure): rows whose `BatchRow.isOutlier` is
+    /// true.
+    var usesOutliers: Bool { get }
     /// Checks what the ranges of single settings cannot say.
     ///
     /// - Throws: `OCCError(.usage)` naming the setting.
@@ -47,6 +50,8 @@ extension Method {
     public func compare(_ embeddings: Tensor, in plan: PlanBuilder) throws -> Tensor { embeddings }
     /// No classifier.
     public func classifierHead(widths: [Int]) -> ProjectionHead? { nil }
+    /// False.
+    public var usesOutliers: Bool { false }
     /// Nothing to check.
     public func check(headWidths: [Int]) throws {}
 }
@@ -57,9 +62,9 @@ public enum Methods {
     public static let registry = Registry<any Method>(
         "method",
         [
-            RotationPrediction(), GeometricTransformations(), Contrastive(),
-            Contrastive.distributionAugmented,
-            Denoising(),
+            RotationPrediction(), RotationPrediction.exposed, GeometricTransformations(), Contrastive(),
+            Contrastive.distributionAugmented, ContrastingShiftedInstances(),
+            Denoising(), AutoEncoder(), DeepSVDD(), DeepSVDD.softBoundary, OutlierExposure(),
             CutPastePrediction(.rectangle), CutPastePrediction(.scar), CutPastePrediction(.threeWay),
         ]
     ) { $0.name }
@@ -79,12 +84,17 @@ public struct TrainingDefaults: Sendable, Equatable {
     public var batch: Int
     /// Passes over the items.
     public var epochs: Int
+    /// The rule by which steps follow from gradients.
+    public var optimizer: Optimizer.Kind
+    /// Whether a method that scores by itself (`OwnScoring`) does so where no detector is chosen.
+    public var scoresItself: Bool
 
     /// The defaults of a method; what is left out is what Sohn et al. (ICLR 2021) use for all methods.
     public init(
         headWidths: [Int] = [Int](repeating: 512, count: 8),
         recipe: String = "\(AugmentationRecipe.standard)",
-        learningRate: Double = 0.01, weightDecay: Double = 3e-4, batch: Int = 64, epochs: Int = 2048
+        learningRate: Double = 0.01, weightDecay: Double = 3e-4, batch: Int = 64, epochs: Int = 2048,
+        optimizer: Optimizer.Kind = .sgd, scoresItself: Bool = false
     ) {
         self.headWidths = headWidths
         self.recipe = recipe
@@ -92,6 +102,8 @@ public struct TrainingDefaults: Sendable, Equatable {
         self.weightDecay = weightDecay
         self.batch = batch
         self.epochs = epochs
+        self.optimizer = optimizer
+        self.scoresItself = scoresItself
     }
 }
 
@@ -113,6 +125,8 @@ public struct RowInput: Sendable, Equatable {
 public struct BatchRow: Sendable, Equatable {
     /// The image, by its place among the training images.
     public let image: Int
+    /// Whether an image of something else is shown: which one is drawn for each item and step.
+    public let isOutlier: Bool
     /// The class that the method's loss is given; 0 for a method without labels.
     public let label: Int
     /// The values of the method's row inputs, one after the other.
@@ -123,6 +137,15 @@ public struct BatchRow: Sendable, Equatable {
         self.image = image
         self.label = label
         self.inputs = inputs
+        isOutlier = false
+    }
+
+    /// A row of an image of something else, the same one for all such rows of an item.
+    public init(outlierWithLabel label: Int, inputs: [Int] = []) {
+        image = 0
+        self.label = label
+        self.inputs = inputs
+        isOutlier = true
     }
 }
 
@@ -162,6 +185,8 @@ public struct TrainingBatch {
     public let encoder: any Encoder
     /// Widths of the projection head.
     public let headWidths: [Int]
+    /// Steps to a pass over the items.
+    public let stepsPerEpoch: Int
 }
 
 /// What a training plan gives back.
@@ -170,10 +195,14 @@ public struct TrainingOutputs {
     public let loss: Tensor
     /// The pooled features of the batch, [N,D], watched for collapse.
     public let features: Tensor
+    /// The embeddings that a loss contrasts, [2B,D], whose rows i and i + B are views of one instance; nil
+    /// for other methods. Their alignment and uniformity are watched.
+    public let embeddings: Tensor?
 
     /// The outputs of a method; `loss` is what the plan differentiates.
-    public init(loss: Tensor, features: Tensor) {
+    public init(loss: Tensor, features: Tensor, embeddings: Tensor? = nil) {
         self.loss = loss
         self.features = features
+        self.embeddings = embeddings
     }
 }

@@ -280,13 +280,13 @@ public struct Report {
         let records = text.split(separator: UInt8(ascii: "\n")).compactMap {
             (try? JSONSerialization.jsonObject(with: Data($0))) as? [String: Any]
         }
-        func curve(_ key: String, _ name: String) -> String? {
+        func curve(_ key: String, _ name: String, factor: Double = 1) -> String? {
             let points = thinned(
                 records.compactMap { record -> (x: Double, y: Double)? in
                     guard let step = record["step"] as? Double, let value = record[key] as? Double else {
                         return nil
                     }
-                    return (step, value)
+                    return (step, factor * value)
                 })
             guard points.count > 1, let highest = points.map(\.y).max() else { return nil }
             let chart = Chart.lines(
@@ -294,8 +294,11 @@ public struct Report {
                 y: (name, max(highest, 1e-9)), description: "\(name) over the steps of training")
             return "<figure>\(chart)</figure>"
         }
-        let charts = [curve("loss", "loss"), curve("effective_rank", "effective rank of the features")]
-            .compactMap { $0 }
+        let charts = [
+            curve("loss", "loss"), curve("effective_rank", "effective rank of the features"),
+            curve("alignment", "alignment of the embeddings"),
+            curve("uniformity", "uniformity of the embeddings, negative", factor: -1),
+        ].compactMap { $0 }
         return charts.isEmpty ? nil : "<h2>Training</h2><div class=\"pair\">\(charts.joined())</div>"
     }
 

@@ -47,6 +47,10 @@ public final class MetricsLog {
             "effective_rank": number(record.collapse.effectiveRank),
             "images_per_second": number(record.imagesPerSecond.rounded()),
         ]
+        if let sphere = record.sphere {
+            fields["alignment"] = number(sphere.alignment)
+            fields["uniformity"] = number(sphere.uniformity)
+        }
         // To the microsecond: more digits are noise.
         if let seconds { fields["seconds"] = number((seconds * 1e6).rounded() / 1e6) }
         var line = try JSONSerialization.data(withJSONObject: fields, options: [.sortedKeys])

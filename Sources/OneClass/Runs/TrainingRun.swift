@@ -51,7 +51,7 @@ public struct TrainingRun {
         try communicator.map(device.join)
         defer { device.leaveRanks() }
         let trainer = try Trainer(
-            configuration: configuration, images: split.train, device: device,
+            configuration: configuration, images: split.train, outliers: split.outliers, device: device,
             dataDigest: split.trainingDigest)
         let checkpoint: RunDirectory.Checkpoint? =
             switch resume {
@@ -122,7 +122,7 @@ extension TrainingRun {
         try device.join(communicator)
         defer { device.leaveRanks() }
         let trainer = try Trainer(
-            configuration: configuration, images: split.train, device: device,
+            configuration: configuration, images: split.train, outliers: split.outliers, device: device,
             dataDigest: split.trainingDigest)
         try trainer.agree(on: nil)
         try StopSignals.deferring {

@@ -37,13 +37,16 @@ public final class TensorBoardLog {
     ///
     /// - Throws: `OCCError(.inputOutput)` or `.cannotCreate` naming the file.
     public func append(_ record: StepRecord) throws {
-        let scalars = [
+        var scalars = [
             ("training/loss", record.loss), ("training/learning_rate", record.learningRate),
             ("training/images_per_second", record.imagesPerSecond),
             ("collapse/effective_rank", record.collapse.effectiveRank),
             ("collapse/spread", record.collapse.spread),
             ("collapse/gradient_norm", record.collapse.gradientNorm),
         ]
+        if let sphere = record.sphere {
+            scalars += [("sphere/alignment", sphere.alignment), ("sphere/uniformity", sphere.uniformity)]
+        }
         // A run that has nothing left to do makes no file.
         let file = try self.file ?? create(ending: ".occ-gpu", from: first)
         self.file = file

@@ -1,0 +1,186 @@
+import Foundation
+import OCCData
+import OCCDetectors
+import OCCEngine
+import OCCNetworks
+import OneClass
+import TestSupport
+import Testing
+
+/// Methods that score by themselves, against PyTorch (Tests/Fixtures/make_method_fixtures.py): from equal
+/// weights and images scores, ten losses, and the first step's gradients.
+@Suite struct OwnScoringTests {
+    private struct Case: Decodable {
+        let optimizer: String
+        let rate: Double, decay: Double
+        let nu: Double?
+        let head: [Int]?
+    }
+
+    private static let side = 32
+
+    /// Whole numbers of 0...255 from a name, as the script has them.
+    private static func pictures(_ name: String, _ count: Int) -> ImageBatch {
+        let values = namedUniforms(name, count * side * side * 3)
+        return ImageBatch(side: side, pixels: values.map { UInt8($0 * 256) })
+    }
+
+    /// The script's formula for weights, in PyTorch's shapes.
+    private static func weights(_ name: String, _ shape: [Int]) -> NamedWeights {
+        let u = namedUniforms(name, shape.reduce(1, *))
+        let values: [Double]
+        if shape.count > 1 {
+            let limit = (6 / Double(shape.dropFirst().reduce(1, *))).squareRoot()
+            values = u.map { (2 * $0 - 1) * limit }
+        } else {
+            values = name.hasSuffix("weight") ? u.map { 0.5 + $0 } : u.map { 0.2 * ($0 - 0.5) }
+        }
+        return NamedWeights(name: name, shape: shape, values: values.map(Float.init))
+    }
+
+    private static func configuration(_ name: String, _ c: Case) throws -> RunConfiguration {
+        var configuration = RunConfiguration()
+        configuration.method = try Methods.registry.entry(name)
+        configuration.encoder = LeNet(width: 0.125, outputs: 8)
+        configuration.detector = configuration.method is any OwnScoring ? OwnScore() : KernelDensity()
+        configuration.optimizer = Optimizer.Kind(rawValue: c.optimizer)
+        configuration.learningRate = c.rate
+        configuration.weightDecay = c.decay
+        configuration.schedule = .constant
+        configuration.augment = "none"
+        configuration.head = c.head ?? []
+        configuration.batch = 8
+        configuration.steps = 10
+        configuration.math = .strict
+        if let nu = c.nu {
+            #expect(try configuration.method.set(key: "nuOutside", to: .number(nu)))
+            #expect(try configuration.method.set(key: "radiusEpochs", to: .integer(0)))
+        }
+        if configuration.method.usesOutliers { configuration.outliers = "builtin:shapes" }
+        return configuration
+    }
+
+    @Test(
+        arguments: [
+            "autoencoder", "deep-svdd", "deep-svdd-soft", "csi", "outlier-exposure", "rotation-exposed",
+        ])
+    func agreesWithPyTorch(_ name: String) throws {
+        let file = try TensorFile(contentsOf: fixturePath("method-\(name).safetensors"))
+        let c = try JSONDecoder().decode(Case.self, from: Data(try #require(file.metadata["case"]).utf8))
+        let configuration = try Self.configuration(name, c)
+        let images = Self.pictures("images", 8), others = Self.pictures("others", 4)
+        let trainer = try Trainer(
+            configuration: configuration, images: images,
+            outliers: configuration.outliers == nil ? nil : Self.pictures("outlier", 1), device: try .cpu())
+        let program = trainer.program
+        // Statistics stay as they are drawn; the center, which the first pass has found, is the script's.
+        let drawn = Dictionary(uniqueKeysWithValues: try program.exportWeights().map { ($0.name, $0) })
+        try program.importWeights { parameter in
+            let known = try #require(drawn[parameter])
+            let isConstant = program.layout[parameter]?.isStatistic == true && parameter != "svdd.center"
+            return isConstant ? known : Self.weights(parameter, known.shape)
+        }
+        let expected = try #require(file.tensors["scores"]?.doubles)
+        let features = try trainer.features(of: others)
+        let got: [Double]
+        if let method = configuration.method as? any OwnScoring {
+            got = try method.scoreDetector.fit(trainer.features(of: images)).scores(features)
+        } else {
+            got = try #require(try trainer.transformationScores(of: others)["upright"])
+        }
+        let scale = expected.map(abs).max() ?? 1
+        for (a, b) in zip(got, expected) { #expect(abs(a - b) <= 1e-5 * scale, "score \(a), PyTorch \(b)") }
+        let losses = try #require(file.tensors["losses"]?.doubles)
+        for (step, value) in losses.enumerated() {
+            try trainer.advance()
+            let got = try trainer.loss()
+            #expect(abs(got - value) <= 1e-4 * value, "loss of step \(step): \(got), PyTorch \(value)")
+            guard step == 0 else { continue }
+            for found in try program.exportGradients() {
+                let norm = try #require(file.tensors["norm/\(found.name)"]?.floats, "\(found.name)")
+                let values = found.values.map(Double.init), own = dot(values, values).squareRoot()
+                #expect(abs(own - Double(norm[0])) <= 1e-4 * Double(norm[0]) + 1e-7, "norm of \(found.name)")
+                guard let reference = file.tensors["grad/\(found.name)"], norm[0] > 1e-6 else { continue }
+                #expect(found.shape == reference.shape)
+                let failure = difference(
+                    values, try #require(reference.floats).map(Double.init), tolerance: 1e-8)
+                #expect(failure == nil, "gradient of \(found.name): \(failure ?? "")")
+            }
+        }
+    }
+
+    /// The center is the mean of the network's first outputs, in inference mode, kept away from zero.
+    @Test func theCenterIsTheFirstMean() throws {
+        let file = try TensorFile(contentsOf: fixturePath("method-deep-svdd.safetensors"))
+        let c = try JSONDecoder().decode(Case.self, from: Data(try #require(file.metadata["case"]).utf8))
+        let images = Self.pictures("images", 8)
+        let trainer = try Trainer(
+            configuration: try Self.configuration("deep-svdd", c), images: images, device: try .cpu())
+        let program = trainer.program
+        let drawn = Dictionary(uniqueKeysWithValues: try program.exportWeights().map { ($0.name, $0) })
+        try program.importWeights { name in
+            let known = try #require(drawn[name])
+            return program.layout[name]?.isStatistic == true ? known : Self.weights(name, known.shape)
+        }
+        try trainer.takeFirstPass(over: images)
+        let center = try program.read(try #require(program.layout["svdd.center"]).tensor)
+        let means = try #require(file.tensors["first"]?.floats)
+        for (got, mean) in zip(center, means) {
+            let expected = abs(mean) >= 0.1 ? mean : mean < 0 ? -0.1 : 0.1
+            #expect(abs(got - expected) < 1e-5)
+        }
+    }
+
+    /// Biases let all features become one point (Ruff et al., proposition 2), which weight decay hastens; the
+    /// run stops and says so. Without biases, and with little decay, they stay apart.
+    @Test func aHypersphereThatCollapsesIsNamed() throws {
+        var c = RunConfiguration()
+        c.method = DeepSVDD()
+        c.detector = OwnScore()
+        c.encoder = LeNet(width: 0.0625, outputs: 8, biases: true)
+        (c.normal, c.maxTrain, c.maxTest, c.batch) = ("0", 64, 20, 32)
+        (c.optimizer, c.learningRate, c.weightDecay, c.steps) = (.sgd, 0.003, 1, 600)
+        let split = try c.split(try ImageDataset.load("builtin:shapes"))
+        let error = #expect(throws: OCCError.self) {
+            _ = try Trainer(configuration: c, images: split.train, device: try .cpu()).run()
+        }
+        #expect(error?.message.contains("the features have collapsed to one point") == true)
+        c.encoder = LeNet(width: 0.0625, outputs: 8)
+        (c.weightDecay, c.steps) = (5e-7, 100)
+        var spread = 0.0
+        _ = try Trainer(configuration: c, images: split.train, device: try .cpu()).run(record: { record in
+            spread = record.collapse.spread
+        })
+        #expect(spread > 0.01)
+    }
+
+    /// A detector of features takes them for scores only where there is one column, and a method without a
+    /// score of its own has no such detector.
+    @Test func ownScoresAreOfMethodsThatHaveSome() throws {
+        #expect(throws: OCCError.self) {
+            _ = try OwnScore().fit(FeatureMatrix(rows: 2, columns: 2, values: [1, 2, 3, 4]))
+        }
+        let one = FeatureMatrix(rows: 2, columns: 1, values: [3, 1])
+        #expect(try OwnScore().fit(one).scores(one) == [3, 1])
+        var c = RunConfiguration()
+        c.detector = OwnScore()
+        let error = #expect(throws: OCCError.self) { try c.validate() }
+        #expect(error?.message.contains("no score of its own") == true)
+        c.method = OutlierExposure()
+        #expect(
+            #expect(throws: OCCError.self) { try c.validate() }?.message.contains("something else") == true)
+        c.outliers = "builtin:surface"
+        try c.validate()
+        c.method = DeepSVDD()
+        #expect(throws: OCCError.self) { try c.validate() }
+    }
+
+    /// Two views of each of two instances at right angles.
+    @Test func spheresAreMeasured() {
+        let apart = SphereReading(embeddings: [1, 0, 0, 2, 0, 1, 3, 0], pairs: 2)
+        #expect(abs(apart.alignment - 2) < 1e-6)
+        #expect(abs(apart.uniformity + 4) < 1e-6)
+        let together = SphereReading(embeddings: [1, 0, 2, 0, 3, 0, 1, 0], pairs: 2)
+        #expect(together.alignment == 0 && together.uniformity == 0)
+    }
+}
