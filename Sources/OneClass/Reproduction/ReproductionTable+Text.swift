@@ -1,0 +1,159 @@
+import Foundation
+
+/// The table for people.
+extension ReproductionTable {
+    /// The data sets, in order.
+    var datasets: [String] {
+        cells.map(\.dataset).reduce(into: []) { if !$0.contains($1) { $0.append($1) } }
+    }
+
+    /// The values that are shown of a data set.
+    func shown(_ dataset: String) -> [Cell] {
+        cells.filter { $0.dataset == dataset && (showsClasses || $0.name == nil) }
+    }
+
+    /// The columns' names.
+    var columns: [String] {
+        ["row", "score"] + (showsClasses ? ["class"] : []) + ["ours", "published", "difference", ""]
+    }
+
+    /// The texts of a value.
+    func row(_ cell: Cell) -> [String] {
+        let difference = cell.published.flatMap { published in
+            published.isComparable ? cell.mean.map { Self.signed($0 - published.mean) } : nil
+        }
+        return [title(cell), cell.measure] + (showsClasses ? [cell.name ?? "mean"] : []) + [
+            cell.mean.map { Self.text($0, cell.deviation) } ?? "none yet",
+            cell.published.map { Self.text($0.mean, $0.spread) + (mark($0).map { " \($0)" } ?? "") } ?? "",
+            difference ?? "", cell.agreement?.rawValue ?? "",
+        ]
+    }
+
+    /// What a row is: the representation, and its place on the curve.
+    func title(_ cell: Cell) -> String {
+        guard let x = cell.x, let axis else { return cell.series }
+        return "\(cell.series), \(Self.number(x * axis.factor))\(axis.unit)"
+    }
+
+    static func number(_ value: Double) -> String { String(format: "%g", value) }
+    static func signed(_ share: Double) -> String { String(format: "%+.1f", 100 * share) }
+    static func text(_ mean: Double, _ spread: Double?) -> String {
+        String(format: "%.1f", 100 * mean) + (spread.map { String(format: "±%.1f", 100 * $0) } ?? "")
+    }
+
+    /// The remarks on published values, in the order of their marks.
+    var notes: [String] {
+        cells.filter { showsClasses || $0.name == nil }.compactMap { $0.published?.remark }
+            .reduce(into: []) { if !$0.contains($1) { $0.append($1) } }
+    }
+
+    /// The mark of a value's remark: [1] for the first.
+    private func mark(_ value: PublishedValue) -> String? {
+        value.remark.flatMap { notes.firstIndex(of: $0) }.map { "[\($0 + 1)]" }
+    }
+
+    /// Where the published values are from.
+    var sources: [String] {
+        let all = cells.filter { showsClasses || $0.name == nil }.compactMap { $0.published?.source }
+        return all.reduce(into: []) { if !$0.contains($1) { $0.append($1) } }
+    }
+
+    /// What the marks and signs mean, and what a reader must know, a line each.
+    var explanations: [String] {
+        let kinds = Set(cells.compactMap { $0.published?.spreadKind })
+        let spread =
+            kinds == [.standardError] ? "a standard error over seeds" : "a deviation over seeds"
+        return
+            (sources.isEmpty
+            ? ["No value is published for this."]
+            : [
+                "Published: \(sources.joined(separator: "; ")). ± is \(spread); 'within' is within it.",
+                kinds.contains(.deviation) ? PublishedValues.origin : nil,
+            ].compactMap { $0 })
+            + notes.enumerated().map { "[\($0 + 1)] \($1)." } + remarks
+    }
+
+    // MARK: Budgets and claims
+
+    private static func range(_ ends: [Int]) -> String {
+        guard let first = ends.first, let last = ends.last else { return "no" }
+        func grouped(_ number: Int) -> String {
+            let digits = Array(String(number))
+            return digits.indices.map { index in
+                (index > 0 && (digits.count - index) % 3 == 0 ? "," : "") + String(digits[index])
+            }.joined()
+        }
+        return first == last ? grouped(first) : "\(grouped(first)) to \(grouped(last))"
+    }
+
+    /// A budget in words.
+    func words(_ budget: Budget) -> String {
+        let width = budget.width.map { " of width \(Self.number($0))" } ?? ""
+        var steps = "\(Self.range(budget.steps)) steps"
+        if let full = budget.fullSteps, full > 0, let most = budget.steps.last {
+            let share = String(format: "%.2g", 100 * Double(most) / Double(full))
+            steps += most == full ? ", all" : " (\(share) % of the experiment's \(Self.range([full])))"
+        }
+        let images =
+            "\(Self.range(budget.trainingImages)) training and \(Self.range(budget.testImages)) test images"
+        let whose = budgets.count == 1 ? "" : "\(budget.rows.joined(separator: ", ")): "
+        return "\(whose)\(budget.encoder)\(width), \(steps); \(images)"
+    }
+
+    /// A claim and how it came out, in words.
+    func words(_ verdict: Verdict) -> String {
+        var numbers: [String] = []
+        if let sum = verdict.sum {
+            let spread = verdict.deviation.map { String(format: "±%.1f", 100 * $0) } ?? " with one seed"
+            numbers.append("\(Self.signed(sum))\(spread)")
+        }
+        if let published = verdict.publishedSum { numbers.append("published: \(Self.signed(published))") }
+        let ends = numbers.isEmpty ? "" : " (\(numbers.joined(separator: "; ")))"
+        return "\(verdict.outcome.rawValue): \(verdict.statement)\(ends)"
+    }
+
+    /// The table in Markdown, with budgets, claims and explanations.
+    public var text: String {
+        var sections = ["\(experiment): \(summary)\n\(source)"]
+        for dataset in datasets {
+            let own = shown(dataset).map(row), lines = [columns] + own
+            let widths = columns.indices.map { column in lines.map { $0[column].count }.max() ?? 0 }
+            let words = showsClasses ? 3 : 2
+            func line(_ cells: [String]) -> String {
+                let padded = cells.enumerated().map { column, cell in
+                    let space = String(repeating: " ", count: widths[column] - cell.count)
+                    return column < words || column == cells.count - 1 ? cell + space : space + cell
+                }
+                return "| \(padded.joined(separator: " | ")) |"
+            }
+            let rule = widths.map { String(repeating: "-", count: $0 + 2) }.joined(separator: "|")
+            let names = cells.filter { $0.dataset == dataset }.compactMap(\.name)
+                .reduce(into: [String]()) { if !$0.contains($1) { $0.append($1) } }
+            let what = names.count > 12 ? "\(names.count) classes" : names.joined(separator: ", ")
+            sections.append(
+                """
+                \(dataset): \(what); seeds \(seeds.map(String.init).joined(separator: ", ")); AUROC in %
+
+                \(line(columns))
+                |\(rule)|
+                \(own.map(line).joined(separator: "\n"))
+                """)
+            sections.append(
+                "Budget\n"
+                    + budgets.filter { $0.dataset == dataset }.map { "  \(self.words($0))" }
+                    .joined(separator: "\n"))
+            let verdicts = verdicts.filter { $0.dataset == dataset }
+            if !verdicts.isEmpty {
+                sections.append(
+                    "Claims, at this budget\n"
+                        + verdicts.map { "  \(self.words($0))" }.joined(separator: "\n"))
+            }
+        }
+        sections.append(explanations.joined(separator: "\n"))
+        let list = failures.map {
+            "\($0.row), '\($0.failure.name)', seed \($0.failure.seed), failed: \($0.failure.reason)"
+        }
+        if !list.isEmpty { sections.append(list.joined(separator: "\n")) }
+        return sections.joined(separator: "\n\n")
+    }
+}
