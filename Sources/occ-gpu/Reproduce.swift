@@ -99,7 +99,7 @@ private let trainingOptions: [Option] = {
     let learners =
         Encoders.registry.entries.flatMap { $0.settingDescriptions.map(\.name) }
         + Methods.registry.entries.flatMap { $0.settingDescriptions.map(\.name) }
-    let own = ["config", "data", "normal", "seed", "method", "detector", "weights"]
+    let own = ["config", "data", "normal", "seed", "method", "detector"]
     return RunOptions.options.filter { option in
         !own.contains(option.name)
             && !(detectors.contains(option.name) && !learners.contains(option.name))

@@ -100,6 +100,23 @@ import Testing
             train: images, test: images)
     }
 
+    private static func part(
+        _ row: Experiment.Row, _ c: RunConfiguration, _ dataset: ImageDataset, _ classes: [Int]?,
+        _ seeds: [UInt64]
+    ) -> Reproduction.Part {
+        let run = ProtocolRun(
+            dataset: dataset, configuration: c, measures: row.measures, classes: classes, seeds: seeds,
+            folder: "nowhere")
+        return Reproduction.Part(
+            row: row, dataset: dataset.name, isComplete: classes == nil, run: run, fullSteps: 1000)
+    }
+
+    private static func part(_ experiment: String, _ name: String) throws -> Reproduction.Part {
+        let experiment = try Experiment.registry.entry(experiment)
+        let row = try #require(experiment.rows.first { $0.name == name })
+        return part(row, try experiment.configuration(of: row), fashion(), [1], [2])
+    }
+
     /// A table of results that are made up.
     private static func table(
         _ name: String, classes: [Int]? = nil, seeds: [UInt64] = [1, 2], rows: [String]? = nil,
@@ -110,9 +127,7 @@ import Testing
         table.add(
             try experiment.rows(named: rows).map { row in
                 let c = try experiment.configuration(of: row, overriding: ["width": "0.25", "steps": "100"])
-                let run = ProtocolRun(
-                    dataset: dataset, configuration: c, measures: row.measures, classes: classes,
-                    seeds: seeds, folder: "nowhere")
+                let part = part(row, c, dataset, classes, seeds)
                 let results = (classes ?? Array(0..<10)).flatMap { label in
                     seeds.map { seed in
                         ProtocolRun.Result(
@@ -123,8 +138,6 @@ import Testing
                                 }), configuration: c, trainingImages: 500, testImages: 1000, steps: 100)
                     }
                 }
-                let part = Reproduction.Part(
-                    row: row, dataset: dataset.name, isComplete: classes == nil, run: run, fullSteps: 1000)
                 return ReproductionTable.Done(part: part, results: results)
             })
         return table
@@ -178,8 +191,31 @@ import Testing
         #expect(text.contains("89.0±1.5 [") && text.contains("a public reproduction did not get this value."))
         let again = try JSONDecoder().decode(ReproductionTable.self, from: Data(try table.json().utf8))
         #expect(try again.json() == table.json() && again.text == table.text)
+        var failing = table
+        failing.add([
+            ReproductionTable.Done(
+                part: try Self.part("table7", "rotation"), results: [], missing: 1,
+                failures: [.init(name: "class 1", seed: 2, reason: "it diverged", code: 1)])
+        ])
+        #expect(failing.text.contains("rotation, 'class 1', seed 2, failed: it diverged"))
+        #expect(failing.html().contains("it diverged") && failing.missingRuns == 1)
         let without = try Self.table("table7", rows: ["rotation"], value: value)
         #expect(without.verdicts.allSatisfy { $0.outcome == .notTested })
+    }
+
+    /// Axes hold all values, end at round numbers within 0 to 100, and do not make much of little.
+    @Test func axesSuitTheValues() {
+        typealias Estimate = Chart.Estimate
+        #expect(Chart.axis(of: []) == [0, 100])
+        for (low, high) in [(93.1, 93.2), (10, 90), (99.6, 100), (0, 0.5), (61.3, 75.9), (50, 50)] {
+            let all = [Estimate(value: low, spread: nil), Estimate(value: high, spread: nil)]
+            let ticks = Chart.axis(of: all)
+            #expect(ticks.first! <= low && ticks.last! >= high, "\(ticks)")
+            #expect(ticks.first! >= 0 && ticks.last! <= 100 && ticks.count <= 8, "\(ticks)")
+            #expect(high - low >= 5 || ticks.last! - ticks.first! >= 2.5, "\(ticks)")
+        }
+        let wide = Chart.axis(of: [Estimate(value: 90, spread: 9)])
+        #expect(wide.first! <= 81 && wide.last! >= 99)
     }
 
     @Test func pagesAreWhole() throws {
@@ -213,6 +249,26 @@ import Testing
             ])
         let error = #expect(throws: OCCError.self) { try experiment.rows(named: ["rotaton"]) }
         #expect(error?.kind == .usage && error?.remedy?.contains("rotation") == true)
+    }
+
+    /// The row of given weights is there where they are.
+    @Test func givenWeightsMakeARow() throws {
+        let experiment = try Experiment.registry.entry("table7")
+        func make(_ rows: [String]?, _ overrides: [String: String]) throws -> [String] {
+            try Reproduction(experiment, data: [], rows: rows, overrides: overrides, folder: "x").rowNames
+        }
+        #expect(
+            try make(nil, [:]) == [
+                "random", "rotnet", "denoising", "rotation", "contrastive", "da-contrastive",
+            ])
+        #expect(try make(["imagenet"], ["weights": "w"]) == ["imagenet"])
+        let error = #expect(throws: OCCError.self) { try make(["imagenet"], [:]) }
+        #expect(error?.remedy?.contains("weights") == true)
+        let row = try #require(experiment.rows.first { $0.takesWeights })
+        let given = try experiment.configuration(of: row, overriding: ["weights": "w", "width": "0.25"])
+        #expect(given.weights == "w" && given.steps == 0 && (given.encoder as? ResNet)?.width == 1)
+        let other = try experiment.configuration(of: experiment.rows[0], overriding: ["weights": "w"])
+        #expect(other.weights == nil)
     }
 
     @Test func optionsOverrideWhatIsNotTheExperiments() throws {

@@ -3,9 +3,11 @@ import Foundation
 /// Charts of our values beside published ones, in percent.
 extension Chart {
     /// A value with its spread, both in percent.
-    struct Estimate {
+    package struct Estimate {
         let value: Double
         let spread: Double?
+
+        package init(value: Double, spread: Double?) { (self.value, self.spread) = (value, spread) }
     }
 
     /// A curve over a few places.
@@ -14,11 +16,14 @@ extension Chart {
         let points: [(x: Double, ours: Estimate?, published: Estimate?)]
     }
 
-    /// The ends of an axis that holds all values with their spreads: round numbers, a tick apart at least.
-    static func axis(of estimates: [Estimate]) -> [Double] {
+    /// The ticks of an axis that holds all values with their spreads: round numbers from 0 to 100, over 5 points at
+    /// least, so that a small difference looks small.
+    package static func axis(of estimates: [Estimate]) -> [Double] {
         let lows = estimates.map { $0.value - ($0.spread ?? 0) }
         let highs = estimates.map { $0.value + ($0.spread ?? 0) }
-        guard let low = lows.min(), let high = highs.max() else { return [0, 100] }
+        guard var low = lows.min(), var high = highs.max() else { return [0, 100] }
+        let missing = max(0, 5 - (high - low))
+        (low, high) = (max(0, low - missing / 2), min(100, high + missing / 2))
         let rough = max(high - low, 1) / 5, power = pow(10, floor(log10(rough)))
         let step = power * ([1, 2, 5].first { rough <= $0 * power * 1.0001 } ?? 10)
         let first = Int((low / step + 1e-9).rounded(.down)), last = Int((high / step - 1e-9).rounded(.up))

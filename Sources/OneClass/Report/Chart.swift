@@ -4,7 +4,7 @@ import Foundation
 ///
 /// Texts have lines of their own, so that none lies on another whatever its length: the vertical axis's name
 /// above it, the horizontal one's below its numbers, a class's name above its dots.
-enum Chart {
+package enum Chart {
     static let width = 440.0, right = 22.0, line = 18.0
     /// Of the font in `reportStyle`; digits are narrower.
     static let fontSize = 13.0, characterWidth = 7.2

@@ -8,6 +8,13 @@ extension Experiment {
     /// The representations of Table 7 that are trained, by name: for people, and their settings.
     static let representations: [String: (title: String, settings: [String: String])] = [
         "random": ("Random ResNet-18", ["method": "rotation"]),
+        "imagenet": (
+            "ResNet-50 (ImageNet)",
+            [
+                "method": "rotation", "encoder": "resnet50", "width": "1", "stem": "large",
+                "normalize": "imagenet",
+            ]
+        ),
         "rotnet": ("RotNet", ["method": "rotation", "head": "none"]),
         "denoising": ("Denoising", ["method": "denoising", "head": "none"]),
         "rotation": ("Rotation prediction", ["method": "rotation"]),

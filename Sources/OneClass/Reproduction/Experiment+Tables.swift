@@ -15,7 +15,9 @@ extension Experiment {
 
     private static func row(_ name: String, _ measures: [ProtocolMeasure]) -> Row {
         let (title, settings) = representations[name]!
-        return Row(title, name, settings, measures: measures, isUntrained: name == "random")
+        return Row(
+            title, name, settings, measures: measures, isUntrained: ["random", "imagenet"].contains(name),
+            takesWeights: name == "imagenet")
     }
 
     static let tables =
@@ -38,13 +40,15 @@ extension Experiment {
     private static let table7 = Experiment(
         "table7", "Representations and one-class classifiers.", source: "\(sohn), Table 7",
         rows: [
-            row("random", [linear, kernel, density]), row("rotnet", classifier + [density]),
+            row("random", [linear, kernel, density]), row("imagenet", [linear, kernel, density]),
+            row("rotnet", classifier + [density]),
             row("denoising", [linear, kernel, density]), row("rotation", [linear, kernel, density]),
             row("contrastive", [linear, kernel, density]), row("da-contrastive", [linear, kernel, density]),
         ], claims: [twoStages, headHelps, augmentationHelps],
         remarks: [
             twoScores,
-            "ResNet-50 with ImageNet's weights is no row here: see `occ-gpu protocol --encoder resnet50 --weights FILE --steps 0`.",
+            "ResNet-50 with ImageNet's weights is a row where they are given (weights); how the paper enlarges images for it is "
+                + "not known here.",
             "How the paper's denoising autoencoder is made is not known here.",
         ])
 

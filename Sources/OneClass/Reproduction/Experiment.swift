@@ -22,16 +22,19 @@ public struct Experiment: Sendable {
         /// Whether Table 7, or another table of the paper, has this very model.
         public let isPublished: Bool
 
-        /// Its encoder stays as it is drawn.
+        /// Whether its encoder stays as it is drawn or given.
         let isUntrained: Bool
+        /// Whether it begins with given weights, so that it is left out where none are given.
+        public let takesWeights: Bool
 
         package init(
             _ series: String, _ representation: String, x: (value: Double, text: String)? = nil,
             _ settings: [String: String], measures: [ProtocolMeasure], isPublished: Bool = true,
-            isUntrained: Bool = false
+            isUntrained: Bool = false, takesWeights: Bool = false
         ) {
             (self.series, self.representation, self.settings) = (series, representation, settings)
-            (self.measures, self.isPublished, self.isUntrained) = (measures, isPublished, isUntrained)
+            (self.measures, self.isPublished) = (measures, isPublished)
+            (self.isUntrained, self.takesWeights) = (isUntrained, takesWeights)
             self.x = x?.value
             name = representation + (x.map { "-\($0.text)" } ?? "")
         }
@@ -159,6 +162,7 @@ public struct Experiment: Sendable {
             if overrides["epochs"] != nil { all["steps"] = nil }
             all.merge(overrides) { $1 }
             all.merge(row.settings) { $1 }
+            if !row.takesWeights { all["weights"] = nil }
             for component in ChosenComponent.all {
                 if let name = all.removeValue(forKey: component.name) { try component.choose(&c, name) }
             }

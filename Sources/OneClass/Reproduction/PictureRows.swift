@@ -8,6 +8,8 @@ struct PictureRows {
     private(set) var sections: [String] = []
     /// Images of a class that are shown, half of them normal.
     private static let shown = 6
+    /// A picture shows no finer path: the map's sum is within this share of the score's, or the path has so many points.
+    private static let tolerance = 0.02, mostPoints = 512
     private let device: Device
 
     /// Draws what there are models for.
@@ -83,7 +85,9 @@ struct PictureRows {
                 let explainer = try Explainer(model, score: target)
                 let pictures = try images.map { index in
                     let image = split.test.image(index)
-                    let (map, top) = try explainer.integratedGradients(of: image).shown
+                    let (map, top) = try explainer.integratedGradients(
+                        of: image, tolerance: Self.tolerance, limit: Self.mostPoints
+                    ).shown
                     return try Overlay.overlaid(image, map: map, range: 0...top).encodedPNG()
                 }
                 columns.append(

@@ -61,7 +61,15 @@ public struct Reproduction {
         if let budget, !(budget > 0 && budget <= 1) {
             throw OCCError(.usage, "\(setting: "budget") \(budget): it is above 0, at most 1")
         }
-        self.rows = try experiment.rows(named: rows).map { row in
+        self.rows = try experiment.rows(named: rows).filter { row in
+            guard row.takesWeights, overrides["weights"] == nil else { return true }
+            guard rows == nil else {
+                throw OCCError(
+                    .usage, "\(row.name) begins with given weights",
+                    remedy: "Give them by \(setting: "weights"), or leave the row out.")
+            }
+            return false
+        }.map { row in
             let full = try experiment.configuration(of: row)
             return (
                 row, try experiment.configuration(of: row, overriding: overrides, budget: budget), full
@@ -81,6 +89,9 @@ public struct Reproduction {
             }
         }
     }
+
+    /// The names of the rows, in order.
+    public var rowNames: [String] { rows.map(\.row.name) }
 
     /// Checks what can be checked before data is read: that there is memory for every row.
     public func check(_ device: Device) throws {
@@ -102,6 +113,11 @@ public struct Reproduction {
     /// The parts on a data set, which is loaded unless it is a folder of categories.
     private func parts(_ location: String) throws -> [Part] {
         let categories = try ImageDataset.categories(location)
+        let name = fileName(location)
+        if categories.isEmpty, case .categories = experiment.data, PublishedValues.categories.contains(name) {
+            // One of the collection.
+            return try parts(parentFolder(location), [name])
+        }
         guard categories.isEmpty else { return try parts(location, categories) }
         guard let first = rows.first else { return [] }
         var loaded = first.configuration

@@ -9,7 +9,7 @@ extension ReproductionTable {
             let budgets = budgets.filter { $0.dataset == dataset }.map(words)
             return """
                 <h2>\(escaped(dataset))</h2>
-                \(figures(dataset))
+                \(pictures.isEmpty ? figures(dataset) : "")
                 \(list("Budget", budgets))
                 \(list("Claims, at this budget", verdicts))
                 \(table(dataset))
@@ -26,8 +26,8 @@ extension ReproductionTable {
             <p class="soft">Reproduction of \(escaped(source))</p><h1>\(escaped(String(summary.dropLast())))</h1>
             <p class="soft">AUROC in percent, mean over seeds \
             \(seeds.map(String.init).joined(separator: ", ")); ± is the deviation over seeds.</p>
-            \(sections.joined(separator: "\n"))
             \(pictures.joined(separator: "\n"))
+            \(sections.joined(separator: "\n"))
             \(list("Failed runs", failed))
             \(list("Where the published values are from, and what is not known", explanations))
             </main></body></html>
@@ -71,7 +71,9 @@ extension ReproductionTable {
             charts = [(chart, note)]
         } else if showsClasses {
             charts = unique(cells.map { "\($0.series), \($0.measure)" }).map { name in
-                let rows = cells.filter { "\($0.series), \($0.measure)" == name }.map { cell in
+                let own = cells.filter { "\($0.series), \($0.measure)" == name }
+                // The mean of a single class is that class.
+                let rows = own.prefix(own.count == 2 ? 1 : own.count).map { cell in
                     let (ours, published) = estimates(cell)
                     return (name: cell.name ?? "mean", ours: ours, published: published)
                 }

@@ -60,15 +60,20 @@ extension ReproductionTable {
 
     /// What the marks and signs mean, and what a reader must know, a line each.
     var explanations: [String] {
-        let kinds = Set(cells.compactMap { $0.published?.spreadKind })
+        let published = cells.filter { showsClasses || $0.name == nil }.compactMap(\.published)
+        let kinds = Set(published.filter { $0.spread != nil }.map(\.spreadKind))
         let spread =
-            kinds == [.standardError] ? "a standard error over seeds" : "a deviation over seeds"
+            switch kinds {
+            case []: ""
+            case [.standardError]: " ± is a standard error over seeds; 'within' is within it."
+            default: " ± is a deviation over seeds; 'within' is within it."
+            }
         return
             (sources.isEmpty
             ? ["No value is published for this."]
             : [
-                "Published: \(sources.joined(separator: "; ")). ± is \(spread); 'within' is within it.",
-                kinds.contains(.deviation) ? PublishedValues.origin : nil,
+                "Published: \(sources.joined(separator: "; ")).\(spread)",
+                published.contains { $0.spreadKind == .deviation } ? PublishedValues.origin : nil,
             ].compactMap { $0 })
             + notes.enumerated().map { "[\($0 + 1)] \($1)." } + remarks
     }
