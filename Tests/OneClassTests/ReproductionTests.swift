@@ -123,7 +123,7 @@ import Testing
         value: (String, String, Int, UInt64) -> Double
     ) throws -> ReproductionTable {
         let experiment = try Experiment.registry.entry(name), dataset = fashion()
-        var table = ReproductionTable(experiment)
+        var table = ReproductionTable(experiment, overrides: ["steps": "100", "width": "0.25"])
         table.add(
             try experiment.rows(named: rows).map { row in
                 let c = try experiment.configuration(of: row, overriding: ["width": "0.25", "steps": "100"])
@@ -187,6 +187,7 @@ import Testing
             text.contains(
                 "not confirmed: Two stages are better than the classifier's own score (+0.0±0.0; published: +7.2)"
             ), "\(text)")
+        #expect(text.contains("Other than in the experiment: steps 100, width 0.25\n"))
         // Doubtful values are marked.
         #expect(text.contains("89.0±1.5 [") && text.contains("a public reproduction did not get this value."))
         let again = try JSONDecoder().decode(ReproductionTable.self, from: Data(try table.json().utf8))
@@ -372,6 +373,28 @@ import Testing
         let scores = try model.transformationScores(of: split.test)["upright"]
         let auroc = try RankingMetrics(scores: try #require(scores), labels: split.testLabels).auroc
         #expect(try Self.cell(first.table, "rotnet", "classifier upright", nil).mean == auroc)
+    }
+
+    /// Ranks do each run once, and the first has the table of one process.
+    @Test func ranksShareTheRuns() throws {
+        let folder = try TemporaryFolder(), path = folder.path
+        @Sendable func run(_ name: String, _ communicator: Communicator?) throws -> (
+            json: String, started: Int
+        ) {
+            var reproduction = try Reproduction(
+                try Experiment.registry.entry("mlp-head"), data: ["builtin:shapes"],
+                overrides: [
+                    "encoder": "resnet10", "width": "0.0625", "head": "16", "batch": "4", "steps": "1",
+                    "max-train": "16", "max-test": "20",
+                ], folder: "\(path)/\(name)")
+            (reproduction.seeds, reproduction.communicator) = ([1, 2], communicator)
+            var started = 0
+            let table = try reproduction.run(device: try .cpu(), started: { _ in started += 1 })
+            return (try table.json(), started)
+        }
+        let one = try run("one", nil), both = try ThreadRanks.run(2) { try run("both", $0) }
+        #expect(one.started == 4 && both[0].started + both[1].started == 4)
+        #expect(both[0].json == one.json)
     }
 
     /// Clean normal images are those that `labeled-normals` takes, and the encoder is the same.

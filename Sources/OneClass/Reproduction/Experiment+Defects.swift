@@ -32,7 +32,7 @@ extension Experiment {
                 ("da-contrastive", ProtocolMeasure.patchImages.column),
                 than: ("contrastive", ProtocolMeasure.patchImages.column)),
             .better(
-                "A head of 8 layers helps rotation prediction find defects", source: "the authors' slides",
+                "A projection head helps rotation prediction find defects", source: "the authors' slides",
                 ("rotation", ProtocolMeasure.patchImages.column),
                 than: ("rotnet", ProtocolMeasure.patchImages.column)),
             .better(

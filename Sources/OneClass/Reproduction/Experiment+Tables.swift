@@ -56,7 +56,7 @@ extension Experiment {
         "Two stages are better than the classifier's own score", source: "Table 7",
         ("rotnet", density.column), than: ("rotnet", classifier[0].column))
     private static let headHelps = Claim.better(
-        "A head of 8 layers helps rotation prediction", source: "Table 7", ("rotation", density.column),
+        "A projection head helps rotation prediction", source: "Table 7", ("rotation", density.column),
         than: ("rotnet", density.column), datasets: ["CIFAR-10", "CIFAR-100", "Fashion-MNIST"])
     private static let augmentationHelps = Claim.better(
         "Augmenting the distribution helps contrastive learning", source: "Table 7",
@@ -88,12 +88,12 @@ extension Experiment {
         claims: [
             twoStages,
             .better(
-                "The same with a head of 8 layers", source: "Table 7", ("rotation", density.column),
+                "The same with a projection head", source: "Table 7", ("rotation", density.column),
                 than: ("rotation", classifier[0].column)),
         ], remarks: [twoScores])
 
     private static let mlpHead = Experiment(
-        "mlp-head", "Rotation prediction with and without a head of 8 layers.",
+        "mlp-head", "Rotation prediction with and without a projection head.",
         source: "\(sohn), Tables 2 and 7",
         rows: [row("rotnet", [kernel, density]), row("rotation", [kernel, density])], claims: [headHelps])
 }

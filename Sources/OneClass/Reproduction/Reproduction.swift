@@ -30,6 +30,8 @@ public struct Reproduction {
     public let experiment: Experiment
     /// The rows, each with its configuration and the one it has without options.
     let rows: [(row: Experiment.Row, configuration: RunConfiguration, full: RunConfiguration)]
+    /// The settings that options give in place of the experiment's, by name.
+    public let overrides: [String: String]
     /// The data sets: folders, or `builtin:NAME`.
     public let data: [String]
     /// The classes, or categories, by name or index; nil for all.
@@ -56,7 +58,7 @@ public struct Reproduction {
         budget: Double? = nil, folder: String
     ) throws {
         self.experiment = experiment
-        self.data = data
+        (self.data, self.overrides) = (data, overrides)
         self.folder = folder
         if let budget, !(budget > 0 && budget <= 1) {
             throw OCCError(.usage, "\(setting: "budget") \(budget): it is above 0, at most 1")
@@ -211,7 +213,7 @@ public struct Reproduction {
         started: (String) -> Void = { _ in }, notice: (String) -> Void = { _ in },
         record: (StepRecord) -> Void = { _ in }
     ) throws -> ReproductionTable {
-        var table = ReproductionTable(experiment)
+        var table = ReproductionTable(experiment, overrides: overrides)
         for location in data {
             let parts = try parts(location)
             var done: [ReproductionTable.Done] = []

@@ -6,11 +6,10 @@ extension ReproductionTable {
     public func html() -> String {
         let sections = datasets.map { dataset in
             let verdicts = verdicts.filter { $0.dataset == dataset }.map(words)
-            let budgets = budgets.filter { $0.dataset == dataset }.map(words)
             return """
                 <h2>\(escaped(dataset))</h2>
                 \(pictures.isEmpty ? figures(dataset) : "")
-                \(list("Budget", budgets))
+                \(list("Budget", budgetLines(dataset)))
                 \(list("Claims, at this budget", verdicts))
                 \(table(dataset))
                 """
@@ -24,8 +23,7 @@ extension ReproductionTable {
             <title>\(escaped(experiment))</title><link rel="icon" href="data:,"><style>\(reportStyle)</style></head><body>
             <a class="skip" href="#content">Skip to the results</a><main id="content">
             <p class="soft">Reproduction of \(escaped(source))</p><h1>\(escaped(String(summary.dropLast())))</h1>
-            <p class="soft">AUROC in percent, mean over seeds \
-            \(seeds.map(String.init).joined(separator: ", ")); ± is the deviation over seeds.</p>
+            <p class="soft">AUROC in percent, \(seedWords)\(seeds.count > 1 ? "; ± is the deviation over seeds" : "").</p>
             \(pictures.joined(separator: "\n"))
             \(sections.joined(separator: "\n"))
             \(list("Failed runs", failed))

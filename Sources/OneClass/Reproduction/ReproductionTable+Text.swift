@@ -7,6 +7,11 @@ extension ReproductionTable {
         cells.map(\.dataset).reduce(into: []) { if !$0.contains($1) { $0.append($1) } }
     }
 
+    /// The seeds in words.
+    var seedWords: String {
+        "seed\(seeds.count == 1 ? "" : "s") \(seeds.map(String.init).joined(separator: ", "))"
+    }
+
     /// The values that are shown of a data set.
     func shown(_ dataset: String) -> [Cell] {
         cells.filter { $0.dataset == dataset && (showsClasses || $0.name == nil) }
@@ -80,6 +85,13 @@ extension ReproductionTable {
 
     // MARK: Budgets and claims
 
+    /// What the runs of a data set took, and which settings are not the experiment's, a line each.
+    func budgetLines(_ dataset: String) -> [String] {
+        let others = overrides.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)" }
+        return budgets.filter { $0.dataset == dataset }.map(words)
+            + (others.isEmpty ? [] : ["Other than in the experiment: \(others.joined(separator: ", "))"])
+    }
+
     private static func range(_ ends: [Int]) -> String {
         guard let first = ends.first, let last = ends.last else { return "no" }
         func grouped(_ number: Int) -> String {
@@ -137,7 +149,7 @@ extension ReproductionTable {
             let what = names.count > 12 ? "\(names.count) classes" : names.joined(separator: ", ")
             sections.append(
                 """
-                \(dataset): \(what); seeds \(seeds.map(String.init).joined(separator: ", ")); AUROC in %
+                \(dataset): \(what); \(seedWords); AUROC in %
 
                 \(line(columns))
                 |\(rule)|
@@ -145,8 +157,7 @@ extension ReproductionTable {
                 """)
             sections.append(
                 "Budget\n"
-                    + budgets.filter { $0.dataset == dataset }.map { "  \(self.words($0))" }
-                    .joined(separator: "\n"))
+                    + budgetLines(dataset).map { "  \($0)" }.joined(separator: "\n"))
             let verdicts = verdicts.filter { $0.dataset == dataset }
             if !verdicts.isEmpty {
                 sections.append(

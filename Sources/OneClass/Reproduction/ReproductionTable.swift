@@ -112,6 +112,8 @@ public struct ReproductionTable: Codable, Sendable {
     public let summary: String
     /// Where it is published.
     public let source: String
+    /// The settings that options gave in place of the experiment's, by name.
+    public let overrides: [String: String]
     /// The seeds.
     public private(set) var seeds: [UInt64] = []
     /// All values: of a row and measure those of each class, then the mean.
@@ -134,10 +136,12 @@ public struct ReproductionTable: Codable, Sendable {
     private let claims: [Claim]
 
     private enum CodingKeys: String, CodingKey {
-        case experiment, summary, source, seeds, cells, budgets, verdicts, failures, missingRuns, remarks
+        case experiment, summary, source, overrides, seeds, cells, budgets, verdicts, failures, missingRuns,
+            remarks
     }
 
-    package init(_ experiment: Experiment) {
+    package init(_ experiment: Experiment, overrides: [String: String] = [:]) {
+        self.overrides = overrides
         self.experiment = experiment.name
         (summary, source, remarks) = (experiment.summary, experiment.source, experiment.remarks)
         (axis, showsClasses, claims) = (experiment.axis, experiment.showsClasses, experiment.claims)
@@ -149,6 +153,7 @@ public struct ReproductionTable: Codable, Sendable {
         experiment = try values.decode(String.self, forKey: .experiment)
         summary = try values.decode(String.self, forKey: .summary)
         source = try values.decode(String.self, forKey: .source)
+        overrides = try values.decode([String: String].self, forKey: .overrides)
         seeds = try values.decode([UInt64].self, forKey: .seeds)
         cells = try values.decode([Cell].self, forKey: .cells)
         budgets = try values.decode([Budget].self, forKey: .budgets)
