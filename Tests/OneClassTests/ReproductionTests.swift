@@ -167,6 +167,10 @@ import Testing
         let linear = try Self.cell(some, "rotation", "ocsvm-linear", nil)
         #expect(linear.agreement == .otherClasses && linear.published?.mean == 0.89)
         #expect(some.text.contains("of all classes") && some.text.contains("| of other classes"))
+        // Of a single class there is no mean besides, unless another value is published for it.
+        let single = try Self.table("table10", classes: [5], value: value)
+        #expect(!single.text.contains("| mean"))
+        #expect(some.cells.contains { $0.name == nil } && single.cells.contains { $0.name == nil })
         // One seed has no spread.
         let one = try Self.table("table7", seeds: [3], value: value)
         #expect(try Self.cell(one, "rotation", "kde", nil).deviation == nil)

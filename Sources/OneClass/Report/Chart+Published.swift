@@ -107,12 +107,14 @@ extension Chart {
     }
 
     /// A line for each row: ours as a dot, the published value as a diamond below it, each with its spread.
+    ///
+    /// - Parameter xs: the axis's ticks, which hold all values.
     static func rows(
-        _ rows: [(name: String, ours: Estimate?, published: Estimate?)], x name: String, description: String
+        _ rows: [(name: String, ours: Estimate?, published: Estimate?)], ticks xs: [Double], x name: String,
+        description: String
     ) -> String {
-        let estimates = rows.flatMap { [$0.ours, $0.published] }.compactMap { $0 }
-        guard !estimates.isEmpty else { return "" }
-        let xs = axis(of: estimates), left = 14.0, right = 22.0, row = 46.0
+        guard rows.contains(where: { $0.ours != nil || $0.published != nil }) else { return "" }
+        let left = 14.0, right = 22.0, row = 46.0
         let bottom = Double(rows.count) * row + 4, height = bottom + 2 * line + 8
         func across(_ value: Double) -> Double {
             left + (width - left - right) * (value - xs.first!) / (xs.last! - xs.first!)

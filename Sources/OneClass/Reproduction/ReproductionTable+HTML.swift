@@ -53,6 +53,10 @@ extension ReproductionTable {
         func unique(_ names: [String]) -> [String] {
             names.reduce(into: []) { if !$0.contains($1) { $0.append($1) } }
         }
+        // All charts of a data set have one axis.
+        let ticks = Chart.axis(
+            of: cells.map(estimates).flatMap { [$0.ours, $0.published] }.compactMap { $0 })
+        let isSingle = Set(cells.compactMap(\.name)).count == 1
         let charts: [(String, String)]
         if let axis {
             let series = unique(cells.map { "\($0.series), \($0.measure)" }).map { name in
@@ -69,20 +73,20 @@ extension ReproductionTable {
             charts = [(chart, note)]
         } else if showsClasses {
             charts = unique(cells.map { "\($0.series), \($0.measure)" }).map { name in
-                let own = cells.filter { "\($0.series), \($0.measure)" == name }
-                // The mean of a single class is that class.
-                let rows = own.prefix(own.count == 2 ? 1 : own.count).map { cell in
+                let rows = cells.filter {
+                    "\($0.series), \($0.measure)" == name && ($0.name != nil || !isSingle)
+                }.map { cell in
                     let (ours, published) = estimates(cell)
                     return (name: cell.name ?? "mean", ours: ours, published: published)
                 }
-                return (Chart.rows(rows, x: "AUROC, %", description: name), "\(name). \(note)")
+                return (Chart.rows(rows, ticks: ticks, x: "AUROC, %", description: name), "\(name). \(note)")
             }
         } else {
             let rows = cells.map { cell in
                 let (ours, published) = estimates(cell)
                 return (name: "\(cell.series), \(cell.measure)", ours: ours, published: published)
             }
-            charts = [(Chart.rows(rows, x: "AUROC, %", description: summary), note)]
+            charts = [(Chart.rows(rows, ticks: ticks, x: "AUROC, %", description: summary), note)]
         }
         let figures = charts.filter { !$0.0.isEmpty }.map {
             "<figure>\($0)<figcaption>\(escaped($1))</figcaption></figure>"

@@ -14,7 +14,11 @@ extension ReproductionTable {
 
     /// The values that are shown of a data set.
     func shown(_ dataset: String) -> [Cell] {
-        cells.filter { $0.dataset == dataset && (showsClasses || $0.name == nil) }
+        let own = cells.filter { $0.dataset == dataset }
+        guard showsClasses else { return own.filter { $0.name == nil } }
+        // The mean of a single class says nothing new, unless the paper has another value for it.
+        let isSingle = Set(own.compactMap(\.name)).count == 1
+        return own.filter { $0.name != nil || !isSingle || $0.published?.isComparable == false }
     }
 
     /// The columns' names.
