@@ -144,8 +144,10 @@ extension Chart {
         return svg(body, height: height, description)
     }
 
-    /// The style of a series: there are four, over and over.
-    private static func style(_ index: Int) -> String { "line\(index % 4 + 1)" }
+    /// The style of a series: four colors, and the same with dashes.
+    private static func style(_ index: Int) -> String {
+        "line\(index % 4 + 1)\(index / 4 % 2 == 1 ? " dashed" : "")"
+    }
 
     private static func dot(_ style: String, x: Double, y: Double) -> String {
         "<circle class=\"\(style)\" cx=\"\(place(x))\" cy=\"\(place(y))\" r=\"3.5\"/>"

@@ -25,6 +25,7 @@ let reportStyle = """
     polyline{fill:none;stroke-width:2}.line1{stroke:var(--one)}
     .line2{stroke:var(--two)}.line3{stroke:var(--three)}.line4{stroke:var(--four)}
     circle.line1{fill:var(--one)}circle.line2{fill:var(--two)}circle.line3{fill:var(--three)}circle.line4{fill:var(--four)}
+    polyline.dashed,line.dashed{stroke-dasharray:6 4}
     .spread{stroke-width:1.5}.published{fill:var(--card);stroke:var(--ink);stroke-width:1.5}line.published{stroke-width:1}
     polygon.line1{stroke:var(--one)}polygon.line2{stroke:var(--two)}polygon.line3{stroke:var(--three)}polygon.line4{stroke:var(--four)}
     .guide{stroke:var(--soft);stroke-dasharray:4 4;stroke-width:1}

@@ -7,7 +7,7 @@ extension Experiment {
 
     /// The representations of Table 7 that are trained, by name: for people, and their settings.
     static let representations: [String: (title: String, settings: [String: String])] = [
-        "random": ("Random ResNet-18", ["method": "rotation"]),
+        "random": ("Random weights", ["method": "rotation"]),
         "imagenet": (
             "ResNet-50 (ImageNet)",
             [

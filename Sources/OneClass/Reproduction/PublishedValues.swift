@@ -5,7 +5,7 @@
 /// remark.
 public enum PublishedValues {
     /// Where the values are from, for a page that shows them.
-    static let origin =
+    public static let origin =
         "Published values of Sohn et al. are as a reproduction report (COMP6248) prints Tables 5 and 7 to 11, and as the "
         + "authors' slides print MVTec AD; not from the paper itself. They are over 5 seeds; the spread of a mean "
         + "over classes is the mean of theirs."
@@ -13,7 +13,7 @@ public enum PublishedValues {
     private static let weak = "a public reproduction did not get this value"
 
     /// The data sets of Table 7, in the order of its columns.
-    package static let datasets = ["CIFAR-10", "CIFAR-100", "Fashion-MNIST", "Cat-vs-Dog", "CelebA"]
+    public static let datasets = ["CIFAR-10", "CIFAR-100", "Fashion-MNIST", "Cat-vs-Dog", "CelebA"]
 
     /// Table 7 and, of the Gaussian, Table 5: representation, score, and the mean over the classes of each data set.
     package static let summary = """
@@ -170,8 +170,7 @@ public enum PublishedValues {
     ///   - dataset: `ImageDataset.name`.
     ///   - representation: such as `rotnet`, or `da-contrastive`.
     ///   - score: a detector's name, or `classifier`.
-    package static func mean(_ dataset: String, _ representation: String, _ score: String) -> PublishedValue?
-    {
+    public static func mean(_ dataset: String, _ representation: String, _ score: String) -> PublishedValue? {
         guard let column = datasets.firstIndex(of: dataset),
             let line = lines(summary).first(where: { $0[0] == representation && $0[1] == score })
         else { return nil }
@@ -181,7 +180,7 @@ public enum PublishedValues {
     }
 
     /// The values of a data set's classes, in their order; nil where there are none.
-    package static func classes(_ dataset: String, _ representation: String, _ score: String)
+    public static func classes(_ dataset: String, _ representation: String, _ score: String)
         -> [PublishedValue]?
     {
         guard let (number, text) = classTables[dataset],
@@ -194,10 +193,10 @@ public enum PublishedValues {
     }
 
     /// The categories of MVTec AD.
-    package static let categories = lines(cutPaste).map { String($0[0]) }
+    public static let categories = lines(cutPaste).map { String($0[0]) }
 
     /// The value of a category by Li et al.; nil where there is none.
-    package static func category(_ name: String, _ column: String) -> PublishedValue? {
+    public static func category(_ name: String, _ column: String) -> PublishedValue? {
         guard let place = cutPasteColumns.firstIndex(of: column),
             let line = lines(cutPaste).first(where: { $0[0] == name })
         else { return nil }
