@@ -34,19 +34,25 @@ import Testing
         #expect(table.verdicts.isEmpty && table.budgets.allSatisfy { $0.steps == [4, 4] })
     }
 
-    /// Images, and what raises the scores of each of three models.
-    @Test func picturesAreOnThePage() throws {
+    /// Images beside what raises the scores of three models, or beside the maps of two.
+    @Test(arguments: [("explanations", [], 3), ("localization", ["--patch", "16", "--stride", "16"], 2)])
+    func picturesAreOnThePage(_ name: String, _ options: [String], _ views: Int) throws {
         let folder = try TemporaryFolder(), page = folder.file("page.html")
         try smallDataset(in: folder)
+        // An image of each kind will do.
+        for kind in ["good", "bad"] {
+            for index in 1...2 {
+                try FileManager.default.removeItem(atPath: folder.file("data/test/\(kind)/\(index).png"))
+            }
+        }
         let outcome = try run(
             [
-                "reproduce", "explanations", "--data", folder.file("data"), "--out", folder.file("runs"),
+                "reproduce", name, "--data", folder.file("data"), "--out", folder.file("runs"),
                 "--report", page,
-            ] + Self.small, in: folder)
+            ] + Self.small + options, in: folder)
         #expect(outcome.status == 0, "\(outcome.errors)")
         let html = String(decoding: try readFile(page), as: UTF8.self)
-        // Three images of each kind: the image, and three views.
-        #expect(html.components(separatedBy: "<img ").count == 1 + 6 * 4)
+        #expect(html.components(separatedBy: "<img ").count == 1 + 2 * (1 + views))
     }
 
     @Test(arguments: [

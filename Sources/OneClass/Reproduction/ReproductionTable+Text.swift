@@ -32,7 +32,7 @@ extension ReproductionTable {
             published.isComparable ? cell.mean.map { Self.signed($0 - published.mean) } : nil
         }
         return [title(cell), cell.measure] + (showsClasses ? [cell.name ?? "mean"] : []) + [
-            cell.mean.map { Self.text($0, cell.deviation) } ?? "none yet",
+            cell.mean.map { Self.text($0, cell.deviation) } ?? "none",
             cell.published.map { Self.text($0.mean, $0.spread) + (mark($0).map { " \($0)" } ?? "") } ?? "",
             difference ?? "", cell.agreement?.rawValue ?? "",
         ]
