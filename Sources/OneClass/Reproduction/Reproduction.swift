@@ -115,6 +115,7 @@ public struct Reproduction {
     /// The parts on a data set, which is loaded unless it is a folder of categories.
     private func parts(_ location: String) throws -> [Part] {
         let categories = try ImageDataset.categories(location)
+        let location = location.count > 1 && location.hasSuffix("/") ? String(location.dropLast()) : location
         let name = fileName(location)
         if categories.isEmpty, case .categories = experiment.data, PublishedValues.categories.contains(name) {
             // One of the collection.
