@@ -13,6 +13,9 @@ extension Chart {
     /// A curve over a few places.
     struct Series {
         let name: String
+        /// The number of its color: there are four, over and over.
+        let color: Int
+        let isDashed: Bool
         let points: [(x: Double, ours: Estimate?, published: Estimate?)]
     }
 
@@ -46,18 +49,20 @@ extension Chart {
         let ys = axis(of: estimates), legend = Double(series.count) * line, height = 300 + legend
         let left = 16 + 7.2 * Double(ys.map { number($0).count }.max()!), right = 26.0
         let top = line + 10 + legend, bottom = height - 2 * line - 6
+        // The dots of one place stand side by side.
+        let apart = 5.0, margin = 4 + apart * Double(series.count) / 2
         func bent(_ value: Double) -> Double { x.isLogarithmic ? log(value) : value }
         func across(_ value: Double) -> Double {
             let span = bent(last) - bent(first)
             let share = span > 0 ? (bent(value) - bent(first)) / span : 0.5
-            return left + 8 + (width - left - right - 16) * share
+            return left + margin + (width - left - right - 2 * margin) * share
         }
         func down(_ value: Double) -> Double {
             bottom - (bottom - top) * (value - ys.first!) / (ys.last! - ys.first!)
         }
         var body = ""
         for (index, one) in series.enumerated() {
-            let middle = 10 + Double(index) * line, style = style(index)
+            let middle = 10 + Double(index) * line, style = style(one)
             body += rule("\(style) spread", x: (6, 26), y: (middle, middle))
             body += text(shortened(one.name), x: 32, y: middle + 4)
         }
@@ -76,9 +81,8 @@ extension Chart {
             free = across(value) + half + 4
         }
         for (index, one) in series.enumerated() {
-            let style = style(index)
-            // Spreads stand side by side.
-            let aside = 5 * (Double(index) - Double(series.count - 1) / 2)
+            let style = style(one)
+            let aside = apart * (Double(index) - Double(series.count - 1) / 2)
             let points = one.points.compactMap { point in
                 point.ours.map { (x: across(point.x) + aside, y: down($0.value), spread: $0.spread) }
             }
@@ -144,9 +148,8 @@ extension Chart {
         return svg(body, height: height, description)
     }
 
-    /// The style of a series: four colors, and the same with dashes.
-    private static func style(_ index: Int) -> String {
-        "line\(index % 4 + 1)\(index / 4 % 2 == 1 ? " dashed" : "")"
+    private static func style(_ one: Series) -> String {
+        "line\(one.color % 4 + 1)\(one.isDashed ? " dashed" : "")"
     }
 
     private static func dot(_ style: String, x: Double, y: Double) -> String {

@@ -78,7 +78,7 @@ extension Experiment {
 
     private static let labeledNormals = Experiment(
         "labeled-normals",
-        "The same with the classifier fitted on \(cleanCount) clean normal images: AUROC against the share of outliers.",
+        "AUROC against the share of outliers, with the classifier fitted on \(cleanCount) clean normal images.",
         source: "\(sohn), figure on semi-supervised learning", data: .classes,
         rows: contaminated([onClean, .detector(KernelDensity())]), axis: shareAxis,
         claims: [

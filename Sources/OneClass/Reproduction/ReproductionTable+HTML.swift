@@ -59,13 +59,17 @@ extension ReproductionTable {
         let isSingle = Set(cells.compactMap(\.name)).count == 1
         let charts: [(String, String)]
         if let axis {
-            let series = unique(cells.map { "\($0.series), \($0.measure)" }).map { name in
-                Chart.Series(
-                    name: name,
-                    points: cells.filter { "\($0.series), \($0.measure)" == name }.map { cell in
-                        let (ours, published) = estimates(cell)
-                        return (x: cell.x ?? 0, ours: ours, published: published)
-                    })
+            // A color for each representation, dashes for all measures but the first.
+            let measures = unique(cells.map(\.measure))
+            let series = unique(cells.map(\.series)).enumerated().flatMap { color, name in
+                measures.map { measure in
+                    Chart.Series(
+                        name: "\(name), \(measure)", color: color, isDashed: measure != measures[0],
+                        points: cells.filter { ($0.series, $0.measure) == (name, measure) }.map { cell in
+                            let (ours, published) = estimates(cell)
+                            return (x: cell.x ?? 0, ours: ours, published: published)
+                        })
+                }
             }
             let chart = Chart.curves(
                 series, x: (axis.name + (axis.unit == " %" ? ", %" : ""), axis.factor, axis.isLogarithmic),

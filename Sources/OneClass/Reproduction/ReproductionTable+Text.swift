@@ -117,7 +117,14 @@ extension ReproductionTable {
         }
         let images =
             "\(Self.range(budget.trainingImages)) training and \(Self.range(budget.testImages)) test images"
-        let whose = budgets.count == 1 ? "" : "\(budget.rows.joined(separator: ", ")): "
+        // A curve stands for its points where all of them are there.
+        let own = cells.filter { $0.dataset == budget.dataset && $0.name == nil }
+        let names = budget.rows.map { row in
+            let curve = own.first { $0.row == row }?.representation ?? row
+            let points = Set(own.filter { $0.representation == curve }.map(\.row))
+            return points.isSubset(of: budget.rows) ? curve : row
+        }.reduce(into: [String]()) { if !$0.contains($1) { $0.append($1) } }
+        let whose = budgets.count == 1 ? "" : "\(names.joined(separator: ", ")): "
         return "\(whose)\(budget.encoder)\(width), \(steps); \(images)"
     }
 
