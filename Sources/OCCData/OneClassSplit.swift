@@ -42,6 +42,8 @@ public struct OneClassSplit: Sendable {
     public let trainNames: [String]
     /// The images that the detector is fitted on: `train`, or clean normal images of it.
     public let detectorFit: ImageBatch
+    /// The places in `train` of its normal images, in the order in which clean ones are drawn.
+    private let normalPlaces: [Int]
     /// The images that calibrate the threshold.
     public let calibration: ImageBatch
     /// Where each of these images comes from.
@@ -117,16 +119,13 @@ public struct OneClassSplit: Sendable {
             }
             training += others.prefix(wanted)
         }
-        let images = dataset.train.images
-        train = images.subset(training.sorted())
-        trainNames = training.sorted().map { names[$0] }
+        let order = training.sorted()
+        train = dataset.train.images.subset(order)
+        trainNames = order.map { names[$0] }
+        let places = Dictionary(uniqueKeysWithValues: order.enumerated().map { ($1, $0) })
+        normalPlaces = normals.map { places[$0]! }
         if let count = options.labeledNormals {
-            guard count >= 2, count <= normals.count else {
-                throw OCCError(
-                    .usage,
-                    "\(setting: "labeled-normals") \(count): there are \(normals.count) clean normal images")
-            }
-            detectorFit = images.subset(normals.prefix(count).sorted())
+            detectorFit = try Self.clean(count, of: train, normalPlaces)
         } else {
             detectorFit = train
         }
@@ -141,5 +140,22 @@ public struct OneClassSplit: Sendable {
         testNames = chosen.map { dataset.test.names[$0] }
         let clean = [UInt8](repeating: 0, count: dataset.side * dataset.side)
         testMasks = chosen.map { dataset.test.labels[$0] == normalIndex ? clean : dataset.test.masks[$0] }
+    }
+
+    /// Takes so many of the training images that are normal for certain, whatever outliers are among the others: those
+    /// that `labeledNormals` takes.
+    ///
+    /// - Throws: `OCCError(.usage)` where there are fewer.
+    public func cleanNormals(_ count: Int) throws -> ImageBatch {
+        try Self.clean(count, of: train, normalPlaces)
+    }
+
+    private static func clean(_ count: Int, of train: ImageBatch, _ places: [Int]) throws -> ImageBatch {
+        guard count >= 2, count <= places.count else {
+            throw OCCError(
+                .usage,
+                "\(setting: "labeled-normals") \(count): there are \(places.count) clean normal images")
+        }
+        return train.subset(places.prefix(count).sorted())
     }
 }

@@ -295,14 +295,23 @@ extension OneClassModel {
     public var mapsInOnePass: Bool { grid != nil && !configuration.encoder.receptiveFields.isEmpty }
 
     /// Finds the test AUROC of several detectors, each fitted on the same features.
-    public func auroc(of detectors: [any Detector], on split: OneClassSplit) throws -> [String: Double] {
-        let fit = try features(of: split.detectorFit).evenly(atMost: configuration.detectorRows)
+    ///
+    /// - Parameter normals: fit them on so many of the training images that are normal for certain; nil for those that
+    ///   the model's own detector was fitted on.
+    /// - Throws: `OCCError(.usage)` where there are fewer normal images.
+    public func auroc(
+        of detectors: [any Detector], on split: OneClassSplit, cleanNormals normals: Int? = nil
+    ) throws -> [String: Double] {
+        let images = try normals.map { try split.cleanNormals($0) } ?? split.detectorFit
+        let fit = try features(of: images).evenly(atMost: configuration.detectorRows)
         let test = try features(of: split.test)
         var result: [String: Double] = [:]
         for unfitted in detectors {
             // The configured one is fitted already; one of its name with other settings is another one.
             let own = configuration.detector
-            let isOwn = unfitted.name == own.name && unfitted.settingValues == own.settingValues
+            let isOwn =
+                normals == nil && unfitted.name == own.name
+                && unfitted.settingValues == own.settingValues
             let fitted = isOwn ? detector : try unfitted.fit(fit)
             result[unfitted.name] = try RankingMetrics(
                 scores: fitted.scores(test), labels: split.testLabels

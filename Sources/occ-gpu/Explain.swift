@@ -47,13 +47,7 @@ let explainCommand = Command(
             let why =
                 try method == .gradCAM
                 ? explainer.gradCAM(of: image) : explainer.integratedGradients(of: image)
-            // Strided layers leave the gradient on a grid of pixels: the picture shows their surroundings.
-            let shown =
-                method == .gradCAM
-                ? why.map : Overlay.smoothed(why.map, width: why.side, sigma: Double(why.side) / 100)
-            // The brightest are the pixels that raise the score most; a few outliers may lie above.
-            let rising = shown.filter { $0 > 0 }.sorted()
-            let top = rising.isEmpty ? 1 : Double(rising[min(rising.count - 1, rising.count * 995 / 1000)])
+            let (shown, top) = why.shown
             let picture = Overlay.picture(image, map: shown, range: 0...top)
             let file = try writer.write(picture.encodedPNG(), "\(method.rawValue).png", of: path)
             if arguments.has("raw") {

@@ -9,7 +9,7 @@ package enum OCCGPU {
         commands: [
             trainCommand, evaluateCommand, scoreCommand, localizeCommand,
             explainCommand, exportCommand, compareCommand, embedCommand, fitCommand, protocolCommand,
-            planCommand, devicesCommand,
+            reproduceCommand, planCommand, devicesCommand,
             doctorCommand,
             selftestCommand, kernelsCommand,
             completionCommand, manCommand,

@@ -18,13 +18,7 @@ let protocolCommand = Command(
         Option(
             list: "classes",
             "Classes by index or name, or categories by name, such as 0,1,dog; by itself all."),
-        Option("seeds", "N", "Repeat with the seeds 1 to N, or with those of a list, such as 3,7 or 4-6. (1)")
-        {
-            (text) throws(SettingError) in
-            guard seedList(text) != nil else {
-                throw SettingError("seeds", "'\(text)' is neither a number nor a list of seeds")
-            }
-        },
+        RunOptions.seeds,
         Option(
             "shard", "I/N",
             "Do the runs I, I + N, I + 2 N, ... only, as one of N jobs; by itself as Slurm numbers the job of an array."
@@ -64,7 +58,7 @@ let protocolCommand = Command(
     }
     // The configured detector keeps what its file says.
     detectors = detectors.map { $0.name == configuration.detector.name ? configuration.detector : $0 }
-    let list = seedList(arguments["seeds"] ?? "1")!
+    let list = RunOptions.seeds(arguments)
     let device = try RunOptions.device(arguments)
     try TrainingPlan.check(configuration, device: device)
     let categories = try ImageDataset.categories(configuration.data)
@@ -121,20 +115,6 @@ let protocolCommand = Command(
             "\(table.failures.count) of \(run.tasks.count * list.count) runs failed; the first was '\(first.name)', seed \(first.seed): \(first.reason)",
             remedy: "The others are done: run the same command again when the cause is mended.")
     }
-}
-
-/// Reads seeds: 5 is 1 to 5; 3,7 and 4-6 are themselves. nil for anything else.
-private func seedList(_ text: String) -> [UInt64]? {
-    if let count = UInt64(text) { return (1...1000).contains(count) ? Array(1...count) : nil }
-    var seeds: [UInt64] = []
-    for part in text.split(separator: ",", omittingEmptySubsequences: false) {
-        let ends = part.split(separator: "-", omittingEmptySubsequences: false).map { UInt64($0) }
-        guard let first = ends.first ?? nil, let last = ends.last ?? nil, ends.count <= 2, first <= last,
-            last - first < 1000
-        else { return nil }
-        seeds += Array(first...last)
-    }
-    return Set(seeds).count == seeds.count ? seeds : nil
 }
 
 /// Reads a part of the runs, such as 2/8.

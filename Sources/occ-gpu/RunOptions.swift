@@ -57,6 +57,29 @@ enum RunOptions {
     static let checkpointSeconds = Option(
         "checkpoint-seconds", "S", .within(0...1e6), standard: 60.0, "Seconds between checkpoints.")
 
+    /// The seeds of several runs.
+    static let seeds = Option(
+        "seeds", "N", "Repeat with the seeds 1 to N, or with those of a list, such as 3,7 or 4-6. (1)"
+    ) { (text) throws(SettingError) in
+        guard seedList(text) != nil else {
+            throw SettingError("seeds", "'\(text)' is neither a number nor a list of seeds")
+        }
+    }
+
+    static func seeds(_ arguments: Arguments) -> [UInt64] { seedList(arguments["seeds"] ?? "1")! }
+
+    /// The settings of the encoders and methods that are given, by name, as they were written.
+    static func written(_ arguments: Arguments) -> [String: String] {
+        let names = Set(
+            RunConfiguration().settingDescriptions.map(\.name) + ["encoder"]
+                + (Encoders.registry.entries.map { $0.settingDescriptions }
+                + Methods.registry.entries.map { $0.settingDescriptions }).joined().map(\.name))
+        return Dictionary(
+            uniqueKeysWithValues: names.compactMap { name in
+                (arguments[name] ?? (arguments.has(name) ? "true" : nil)).map { (name, $0) }
+            })
+    }
+
     /// - Parameter start: what options override, where no file is given.
     static func configuration(_ arguments: Arguments, from start: RunConfiguration = RunConfiguration())
         throws
@@ -136,4 +159,18 @@ enum RunOptions {
             try Ranks.device(arguments["device"]), threads: threads == 0 ? Ranks.threads : threads,
             notice: say)
     }
+}
+
+/// Reads seeds: 5 is 1 to 5; 3,7 and 4-6 are themselves. nil for anything else.
+private func seedList(_ text: String) -> [UInt64]? {
+    if let count = UInt64(text) { return (1...1000).contains(count) ? Array(1...count) : nil }
+    var seeds: [UInt64] = []
+    for part in text.split(separator: ",", omittingEmptySubsequences: false) {
+        let ends = part.split(separator: "-", omittingEmptySubsequences: false).map { UInt64($0) }
+        guard let first = ends.first ?? nil, let last = ends.last ?? nil, ends.count <= 2, first <= last,
+            last - first < 1000
+        else { return nil }
+        seeds += Array(first...last)
+    }
+    return Set(seeds).count == seeds.count ? seeds : nil
 }

@@ -19,6 +19,16 @@ public struct Explanation: Sendable {
     public let steps: Int?
     /// How far the map's sum is from the difference of the two scores, as a share of it; nil for Grad-CAM.
     public let completenessError: Double?
+
+    /// The map as pictures show it, and what the top of their scale stands for.
+    public var shown: (map: [Float], top: Double) {
+        // Strided layers leave the gradient on a grid of pixels: the picture shows their surroundings.
+        let map =
+            baselineScore == nil ? map : Overlay.smoothed(map, width: side, sigma: Double(side) / 100)
+        // The brightest are the pixels that raise the score most; a few outliers may lie above.
+        let rising = map.filter { $0 > 0 }.sorted()
+        return (map, rising.isEmpty ? 1 : Double(rising[min(rising.count - 1, rising.count * 995 / 1000)]))
+    }
 }
 
 /// Explains the scores of a model by their gradient, through the detector and the network.

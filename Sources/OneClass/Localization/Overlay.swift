@@ -4,6 +4,12 @@ import OCCEngine
 
 /// Maps as pictures, and as files for other programs.
 public enum Overlay {
+    /// Pixels between the parts of a picture.
+    private static let gap = 8
+
+    /// How many times as large an image is shown.
+    private static func zoom(_ image: RGBImage) -> Int { max(1, 256 / image.width) }
+
     /// The picture beside itself under the map's colors, with the scale at the right. A pixel takes on as
     /// much of the color as it lies up the scale. A mask is outlined in white, what is above a threshold in red.
     ///
@@ -17,7 +23,7 @@ public enum Overlay {
         threshold: Double? = nil, numbers: Bool = false
     ) -> RGBImage {
         // Small images are shown larger, so that an outline has room.
-        let zoom = max(1, 256 / image.width), gap = 8, bar = 16
+        let zoom = zoom(image), gap = gap, bar = 16
         let width = image.width * zoom, height = image.height * zoom
         let scale = numbers ? ScaleLabels(range: range, threshold: threshold, height: height) : nil
         let room = scale.map { $0.width > 0 ? $0.width + gap : 0 } ?? 0
@@ -72,6 +78,18 @@ public enum Overlay {
             scale.draw(from: left + bar + gap / 2) { set($0, $1, .zero) }
         }
         return RGBImage(width: total, height: height, pixels: pixels)
+    }
+
+    /// The image under the map's colors alone: what `picture` has beside the image.
+    public static func overlaid(
+        _ image: RGBImage, map: [Float], range: ClosedRange<Double>, mask: [UInt8]? = nil
+    ) -> RGBImage {
+        let whole = picture(image, map: map, range: range, mask: mask)
+        let width = image.width * zoom(image), left = width + gap
+        let rows = (0..<whole.height).map { row in
+            whole.pixels[(row * whole.width + left) * 3..<(row * whole.width + left + width) * 3]
+        }
+        return RGBImage(width: width, height: whole.height, pixels: Array(rows.joined()))
     }
 
     /// Where a score lies on the scale, 0...1.

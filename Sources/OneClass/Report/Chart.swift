@@ -4,10 +4,10 @@ import Foundation
 ///
 /// Texts have lines of their own, so that none lies on another whatever its length: the vertical axis's name
 /// above it, the horizontal one's below its numbers, a class's name above its dots.
-enum Chart {
-    private static let width = 440.0, right = 22.0, line = 18.0
+package enum Chart {
+    static let width = 440.0, right = 22.0, line = 18.0
     /// Of the font in `reportStyle`; digits are narrower.
-    private static let fontSize = 13.0, characterWidth = 7.2
+    static let fontSize = 13.0, characterWidth = 7.2
 
     /// A line of a chart, in the coordinates of its axes.
     struct Line {
@@ -16,10 +16,10 @@ enum Chart {
         let style: String
     }
 
-    private static func number(_ value: Double) -> String { String(format: "%.4g", value) }
-    private static func place(_ value: Double) -> String { String(format: "%.1f", value) }
+    static func number(_ value: Double) -> String { String(format: "%.4g", value) }
+    static func place(_ value: Double) -> String { String(format: "%.1f", value) }
 
-    private static func text(
+    static func text(
         _ words: String, x: Double, y: Double, anchor: String = "start", style: String? = nil
     ) -> String {
         let style = style.map { "class=\"\($0)\" " } ?? ""
@@ -27,7 +27,7 @@ enum Chart {
             "<text \(style)x=\"\(place(x))\" y=\"\(place(y))\" text-anchor=\"\(anchor)\">\(escaped(words))</text>"
     }
 
-    private static func rule(_ style: String, x: (Double, Double), y: (Double, Double)) -> String {
+    static func rule(_ style: String, x: (Double, Double), y: (Double, Double)) -> String {
         "<line class=\"\(style)\" x1=\"\(place(x.0))\" x2=\"\(place(x.1))\" y1=\"\(place(y.0))\" y2=\"\(place(y.1))\"/>"
     }
 
@@ -116,12 +116,12 @@ enum Chart {
     }
 
     /// A name that fits the chart's width.
-    private static func shortened(_ name: String) -> String {
+    static func shortened(_ name: String) -> String {
         let room = Int((width - 20) / characterWidth)
         return name.count <= room ? name : name.prefix(room / 2) + "…" + name.suffix(room / 2 - 1)
     }
 
-    private static func svg(_ body: String, height: Double, _ description: String) -> String {
+    static func svg(_ body: String, height: Double, _ description: String) -> String {
         "<svg role=\"img\" viewBox=\"0 0 \(Int(width)) \(Int(height.rounded(.up)))\" "
             + "aria-label=\"\(escaped(description))\">\(body)</svg>"
     }

@@ -1,9 +1,9 @@
 /// The look of a report: light or dark as the reader's system is, readable from 320 pixels up, in print too.
 let reportStyle = """
     :root{color-scheme:light dark;--ground:#fbfbfa;--card:#fff;--ink:#1d2126;--soft:#5c6670;--line:#dfe2e6;
-    --one:#1f5fbf;--good:#1f5fbf;--bad:#c2452d}
+    --one:#1f5fbf;--two:#b3541e;--three:#2a7d4f;--four:#8a3fa0;--good:#1f5fbf;--bad:#c2452d}
     @media(prefers-color-scheme:dark){:root{--ground:#14171b;--card:#1c2026;--ink:#e7eaee;--soft:#9aa5b1;
-    --line:#333a43;--one:#7fb0ff;--good:#7fb0ff;--bad:#ff8a6e}}
+    --line:#333a43;--one:#7fb0ff;--two:#ffab73;--three:#7fd6a4;--four:#d9a3ea;--good:#7fb0ff;--bad:#ff8a6e}}
     *{box-sizing:border-box}
     body{margin:0;background:var(--ground);color:var(--ink);font:16px/1.5 system-ui,sans-serif}
     main{max-width:1180px;margin:0 auto;padding:24px 20px 64px}
@@ -23,6 +23,11 @@ let reportStyle = """
     font:13px system-ui,sans-serif}svg text{fill:var(--soft)}
     svg .strong{fill:var(--ink)}.grid{stroke:var(--line)}
     polyline{fill:none;stroke-width:2}.line1{stroke:var(--one)}
+    .line2{stroke:var(--two)}.line3{stroke:var(--three)}.line4{stroke:var(--four)}
+    circle.line1{fill:var(--one)}circle.line2{fill:var(--two)}circle.line3{fill:var(--three)}circle.line4{fill:var(--four)}
+    polyline.dashed,line.dashed{stroke-dasharray:6 4}
+    .spread{stroke-width:1.5}.published{fill:var(--card);stroke:var(--ink);stroke-width:1.5}line.published{stroke-width:1}
+    polygon.line1{stroke:var(--one)}polygon.line2{stroke:var(--two)}polygon.line3{stroke:var(--three)}polygon.line4{stroke:var(--four)}
     .guide{stroke:var(--soft);stroke-dasharray:4 4;stroke-width:1}
     .threshold{stroke:var(--ink);stroke-width:1.5;stroke-dasharray:6 3}
     .normal{fill:var(--good);fill-opacity:.6}.outlier{fill:var(--bad);fill-opacity:.6}
@@ -30,6 +35,9 @@ let reportStyle = """
     th,td{padding:6px 10px;border-bottom:1px solid var(--line);text-align:right;white-space:nowrap}
     th:first-child,td:first-child,.words td{text-align:left}.words td{white-space:normal}
     .words th{font-weight:600;vertical-align:top;white-space:normal;width:30%}thead th{color:var(--soft);font-weight:600}
+    .pictures{width:auto}.pictures td,.pictures th{padding:4px;vertical-align:middle;text-align:center}
+    .pictures img{display:block;width:150px;height:auto;border-radius:4px}h3{font-size:1rem;margin:1.4em 0 .4em}
+    li{max-width:80ch}
     pre{overflow-x:auto;background:var(--card);border:1px solid var(--line);border-radius:10px;padding:12px;font-size:.85rem}
     summary{cursor:pointer;padding:6px 0}
     @media print{details{display:block}}

@@ -22,6 +22,22 @@ public struct ProtocolRun {
         public let detectors: [String: [String: JSONValue]]
         /// The digest of the images that it trained on; nil of a result that does not say.
         public let dataDigest: String?
+        /// The number of images that it trained on; nil, as those that follow, of a result that does not say.
+        public var trainingImages: Int?
+        /// The number of images that it was tested on.
+        public var testImages: Int?
+        /// The number of optimizer steps.
+        public var steps: Int?
+
+        package init(
+            name: String, seed: UInt64, values: [String: Double], configuration: RunConfiguration,
+            detectors: [String: [String: JSONValue]] = [:], dataDigest: String? = nil,
+            trainingImages: Int? = nil, testImages: Int? = nil, steps: Int? = nil
+        ) {
+            (self.name, self.seed, self.values, self.configuration) = (name, seed, values, configuration)
+            (self.detectors, self.dataDigest, self.steps) = (detectors, dataDigest, steps)
+            (self.trainingImages, self.testImages) = (trainingImages, testImages)
+        }
     }
 
     /// What is normal in a row of the table.
@@ -55,13 +71,16 @@ public struct ProtocolRun {
     public let tasks: [Task]
     /// What all runs share.
     public let configuration: RunConfiguration
+    /// What is taken of each model.
+    public let measures: [ProtocolMeasure]
     /// The table's columns.
-    public let columns: [String]
-    private let detectors: [any Detector]
+    public var columns: [String] { measures.map(\.column) }
     /// The seeds that each task runs under.
     public let seeds: [UInt64]
     /// The folder that holds a folder for each run.
     public let folder: String
+    /// The names of all classes of the data set, in the order of the labels; none of a collection.
+    let classNames: [String]
     /// Seconds between checkpoints.
     public var checkpointInterval = 60.0
     /// The part of the runs that this process does, by itself; nil for all.
@@ -70,26 +89,41 @@ public struct ProtocolRun {
     public var communicator: Communicator?
     private let load: (RunConfiguration) throws -> ImageDataset
 
-    private static let patchColumns = ["image AUROC", "pixel AUROC", "AUPRO"]
-
     private init(
-        _ tasks: [Task], _ configuration: RunConfiguration, _ detectors: [any Detector], _ seeds: [UInt64],
-        _ folder: String, _ load: @escaping (RunConfiguration) throws -> ImageDataset
+        _ tasks: [Task], _ configuration: RunConfiguration, _ measures: [ProtocolMeasure], _ seeds: [UInt64],
+        _ folder: String, classNames: [String] = [],
+        _ load: @escaping (RunConfiguration) throws -> ImageDataset
     ) {
         self.tasks = tasks
+        self.classNames = classNames
         self.configuration = configuration
-        self.detectors = detectors
-        columns = configuration.patch == nil ? detectors.map(\.name) : Self.patchColumns
+        self.measures = measures
         self.seeds = seeds
         self.folder = folder
         self.load = load
     }
 
-    /// A protocol over the classes of a data set.
+    /// A protocol over the classes of a data set: detectors on the same features, or of a model of patches its own
+    /// scores and maps.
     ///
     /// - Parameter classes: indices; nil for all.
     public init(
         dataset: ImageDataset, configuration: RunConfiguration, detectors: [any Detector], classes: [Int]?,
+        seeds: [UInt64], folder: String
+    ) {
+        self.init(
+            dataset: dataset, configuration: configuration,
+            measures: Self.measures(configuration, detectors), classes: classes, seeds: seeds, folder: folder)
+    }
+
+    /// A protocol over the classes of a data set.
+    ///
+    /// - Parameters:
+    ///   - measures: what is taken of each model; those of patches for a model of patches only, and the others for
+    ///     others.
+    ///   - classes: indices; nil for all.
+    public init(
+        dataset: ImageDataset, configuration: RunConfiguration, measures: [ProtocolMeasure], classes: [Int]?,
         seeds: [UInt64], folder: String
     ) {
         let classes = classes ?? Array(dataset.kind == .oneVersusRest ? 0..<dataset.classNames.count : 0..<1)
@@ -98,7 +132,9 @@ public struct ProtocolRun {
             own.normal = dataset.classNames[label]
             return Task(name: dataset.classNames[label], folder: "class-\(label)", configuration: own)
         }
-        self.init(tasks, configuration, detectors, seeds, folder) { _ in dataset }
+        self.init(tasks, configuration, measures, seeds, folder, classNames: dataset.classNames) { _ in
+            dataset
+        }
     }
 
     /// A protocol over the categories of a collection; a data set is in memory while its runs last.
@@ -106,12 +142,34 @@ public struct ProtocolRun {
         categories: [String], configuration: RunConfiguration, detectors: [any Detector], seeds: [UInt64],
         folder: String
     ) {
+        self.init(
+            categories: categories, configuration: configuration,
+            measures: Self.measures(configuration, detectors), seeds: seeds, folder: folder)
+    }
+
+    /// A protocol over the categories of a collection; a data set is in memory while its runs last.
+    ///
+    /// - Parameters:
+    ///   - measures: what is taken of each model; those of patches for a model of patches only, and the others for
+    ///     others.
+    ///   - adjusting: changes the configuration for a category.
+    public init(
+        categories: [String], configuration: RunConfiguration, measures: [ProtocolMeasure], seeds: [UInt64],
+        folder: String, adjusting: (String, inout RunConfiguration) -> Void = { _, _ in }
+    ) {
         let tasks = categories.map { name in
             var own = configuration
             own.data = "\(configuration.data)/\(name)"
+            adjusting(name, &own)
             return Task(name: name, folder: name, configuration: own)
         }
-        self.init(tasks, configuration, detectors, seeds, folder) { try $0.dataset() }
+        self.init(tasks, configuration, measures, seeds, folder) { try $0.dataset() }
+    }
+
+    private static func measures(_ configuration: RunConfiguration, _ detectors: [any Detector])
+        -> [ProtocolMeasure]
+    {
+        configuration.patch == nil ? detectors.map { .detector($0) } : ProtocolMeasure.ofPatches
     }
 
     /// Runs what has no result yet. A run that fails is in the table's `failures`, and the others go on.
@@ -185,7 +243,9 @@ public struct ProtocolRun {
                 continue
             }
             defer { work.advance() }
-            if try result(at: directory.result, of: configuration, split) != nil { continue }
+            let earlier = try result(at: directory.result, of: configuration, split)
+            let missing = missing(in: earlier)
+            if missing.isEmpty { continue }
             try StopSignals.check()
             started(place, tasks.count * seeds.count, task.name, seed)
             do {
@@ -195,9 +255,15 @@ public struct ProtocolRun {
                 var run = TrainingRun(directory: directory, split: split, configuration: trained)
                 run.checkpointInterval = checkpointInterval
                 let model = try run.run(device: device, notice: notice, record: record)
+                // What an earlier table took of the same model stays.
+                let values = try values(missing, of: model, on: split)
                 let result = Result(
-                    name: task.name, seed: seed, values: try values(of: model, on: split),
-                    configuration: configuration, detectors: comparedSettings, dataDigest: model.dataDigest)
+                    name: task.name, seed: seed, values: (earlier?.values ?? [:]).merging(values) { $1 },
+                    configuration: configuration,
+                    detectors: (earlier?.detectors ?? [:]).merging(comparedSettings) { $1 },
+                    dataDigest: model.dataDigest, trainingImages: split.train.count,
+                    testImages: split.test.count,
+                    steps: configuration.totalSteps(images: split.train.count))
                 let encoder = JSONEncoder.sorted
                 encoder.outputFormatting.insert(.prettyPrinted)
                 try AtomicFile.write([UInt8](try encoder.encode(result)), to: directory.result)
@@ -227,8 +293,14 @@ public struct ProtocolRun {
         return configuration
     }
 
+    /// The images of a run.
+    func split(of task: Task, _ seed: UInt64) throws -> OneClassSplit {
+        let configuration = configuration(of: task, seed)
+        return try configuration.split(try load(configuration))
+    }
+
     /// The folder of a run.
-    private func path(of task: Task, _ seed: UInt64) -> String { "\(folder)/\(task.folder)-seed-\(seed)" }
+    func path(of task: Task, _ seed: UInt64) -> String { "\(folder)/\(task.folder)-seed-\(seed)" }
 
     /// Reads the results that are there, of this part or any; nothing is trained.
     ///
@@ -239,7 +311,9 @@ public struct ProtocolRun {
             for seed in seeds {
                 let configuration = configuration(of: task, seed)
                 func split() throws -> OneClassSplit { try configuration.split(try load(configuration)) }
-                if let known = try result(at: "\(path(of: task, seed))/result.json", of: configuration, split)
+                if let known = try result(
+                    at: "\(path(of: task, seed))/result.json", of: configuration, split),
+                    self.missing(in: known).isEmpty
                 {
                     results.append(known)
                 } else {
@@ -257,8 +331,48 @@ public struct ProtocolRun {
             failures: failures)
     }
 
-    private func values(of model: OneClassModel, on split: OneClassSplit) throws -> [String: Double] {
-        guard configuration.patch != nil else { return try model.auroc(of: detectors, on: split) }
+    /// The measures that a result does not have; of no result all.
+    private func missing(in result: Result?) -> [ProtocolMeasure] {
+        guard let result else { return measures }
+        // Maps have no values where there are no masks.
+        guard configuration.patch == nil else { return [] }
+        return measures.filter { result.values[$0.column] == nil }
+    }
+
+    private func values(_ measures: [ProtocolMeasure], of model: OneClassModel, on split: OneClassSplit)
+        throws -> [String: Double]
+    {
+        if configuration.patch != nil { return try patchValues(measures, of: model, on: split) }
+        var result: [String: Double] = [:], byNormals: [Int?: [any Detector]] = [:]
+        for case .detector(let detector, let normals) in measures {
+            byNormals[normals, default: []].append(detector)
+        }
+        for (normals, detectors) in byNormals {
+            let found = try model.auroc(of: detectors, on: split, cleanNormals: normals)
+            for detector in detectors {
+                let column = ProtocolMeasure.detector(detector, cleanNormals: normals).column
+                result[column] = found[detector.name]
+            }
+        }
+        let classifiers = measures.filter { if case .classifier = $0 { true } else { false } }
+        guard !classifiers.isEmpty else { return result }
+        let scores = try model.transformationScores(of: split.test)
+        for case .classifier(let name) in classifiers {
+            guard let own = scores[name] else {
+                throw OCCError(
+                    .usage, "the classifier of \(configuration.method.name) has no score '\(name)'",
+                    remedy: "It has: \(scores.keys.sorted().joined(separator: ", ")).")
+            }
+            result[ProtocolMeasure.classifier(name).column] = try RankingMetrics(
+                scores: own, labels: split.testLabels
+            ).auroc
+        }
+        return result
+    }
+
+    private func patchValues(
+        _ measures: [ProtocolMeasure], of model: OneClassModel, on split: OneClassSplit
+    ) throws -> [String: Double] {
         let evaluation = try Evaluation(model, on: split)
         guard let auroc = evaluation.auroc else {
             throw OCCError(
@@ -267,21 +381,27 @@ public struct ProtocolRun {
                     + "\(evaluation.normals) normal and \(evaluation.outliers) anomalous ones")
         }
         // Without masks there is nothing to compare the maps with.
-        let found = [auroc, evaluation.pixelAUROC, evaluation.aupro]
+        let found: [(ProtocolMeasure, Double?)] = [
+            (.patchImages, auroc), (.pixels, evaluation.pixelAUROC),
+            (.regionOverlap, evaluation.aupro),
+        ]
+        let wanted = Set(measures.map(\.column))
         return Dictionary(
-            uniqueKeysWithValues: zip(Self.patchColumns, found).compactMap { name, value in
-                value.map { (name, $0) }
+            uniqueKeysWithValues: found.compactMap { measure, value in
+                wanted.contains(measure.column) ? value.map { (measure.column, $0) } : nil
             })
     }
 
-    /// What decides the compared detectors' results, beside the configuration.
+    /// What decides the compared detectors' results, beside the configuration, by column.
     private var comparedSettings: [String: [String: JSONValue]] {
-        guard configuration.patch == nil else { return [:] }
-        return Dictionary(detectors.map { ($0.name, $0.settingValues) }) { $1 }
+        var result: [String: [String: JSONValue]] = [:]
+        for case .detector(let detector, let normals) in measures {
+            result[ProtocolMeasure.detector(detector, cleanNormals: normals).column] = detector.settingValues
+        }
+        return result
     }
 
-    /// The result of an earlier protocol; nil when there is none, or not of all these
-    /// detectors.
+    /// The result of an earlier protocol, which may not have all measures; nil when there is none.
     private func result(
         at path: String, of configuration: RunConfiguration, _ split: () throws -> OneClassSplit
     ) throws -> Result? {
@@ -310,6 +430,6 @@ public struct ProtocolRun {
                     remedy: "Choose another \(setting: "out").")
             }
         }
-        return columns.allSatisfy { result.values[$0] != nil } || configuration.patch != nil ? result : nil
+        return result
     }
 }

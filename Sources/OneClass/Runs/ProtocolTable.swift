@@ -52,6 +52,10 @@ public struct ProtocolTable: Codable, Sendable {
         /// The exit code of its kind.
         public let code: Int32
 
+        package init(name: String, seed: UInt64, reason: String, code: Int32) {
+            (self.name, self.seed, self.reason, self.code) = (name, seed, reason, code)
+        }
+
         /// Whether it is of this run.
         func isOf(_ run: (task: ProtocolRun.Task, seed: UInt64)) -> Bool {
             (name, seed) == (run.task.name, run.seed)
