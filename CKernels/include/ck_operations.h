@@ -155,15 +155,28 @@ OPERATION(cutpaste, cutpaste, "CutPaste: a part of the image pasted into it (kin
     LAUNCHER(cutpaste, cutpaste)
 END(cutpaste)
 
+#define REQUIRE_OWN_NUMBERS                                                                                  \
+    REQUIRE((int64_t)p->h * p->w * p->c <= 4 * ((1 << 20) - 1),                                              \
+            "an image of at most 4,194,300 values has a random number of its own for each")
+
 OPERATION(gaussian_noise, image, "The image with normal noise of deviation p's maximum added")
     OUT(y, f32, p->n, p->h, p->w, p->c)
     IN(x, f32, p->n, p->h, p->w, p->c)
     IN(step, step, 1)
-    REQUIRE((int64_t)p->h * p->w * p->c <= 4 * ((1 << 20) - 1),
-            "an image of at most 4,194,300 values has noise of its own for each")
+    REQUIRE_OWN_NUMBERS
     KERNEL_FOR(gaussian_noise, image, augment, 256,
                ck_elements(p->n * ck_ceil_div((int64_t)p->h * p->w * p->c, 4)))
 END(gaussian_noise)
+
+OPERATION(dropout, image, "Each value 0 with p's probability, or divided by 1 - it; its own gradient, too")
+    OUT(y, f32, p->n, p->h, p->w, p->c)
+    IN(x, f32, p->n, p->h, p->w, p->c)
+    IN(step, step, 1)
+    REQUIRE(p->probability >= 0 && p->probability < 1, "the probability is at least 0 and below 1")
+    REQUIRE_OWN_NUMBERS
+    KERNEL_FOR(dropout, image, augment, 256,
+               ck_elements(p->n * ck_ceil_div((int64_t)p->h * p->w * p->c, 4)))
+END(dropout)
 
 // ---- Convolution and dense layers -------------------------------------------------------------------------
 
@@ -399,6 +412,19 @@ OPERATION(relu_backward, elementwise, "dy where y > 0, else 0")
     KERNEL_FOR_ACTIVATIONS(relu_backward, elementwise, elementwise, 256, ck_vectors(p->count))
 END(relu_backward)
 
+OPERATION(tanh_forward, elementwise, "The hyperbolic tangent of x")
+    OUT(y, act, p->count)
+    IN(x, act, p->count)
+    KERNEL_FOR_ACTIVATIONS(tanh_forward, elementwise, elementwise, 256, ck_vectors(p->count))
+END(tanh_forward)
+
+OPERATION(tanh_backward, elementwise, "dy (1 - y^2)")
+    OUT(dx, act, p->count)
+    IN(dy, act, p->count)
+    IN(y, act, p->count)
+    KERNEL_FOR_ACTIVATIONS(tanh_backward, elementwise, elementwise, 256, ck_vectors(p->count))
+END(tanh_backward)
+
 OPERATION(add, elementwise, "a + b")
     OUT(y, act, p->count)
     IN(a, act, p->count)
@@ -579,6 +605,13 @@ OPERATION(softmax, rows, "Class probabilities")
     KERNEL_FOR(softmax, rows, softmax, 128, ck_blocks(p->n))
 END(softmax)
 
+OPERATION(softmax_backward, rows, "Softmax's gradient by the logits")
+    OUT(dlogits, f32, p->n, p->c)
+    IN(dp, f32, p->n, p->c)
+    IN(p, f32, p->n, p->c)
+    KERNEL_FOR(softmax_backward, rows, softmax, 128, ck_blocks(p->n))
+END(softmax_backward)
+
 #define REQUIRE_OUTLIERS                                                                                     \
     REQUIRE(p->outliers >= 0 && p->outliers <= p->n && p->outlier_weight >= 0,                               \
             "the outliers are some of the rows, and their weight is not below 0")
@@ -683,6 +716,180 @@ OPERATION(log_sum_exp_products, products, "log sum_j exp(scale * x_i . s_j), til
     LAUNCHER(log_sum_exp_products, products)
 END(log_sum_exp_products)
 
+// ---- Normalizing flows: a log-likelihood to an image, which each layer adds to ------------------------------
+
+OPERATION(dequantize_forward, image, "logit(m + (1 - 2m) v), v = (255 x + u) / 256, u in 0...1, m p's minimum")
+    OUT(y, f32, p->n, p->h, p->w, p->c)
+    OUT(log_likelihood, f32, p->n)
+    IN(x, f32, p->n, p->h, p->w, p->c)
+    IN(step, step, 1)
+    REQUIRE(p->minimum > 0 && p->minimum < 0.5f, "the margin is above 0 and below 0.5")
+    REQUIRE(p->maximum >= 0 && p->maximum <= 1, "u is 0.5 give or take half of p's maximum, which is 0 to 1")
+    REQUIRE_OWN_NUMBERS
+    KERNEL_FOR(dequantize_forward, image, flow, 256, ck_blocks(p->n))
+END(dequantize_forward)
+
+OPERATION(dequantize_backward, image, "Dequantization's gradient by x")
+    OUT(dx, f32, p->n, p->h, p->w, p->c)
+    IN(dy, f32, p->n, p->h, p->w, p->c)
+    OPTIONAL_IN(dlog_likelihood, f32, p->n)
+    IN(y, f32, p->n, p->h, p->w, p->c)
+    REQUIRE(p->minimum > 0 && p->minimum < 0.5f, "the margin is above 0 and below 0.5")
+    KERNEL_FOR(dequantize_backward, image, flow, 256, ck_elements(IMAGE_ELEMENTS))
+END(dequantize_backward)
+
+#define REQUIRE_COUPLING                                                                                     \
+    REQUIRE((p->mask == CK_MASK_CHECKERBOARD || p->mask == CK_MASK_CHANNELS) && (p->parity | 1) == 1,        \
+            "a mask is a checkerboard or of channels, and keeps one half (0) or the other (1)")
+
+OPERATION(coupling_mask, coupling, "The values that a coupling keeps, and 0 elsewhere; its own gradient, too")
+    OUT(y, f32, IMAGE_PIXELS, p->c)
+    IN(x, f32, IMAGE_PIXELS, p->c)
+    REQUIRE_COUPLING
+    KERNEL_FOR(coupling_mask, coupling, flow, 256, ck_elements(IMAGE_ELEMENTS))
+END(coupling_mask)
+
+OPERATION(coupling_forward, coupling, "x exp(s) + t where it is not kept: s = factor tanh(net's first C), t the others")
+    OUT(y, f32, IMAGE_PIXELS, p->c)
+    OUT(log_likelihood, f32, p->n)
+    IN(x, f32, IMAGE_PIXELS, p->c)
+    IN(net, f32, IMAGE_PIXELS, 2 * p->c)
+    IN(factor, f32, p->c)
+    OPTIONAL_IN(before, f32, p->n)
+    REQUIRE_COUPLING
+    KERNEL_FOR(coupling_forward, coupling, flow, 256, ck_blocks(p->n))
+END(coupling_forward)
+
+OPERATION(coupling_backward, coupling, "The gradients of coupling_forward")
+    OUT(dx, f32, IMAGE_PIXELS, p->c)
+    OUT(dnet, f32, IMAGE_PIXELS, 2 * p->c)
+    OUT(dfactor, f32, p->c)
+    IN(dy, f32, IMAGE_PIXELS, p->c)
+    OPTIONAL_IN(dlog_likelihood, f32, p->n)
+    IN(x, f32, IMAGE_PIXELS, p->c)
+    IN(net, f32, IMAGE_PIXELS, 2 * p->c)
+    IN(factor, f32, p->c)
+    REQUIRE_COUPLING
+    WORKSPACE(coupling_backward, coupling)
+    LAUNCHER(coupling_backward, coupling)
+END(coupling_backward)
+
+OPERATION(squeeze_forward, pool, "Each square of 2 x 2 pixels as one of 4C channels, row by row")
+    OUT(y, f32, p->n, p->h / 2, p->w / 2, 4 * p->c)
+    IN(x, f32, p->n, p->h, p->w, p->c)
+    REQUIRE(p->h % 2 == 0 && p->w % 2 == 0, "H and W are even")
+    KERNEL_FOR(squeeze_forward, pool, flow, 256, ck_elements(IMAGE_ELEMENTS))
+END(squeeze_forward)
+
+OPERATION(squeeze_backward, pool, "Squeezing's gradient")
+    OUT(dx, f32, p->n, p->h, p->w, p->c)
+    IN(dy, f32, p->n, p->h / 2, p->w / 2, 4 * p->c)
+    REQUIRE(p->h % 2 == 0 && p->w % 2 == 0, "H and W are even")
+    KERNEL_FOR(squeeze_backward, pool, flow, 256, ck_elements(IMAGE_ELEMENTS))
+END(squeeze_backward)
+
+OPERATION(normal_forward, rows, "`before` plus the log density of each row under the standard normal distribution")
+    OUT(log_likelihood, f32, p->n)
+    IN(z, f32, (int64_t)p->n * p->c)
+    OPTIONAL_IN(before, f32, p->n)
+    KERNEL_FOR(normal_forward, rows, flow, 256, ck_blocks(p->n))
+END(normal_forward)
+
+OPERATION(normal_backward, rows, "The log density's gradient by z")
+    OUT(dz, f32, (int64_t)p->n * p->c)
+    IN(dlog_likelihood, f32, p->n)
+    IN(z, f32, (int64_t)p->n * p->c)
+    KERNEL_FOR(normal_backward, rows, flow, 256, ck_elements((int64_t)p->n * p->c))
+END(normal_backward)
+
+OPERATION(bits_per_dimension_forward, likelihood, "-log2 of each likelihood over the dimensions, plus p's levels; their mean")
+    OUT(loss, f32, 1)
+    OUT(bits, f32, p->n)
+    IN(log_likelihood, f32, p->n)
+    REQUIRE(p->dimensions >= 1, "there is at least one dimension")
+    KERNEL_FOR(bits_per_dimension_forward, likelihood, flow, 256, ck_blocks(1))
+END(bits_per_dimension_forward)
+
+OPERATION(bits_per_dimension_backward, likelihood, "The mean's gradient by the log-likelihoods")
+    OUT(dlog_likelihood, f32, p->n)
+    REQUIRE(p->dimensions >= 1, "there is at least one dimension")
+    KERNEL_FOR(bits_per_dimension_backward, likelihood, flow, 256, ck_elements(p->n))
+END(bits_per_dimension_backward)
+
+// ---- Mixtures of Gaussians, whose parameters follow from a batch -------------------------------------------
+
+OPERATION(reconstruction_features_forward, rows, "|x - x~| / |x| and the cosine of x and its restoration x~; norms are at least epsilon")
+    OUT(y, f32, p->n, 2)
+    IN(x, f32, (int64_t)p->n * p->c)
+    IN(restored, f32, (int64_t)p->n * p->c)
+    REQUIRE(p->epsilon > 0, "epsilon is above 0")
+    KERNEL_FOR(reconstruction_features_forward, rows, mixture, 128, ck_blocks(p->n))
+END(reconstruction_features_forward)
+
+OPERATION(reconstruction_features_backward, rows, "The gradient of the reconstruction features by x~")
+    OUT(drestored, f32, (int64_t)p->n * p->c)
+    IN(dy, f32, p->n, 2)
+    IN(x, f32, (int64_t)p->n * p->c)
+    IN(restored, f32, (int64_t)p->n * p->c)
+    REQUIRE(p->epsilon > 0, "epsilon is above 0")
+    KERNEL_FOR(reconstruction_features_backward, rows, mixture, 128, ck_blocks(p->n))
+END(reconstruction_features_backward)
+
+#define REQUIRE_MIXTURE                                                                                      \
+    REQUIRE(p->d >= 1 && p->d <= CK_MAX_MIXTURE && p->k >= 1 && p->k <= CK_MAX_MIXTURE,                      \
+            "a mixture has 1 to 16 dimensions and components")
+
+OPERATION(mixture_fit, mixture, "Shares, means and covariances of components, from each row's memberships")
+    OUT(share, f32, p->k)
+    OUT(mean, f32, p->k, p->d)
+    OUT(covariance, f32, p->k, p->d, p->d)
+    IN(z, f32, p->n, p->d)
+    IN(membership, f32, p->n, p->k)
+    REQUIRE_MIXTURE
+    KERNEL_FOR(mixture_fit, mixture, mixture, 128, ck_blocks(p->k))
+END(mixture_fit)
+
+OPERATION(mixture_fit_backward, mixture, "The gradients of mixture_fit")
+    OUT(dz, f32, p->n, p->d)
+    OUT(dmembership, f32, p->n, p->k)
+    IN(dshare, f32, p->k)
+    IN(dmean, f32, p->k, p->d)
+    IN(dcovariance, f32, p->k, p->d, p->d)
+    IN(z, f32, p->n, p->d)
+    IN(membership, f32, p->n, p->k)
+    IN(share, f32, p->k)
+    IN(mean, f32, p->k, p->d)
+    IN(covariance, f32, p->k, p->d, p->d)
+    REQUIRE_MIXTURE
+    KERNEL_FOR(mixture_fit_backward, mixture, mixture, 128, ck_elements(p->n))
+END(mixture_fit_backward)
+
+OPERATION(mixture_loss_forward, mixture, "p's factors times the mean of the energies -log p(z), and the sum of the inverse variances")
+    OUT(loss, f32, 1)
+    OUT(energy, f32, p->n)
+    IN(z, f32, p->n, p->d)
+    IN(share, f32, p->k)
+    IN(mean, f32, p->k, p->d)
+    IN(covariance, f32, p->k, p->d, p->d)
+    REQUIRE_MIXTURE
+    KERNEL_FOR(mixture_loss_forward, mixture, mixture, 128, ck_blocks(1))
+END(mixture_loss_forward)
+
+OPERATION(mixture_loss_backward, mixture, "The gradients of mixture_loss_forward")
+    OUT(dz, f32, p->n, p->d)
+    OUT(dshare, f32, p->k)
+    OUT(dmean, f32, p->k, p->d)
+    OUT(dcovariance, f32, p->k, p->d, p->d)
+    IN(z, f32, p->n, p->d)
+    IN(share, f32, p->k)
+    IN(mean, f32, p->k, p->d)
+    IN(covariance, f32, p->k, p->d, p->d)
+    IN(energy, f32, p->n)
+    REQUIRE_MIXTURE
+    WORKSPACE(mixture_loss_backward, mixture)
+    LAUNCHER(mixture_loss_backward, mixture)
+END(mixture_loss_backward)
+
 // ---- Optimizers -------------------------------------------------------------------------------------------
 
 OPERATION(sgd, optimizer, "Stochastic gradient descent with momentum and an L2 penalty")
@@ -738,6 +945,9 @@ END(mean_over_ranks)
 #undef REQUIRE_CONVOLUTION
 #undef REQUIRE_POOLING
 #undef REQUIRE_CROP
+#undef REQUIRE_OWN_NUMBERS
+#undef REQUIRE_COUPLING
+#undef REQUIRE_MIXTURE
 #undef OPERATION
 #undef OUT
 #undef UPDATE

@@ -178,6 +178,31 @@ typedef struct ck_collective_params {
     int32_t blocks, ranks;
 } ck_collective_params;
 
+// Which values a coupling layer keeps: pixels of one color of a checkerboard, or half of the channels.
+enum { CK_MASK_CHECKERBOARD = 0, CK_MASK_CHANNELS = 1 };
+
+typedef struct ck_coupling_params {  // N images of H x W x C; rows of features are images of one pixel
+    int32_t n, h, w, c;
+    int32_t mask;  // CK_MASK_...
+    int32_t
+        parity;  // which half is kept: 0 for row + column even, or the first C / 2 channels; 1: the others
+} ck_coupling_params;
+
+typedef struct ck_likelihood_params {  // N log-likelihoods
+    int32_t n;
+    int64_t dimensions;  // that each is of
+    float levels;        // bits to a dimension that are added: 8 where 256 levels were scaled to 0...1
+} ck_likelihood_params;
+
+enum { CK_MAX_MIXTURE = 16 };  // dimensions, and components
+
+typedef struct ck_mixture_params {  // N rows of D, K Gaussians
+    int32_t n, d, k;
+    float epsilon;  // added to the diagonals of the covariances
+    float energy;   // the factor of the mean energy in the loss
+    float penalty;  // the factor of the sum of the inverse variances
+} ck_mixture_params;
+
 typedef union ck_operation_params {
     ck_image_params image;
     ck_cutpaste_params cutpaste;
@@ -195,6 +220,9 @@ typedef union ck_operation_params {
     ck_products_params products;
     ck_optimizer_params optimizer;
     ck_collective_params collective;
+    ck_coupling_params coupling;
+    ck_likelihood_params likelihood;
+    ck_mixture_params mixture;
 } ck_operation_params;
 
 #endif

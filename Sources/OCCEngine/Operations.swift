@@ -177,6 +177,21 @@ extension PlanBuilder {
             ], ck_operation_params(image: params), flop: flop)
     }
 
+    /// Each value 0 with p's probability, or divided by 1 - it; its own gradient, too.
+    ///
+    /// - Parameters:
+    ///   - y: written, float32 [N, H, W, C].
+    ///   - x: read, float32 [N, H, W, C].
+    package func dropout(
+        _ layer: String, y: Tensor, x: Tensor, _ params: ck_image_params, flop: Int = 0
+    ) throws {
+        try append(
+            .CK_KIND_dropout, layer,
+            [
+                y, x, stepState,
+            ], ck_operation_params(image: params), flop: flop)
+    }
+
     /// The convolution of x with the filters w, zeros around the image.
     ///
     /// - Parameters:
@@ -594,6 +609,42 @@ extension PlanBuilder {
             ], ck_operation_params(elementwise: params), flop: flop)
     }
 
+    /// The hyperbolic tangent of x.
+    ///
+    /// - Parameters:
+    ///   - y: written, float32 or bfloat16 [count].
+    ///   - x: read, float32 or bfloat16 [count].
+    package func tanhForward(
+        _ layer: String, y: Tensor, x: Tensor, _ params: ck_elementwise_params, flop: Int = 0
+    ) throws {
+        var params = params
+        params.activations = y.type.activations
+        try append(
+            .CK_KIND_tanh_forward, layer,
+            [
+                y, x,
+            ], ck_operation_params(elementwise: params), flop: flop)
+    }
+
+    /// dy (1 - y^2).
+    ///
+    /// - Parameters:
+    ///   - dx: written, float32 or bfloat16 [count].
+    ///   - dy: read, float32 or bfloat16 [count].
+    ///   - y: read, float32 or bfloat16 [count].
+    package func tanhBackward(
+        _ layer: String, dx: Tensor, dy: Tensor, y: Tensor, _ params: ck_elementwise_params,
+        flop: Int = 0
+    ) throws {
+        var params = params
+        params.activations = dx.type.activations
+        try append(
+            .CK_KIND_tanh_backward, layer,
+            [
+                dx, dy, y,
+            ], ck_operation_params(elementwise: params), flop: flop)
+    }
+
     /// a + b.
     ///
     /// - Parameters:
@@ -979,6 +1030,22 @@ extension PlanBuilder {
             ], ck_operation_params(rows: params), flop: flop)
     }
 
+    /// Softmax's gradient by the logits.
+    ///
+    /// - Parameters:
+    ///   - dlogits: written, float32 [N, C].
+    ///   - dp: read, float32 [N, C].
+    ///   - p: read, float32 [N, C].
+    package func softmaxBackward(
+        _ layer: String, dlogits: Tensor, dp: Tensor, p: Tensor, _ params: ck_rows_params, flop: Int = 0
+    ) throws {
+        try append(
+            .CK_KIND_softmax_backward, layer,
+            [
+                dlogits, dp, p,
+            ], ck_operation_params(rows: params), flop: flop)
+    }
+
     /// The mean cross-entropy of rows and labels; plus outliers' and the uniform.
     ///
     /// - Parameters:
@@ -1145,6 +1212,315 @@ extension PlanBuilder {
             [
                 lse, x, s,
             ], ck_operation_params(products: params), flop: flop)
+    }
+
+    /// logit(m + (1 - 2m) v), v = (255 x + u) / 256, u in 0...1, m p's minimum.
+    ///
+    /// - Parameters:
+    ///   - y: written, float32 [N, H, W, C].
+    ///   - logLikelihood: written, float32 [N].
+    ///   - x: read, float32 [N, H, W, C].
+    package func dequantizeForward(
+        _ layer: String, y: Tensor, logLikelihood: Tensor, x: Tensor, _ params: ck_image_params,
+        flop: Int = 0
+    ) throws {
+        try append(
+            .CK_KIND_dequantize_forward, layer,
+            [
+                y, logLikelihood, x, stepState,
+            ], ck_operation_params(image: params), flop: flop)
+    }
+
+    /// Dequantization's gradient by x.
+    ///
+    /// - Parameters:
+    ///   - dx: written, float32 [N, H, W, C].
+    ///   - dy: read, float32 [N, H, W, C].
+    ///   - dlogLikelihood: read, float32 [N], or nil.
+    ///   - y: read, float32 [N, H, W, C].
+    package func dequantizeBackward(
+        _ layer: String, dx: Tensor, dy: Tensor, dlogLikelihood: Tensor?, y: Tensor,
+        _ params: ck_image_params, flop: Int = 0
+    ) throws {
+        try append(
+            .CK_KIND_dequantize_backward, layer,
+            [
+                dx, dy, dlogLikelihood, y,
+            ], ck_operation_params(image: params), flop: flop)
+    }
+
+    /// The values that a coupling keeps, and 0 elsewhere; its own gradient, too.
+    ///
+    /// - Parameters:
+    ///   - y: written, float32 [IMAGE_PIXELS, C].
+    ///   - x: read, float32 [IMAGE_PIXELS, C].
+    package func couplingMask(
+        _ layer: String, y: Tensor, x: Tensor, _ params: ck_coupling_params, flop: Int = 0
+    ) throws {
+        try append(
+            .CK_KIND_coupling_mask, layer,
+            [
+                y, x,
+            ], ck_operation_params(coupling: params), flop: flop)
+    }
+
+    /// x exp(s) + t where it is not kept: s = factor tanh(net's first C), t the others.
+    ///
+    /// - Parameters:
+    ///   - y: written, float32 [IMAGE_PIXELS, C].
+    ///   - logLikelihood: written, float32 [N].
+    ///   - x: read, float32 [IMAGE_PIXELS, C].
+    ///   - net: read, float32 [IMAGE_PIXELS, 2 * C].
+    ///   - factor: read, float32 [C].
+    ///   - before: read, float32 [N], or nil.
+    package func couplingForward(
+        _ layer: String, y: Tensor, logLikelihood: Tensor, x: Tensor, net: Tensor, factor: Tensor,
+        before: Tensor?, _ params: ck_coupling_params, flop: Int = 0
+    ) throws {
+        try append(
+            .CK_KIND_coupling_forward, layer,
+            [
+                y, logLikelihood, x, net, factor, before,
+            ], ck_operation_params(coupling: params), flop: flop)
+    }
+
+    /// The gradients of coupling_forward.
+    ///
+    /// - Parameters:
+    ///   - dx: written, float32 [IMAGE_PIXELS, C].
+    ///   - dnet: written, float32 [IMAGE_PIXELS, 2 * C].
+    ///   - dfactor: written, float32 [C].
+    ///   - dy: read, float32 [IMAGE_PIXELS, C].
+    ///   - dlogLikelihood: read, float32 [N], or nil.
+    ///   - x: read, float32 [IMAGE_PIXELS, C].
+    ///   - net: read, float32 [IMAGE_PIXELS, 2 * C].
+    ///   - factor: read, float32 [C].
+    package func couplingBackward(
+        _ layer: String, dx: Tensor, dnet: Tensor, dfactor: Tensor, dy: Tensor, dlogLikelihood: Tensor?,
+        x: Tensor, net: Tensor, factor: Tensor, _ params: ck_coupling_params, flop: Int = 0
+    ) throws {
+        try append(
+            .CK_KIND_coupling_backward, layer,
+            [
+                dx, dnet, dfactor, dy, dlogLikelihood, x, net, factor,
+            ], ck_operation_params(coupling: params), flop: flop)
+    }
+
+    /// Each square of 2 x 2 pixels as one of 4C channels, row by row.
+    ///
+    /// - Parameters:
+    ///   - y: written, float32 [N, H / 2, W / 2, 4 * C].
+    ///   - x: read, float32 [N, H, W, C].
+    package func squeezeForward(
+        _ layer: String, y: Tensor, x: Tensor, _ params: ck_pool_params, flop: Int = 0
+    ) throws {
+        try append(
+            .CK_KIND_squeeze_forward, layer,
+            [
+                y, x,
+            ], ck_operation_params(pool: params), flop: flop)
+    }
+
+    /// Squeezing's gradient.
+    ///
+    /// - Parameters:
+    ///   - dx: written, float32 [N, H, W, C].
+    ///   - dy: read, float32 [N, H / 2, W / 2, 4 * C].
+    package func squeezeBackward(
+        _ layer: String, dx: Tensor, dy: Tensor, _ params: ck_pool_params, flop: Int = 0
+    ) throws {
+        try append(
+            .CK_KIND_squeeze_backward, layer,
+            [
+                dx, dy,
+            ], ck_operation_params(pool: params), flop: flop)
+    }
+
+    /// `before` plus the log density of each row under the standard normal distribution.
+    ///
+    /// - Parameters:
+    ///   - logLikelihood: written, float32 [N].
+    ///   - z: read, float32 [N * C].
+    ///   - before: read, float32 [N], or nil.
+    package func normalForward(
+        _ layer: String, logLikelihood: Tensor, z: Tensor, before: Tensor?, _ params: ck_rows_params,
+        flop: Int = 0
+    ) throws {
+        try append(
+            .CK_KIND_normal_forward, layer,
+            [
+                logLikelihood, z, before,
+            ], ck_operation_params(rows: params), flop: flop)
+    }
+
+    /// The log density's gradient by z.
+    ///
+    /// - Parameters:
+    ///   - dz: written, float32 [N * C].
+    ///   - dlogLikelihood: read, float32 [N].
+    ///   - z: read, float32 [N * C].
+    package func normalBackward(
+        _ layer: String, dz: Tensor, dlogLikelihood: Tensor, z: Tensor, _ params: ck_rows_params,
+        flop: Int = 0
+    ) throws {
+        try append(
+            .CK_KIND_normal_backward, layer,
+            [
+                dz, dlogLikelihood, z,
+            ], ck_operation_params(rows: params), flop: flop)
+    }
+
+    /// -log2 of each likelihood over the dimensions, plus p's levels; their mean.
+    ///
+    /// - Parameters:
+    ///   - loss: written, float32 [1].
+    ///   - bits: written, float32 [N].
+    ///   - logLikelihood: read, float32 [N].
+    package func bitsPerDimensionForward(
+        _ layer: String, loss: Tensor, bits: Tensor, logLikelihood: Tensor,
+        _ params: ck_likelihood_params, flop: Int = 0
+    ) throws {
+        try append(
+            .CK_KIND_bits_per_dimension_forward, layer,
+            [
+                loss, bits, logLikelihood,
+            ], ck_operation_params(likelihood: params), flop: flop)
+    }
+
+    /// The mean's gradient by the log-likelihoods.
+    ///
+    /// - Parameters:
+    ///   - dlogLikelihood: written, float32 [N].
+    package func bitsPerDimensionBackward(
+        _ layer: String, dlogLikelihood: Tensor, _ params: ck_likelihood_params, flop: Int = 0
+    ) throws {
+        try append(
+            .CK_KIND_bits_per_dimension_backward, layer,
+            [
+                dlogLikelihood
+            ], ck_operation_params(likelihood: params), flop: flop)
+    }
+
+    /// |x - x~| / |x| and the cosine of x and its restoration x~; norms are at least epsilon.
+    ///
+    /// - Parameters:
+    ///   - y: written, float32 [N, 2].
+    ///   - x: read, float32 [N * C].
+    ///   - restored: read, float32 [N * C].
+    package func reconstructionFeaturesForward(
+        _ layer: String, y: Tensor, x: Tensor, restored: Tensor, _ params: ck_rows_params, flop: Int = 0
+    ) throws {
+        try append(
+            .CK_KIND_reconstruction_features_forward, layer,
+            [
+                y, x, restored,
+            ], ck_operation_params(rows: params), flop: flop)
+    }
+
+    /// The gradient of the reconstruction features by x~.
+    ///
+    /// - Parameters:
+    ///   - drestored: written, float32 [N * C].
+    ///   - dy: read, float32 [N, 2].
+    ///   - x: read, float32 [N * C].
+    ///   - restored: read, float32 [N * C].
+    package func reconstructionFeaturesBackward(
+        _ layer: String, drestored: Tensor, dy: Tensor, x: Tensor, restored: Tensor,
+        _ params: ck_rows_params, flop: Int = 0
+    ) throws {
+        try append(
+            .CK_KIND_reconstruction_features_backward, layer,
+            [
+                drestored, dy, x, restored,
+            ], ck_operation_params(rows: params), flop: flop)
+    }
+
+    /// Shares, means and covariances of components, from each row's memberships.
+    ///
+    /// - Parameters:
+    ///   - share: written, float32 [K].
+    ///   - mean: written, float32 [K, D].
+    ///   - covariance: written, float32 [K, D, D].
+    ///   - z: read, float32 [N, D].
+    ///   - membership: read, float32 [N, K].
+    package func mixtureFit(
+        _ layer: String, share: Tensor, mean: Tensor, covariance: Tensor, z: Tensor, membership: Tensor,
+        _ params: ck_mixture_params, flop: Int = 0
+    ) throws {
+        try append(
+            .CK_KIND_mixture_fit, layer,
+            [
+                share, mean, covariance, z, membership,
+            ], ck_operation_params(mixture: params), flop: flop)
+    }
+
+    /// The gradients of mixture_fit.
+    ///
+    /// - Parameters:
+    ///   - dz: written, float32 [N, D].
+    ///   - dmembership: written, float32 [N, K].
+    ///   - dshare: read, float32 [K].
+    ///   - dmean: read, float32 [K, D].
+    ///   - dcovariance: read, float32 [K, D, D].
+    ///   - z: read, float32 [N, D].
+    ///   - membership: read, float32 [N, K].
+    ///   - share: read, float32 [K].
+    ///   - mean: read, float32 [K, D].
+    ///   - covariance: read, float32 [K, D, D].
+    package func mixtureFitBackward(
+        _ layer: String, dz: Tensor, dmembership: Tensor, dshare: Tensor, dmean: Tensor,
+        dcovariance: Tensor, z: Tensor, membership: Tensor, share: Tensor, mean: Tensor,
+        covariance: Tensor, _ params: ck_mixture_params, flop: Int = 0
+    ) throws {
+        try append(
+            .CK_KIND_mixture_fit_backward, layer,
+            [
+                dz, dmembership, dshare, dmean, dcovariance, z, membership, share, mean, covariance,
+            ], ck_operation_params(mixture: params), flop: flop)
+    }
+
+    /// p's factors times the mean of the energies -log p(z), and the sum of the inverse variances.
+    ///
+    /// - Parameters:
+    ///   - loss: written, float32 [1].
+    ///   - energy: written, float32 [N].
+    ///   - z: read, float32 [N, D].
+    ///   - share: read, float32 [K].
+    ///   - mean: read, float32 [K, D].
+    ///   - covariance: read, float32 [K, D, D].
+    package func mixtureLossForward(
+        _ layer: String, loss: Tensor, energy: Tensor, z: Tensor, share: Tensor, mean: Tensor,
+        covariance: Tensor, _ params: ck_mixture_params, flop: Int = 0
+    ) throws {
+        try append(
+            .CK_KIND_mixture_loss_forward, layer,
+            [
+                loss, energy, z, share, mean, covariance,
+            ], ck_operation_params(mixture: params), flop: flop)
+    }
+
+    /// The gradients of mixture_loss_forward.
+    ///
+    /// - Parameters:
+    ///   - dz: written, float32 [N, D].
+    ///   - dshare: written, float32 [K].
+    ///   - dmean: written, float32 [K, D].
+    ///   - dcovariance: written, float32 [K, D, D].
+    ///   - z: read, float32 [N, D].
+    ///   - share: read, float32 [K].
+    ///   - mean: read, float32 [K, D].
+    ///   - covariance: read, float32 [K, D, D].
+    ///   - energy: read, float32 [N].
+    package func mixtureLossBackward(
+        _ layer: String, dz: Tensor, dshare: Tensor, dmean: Tensor, dcovariance: Tensor, z: Tensor,
+        share: Tensor, mean: Tensor, covariance: Tensor, energy: Tensor, _ params: ck_mixture_params,
+        flop: Int = 0
+    ) throws {
+        try append(
+            .CK_KIND_mixture_loss_backward, layer,
+            [
+                dz, dshare, dmean, dcovariance, z, share, mean, covariance, energy,
+            ], ck_operation_params(mixture: params), flop: flop)
     }
 
     /// Stochastic gradient descent with momentum and an L2 penalty.

@@ -10,6 +10,14 @@ package enum RandomStream {
     package static let cutPaste: UInt32 = 50
     /// Gaussian noise: a block to every four values of an image.
     package static let noise: UInt32 = 100
+    /// The noise between the levels of pixels: a block to every four values of an image.
+    package static let dequantization: UInt32 = 150
+    /// Dropouts that a network may have.
+    package static let dropouts = 4
+    /// A dropout of a network, counted from 0: a block to every four values of a row.
+    package static func dropout(layer: Int) -> UInt32 { UInt32(157 + layer) }
+    /// Which rows of features a density is trained on at a step.
+    package static let densityRows: UInt32 = 0xDE25_1000
     /// Which images are held out, and which outliers are mixed in.
     package static let split: UInt32 = 0x5911_7000
     /// Which fold an image is in.
@@ -63,9 +71,12 @@ package enum RandomStream {
 
     /// Every consumer but the parameters.
     package static let claims: [Claim] =
-        (0..<recipeSteps).map { Claim(recipe(step: $0)) } + [
-            Claim(cutPaste, blocks: 0..<4), Claim(noise, blocks: 1..<1 << 20), Claim(split), Claim(folds),
-            Claim(batches), Claim(corners), Claim(builtinTrain), Claim(builtinTest), Claim(testFifth),
+        (0..<recipeSteps).map { Claim(recipe(step: $0)) }
+        + (0..<dropouts).map { Claim(dropout(layer: $0), blocks: 1..<1 << 20) } + [
+            Claim(cutPaste, blocks: 0..<4), Claim(noise, blocks: 1..<1 << 20),
+            Claim(dequantization, blocks: 1..<1 << 20), Claim(densityRows), Claim(split), Claim(folds),
+            Claim(batches),
+            Claim(corners), Claim(builtinTrain), Claim(builtinTest), Claim(testFifth),
             Claim(simulation), Claim(channels),
         ]
 

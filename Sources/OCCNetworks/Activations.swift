@@ -15,6 +15,43 @@ public func relu(_ x: Tensor, in plan: PlanBuilder) throws -> Tensor {
     return y
 }
 
+/// Appends the hyperbolic tangent of x, any shape.
+public func tanh(_ x: Tensor, in plan: PlanBuilder) throws -> Tensor {
+    let y = plan.transient("tanh", x.shape, type: x.type)
+    let params = ck_elementwise_params(count: Int64(x.count))
+    try plan.tanhForward("tanh", y: y, x: x, params, flop: 10 * x.count)
+    plan.recordBackward(of: y, from: [x]) { pass in
+        guard let dy = pass.gradient(of: y) else { return }
+        try pass.contribute(to: x) { dx in
+            try plan.tanhBackward("tanh", dx: dx, dy: dy, y: y, params, flop: 3 * x.count)
+        }
+    }
+    return y
+}
+
+/// Appends dropout (Srivastava et al. 2014) to a training plan: each value of rows [N,C] is 0 with a probability, or divided
+/// by 1 less that. A plan that does not train has the rows as they are.
+///
+/// - Parameter layer: which of a network's dropouts it is, counted from 0: each draws numbers of its own.
+public func dropout(_ x: Tensor, probability: Double, layer: Int, in plan: PlanBuilder) throws -> Tensor {
+    guard plan.purpose == .training, probability > 0 else { return x }
+    let x = try plan.singlePrecision(x)
+    let shape = try x.shape(dimensions: 2, of: "dropout", "dropout"), y = plan.transient("dropout", shape)
+    var drawn = ck_image_params()
+    (drawn.n, drawn.h, drawn.w, drawn.c) = (Int32(shape[0]), 1, 1, Int32(shape[1]))
+    (drawn.stream, drawn.probability) = (RandomStream.dropout(layer: layer), Float(probability))
+    if let share = plan.share { drawn.share = share.rows }
+    let params = drawn
+    try plan.dropout("dropout", y: y, x: x, params, flop: 4 * x.count)
+    plan.recordBackward(of: y, from: [x]) { pass in
+        guard let dy = pass.gradient(of: y) else { return }
+        try pass.contribute(to: x) { dx in
+            try plan.dropout("dropout", y: dx, x: dy, params, flop: 4 * x.count)
+        }
+    }
+    return y
+}
+
 /// a + b, of one shape.
 public func add(_ a: Tensor, _ b: Tensor, in plan: PlanBuilder) throws -> Tensor {
     let y = plan.transient("sum", a.shape, type: a.type)
@@ -95,6 +132,13 @@ public func softmax(_ logits: Tensor, in plan: PlanBuilder) throws -> Tensor {
     let params = try rowParams(logits, epsilon: 0, "softmax", "softmax")
     let p = plan.transient("softmax", logits.shape)
     try plan.softmax("softmax", p: p, logits: logits, params, flop: 4 * logits.count)
+    plan.recordBackward(of: p, from: [logits]) { pass in
+        guard let dp = pass.gradient(of: p) else { return }
+        try pass.contribute(to: logits) { dlogits in
+            try plan.softmaxBackward(
+                "softmax", dlogits: dlogits, dp: dp, p: p, params, flop: 4 * logits.count)
+        }
+    }
     return p
 }
 

@@ -13,18 +13,25 @@ public struct Conv2D: Sendable {
     public let stride: Int
     /// Zeros added on every side.
     public let padding: Int
+    /// What the variance of its first filters is over the fan-out: 0 for filters that begin at zero.
+    public let initialScale: Double
 
     /// A layer for any number of input channels.
     ///
     /// - Parameters:
     ///   - channels: channels out, K.
     ///   - padding: nil for kernel / 2, which keeps the size at stride 1.
-    public init(_ name: String, channels: Int, kernel: Int, stride: Int = 1, padding: Int? = nil) {
+    ///   - initialScale: 2 for what ReLUs follow (He et al. 2015), 0 for a layer whose results begin at zero.
+    public init(
+        _ name: String, channels: Int, kernel: Int, stride: Int = 1, padding: Int? = nil,
+        initialScale: Double = 2
+    ) {
         self.name = name
         self.channels = channels
         self.kernel = kernel
         self.stride = stride
         self.padding = padding ?? kernel / 2
+        self.initialScale = initialScale
     }
 
     /// Appends the layer to a plan: x [N,H,W,C] -> [N,P,Q,K] of its type, with P = (H + 2 padding - R) / stride +
@@ -90,7 +97,8 @@ public struct Conv2D: Sendable {
             s: Int32(kernel), stride: Int32(stride), pad: Int32(padding), p: Int32(p), q: Int32(q),
             math: plan.math.kernelValue)
         return Call(
-            weight: try plan.parameter("\(name).weight", [channels, kernel, kernel, c], .fanOut(scale: 2)),
+            weight: try plan.parameter(
+                "\(name).weight", [channels, kernel, kernel, c], .fanOut(scale: initialScale)),
             shape: [n, p, q, channels], params: params, flop: 2 * n * p * q * channels * kernel * kernel * c)
     }
 }

@@ -9,9 +9,12 @@ public struct Dense: Sendable {
     public let units: Int
     /// Whether a bias is added.
     public let bias: Bool
+    /// What its weights are before training.
+    public let initializer: Initializer
 
     /// A layer of K = `units` outputs; it takes as many inputs as it is given.
-    public init(_ name: String, units: Int, bias: Bool) {
+    public init(_ name: String, units: Int, bias: Bool, initializer: Initializer = .glorotUniform) {
+        self.initializer = initializer
         self.name = name
         self.units = units
         self.bias = bias
@@ -21,7 +24,7 @@ public struct Dense: Sendable {
     public func callAsFunction(_ x: Tensor, in plan: PlanBuilder) throws -> Tensor {
         let x = try plan.singlePrecision(x)
         let shape = try x.shape(dimensions: 2, of: name, "dense_forward"), (n, c) = (shape[0], shape[1])
-        let weight = try plan.parameter("\(name).weight", [units, c], .glorotUniform)
+        let weight = try plan.parameter("\(name).weight", [units, c], initializer)
         let offset = bias ? try plan.parameter("\(name).bias", [units], .zeros) : nil
         let y = plan.transient(name, [n, units])
         let params = ck_dense_params(

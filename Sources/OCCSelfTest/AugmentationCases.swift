@@ -59,6 +59,16 @@ enum AugmentationCases {
                 ($0.probability, $0.minimum, $0.maximum, $0.taps) = (0.7, 0.1, 2, 5)
             },
             make(.CK_KIND_gaussian_noise, AugmentationReference.noise) { $0.maximum = 0.1 },
+            make(
+                .CK_KIND_dropout,
+                { image, p, step, sample in
+                    image.enumerated().map { i, value in
+                        let stream = p.stream + UInt32(i / 4 + 1) << 12
+                        let draw = AugmentationReference.numbers(step, sample, stream)[i % 4]
+                        return AugmentationReference.uniform(draw) < 0.25 ? 0 : value / 0.75
+                    }
+                }
+            ) { $0.probability = 0.25 },
             translation(n: n, h: h, w: w, x: x, unit: 1), translation(n: n, h: h, w: w, x: x, unit: 2),
         ]
         guard h == w, share.block == 0 else { return result }

@@ -1,4 +1,5 @@
 import CKernels
+import Foundation
 
 /// The cases of dense layers, activations, pooling and upsampling.
 enum LayerCases {
@@ -19,6 +20,15 @@ enum LayerCases {
                 "\(count)", .CK_KIND_relu_backward, params,
                 ["dy": .input(a), "y": .input(b.map { max(0, $0) })],
                 expected: { s in ["dx": zip(s["dy"], s["y"]).map { $1 > 0 ? $0 : 0 }] }),
+            OperationCase(
+                "\(count)", .CK_KIND_tanh_forward, params, ["x": .input(a)],
+                expected: { ["y": $0["x"].map(tanh)] }),
+            OperationCase(
+                "\(count)", .CK_KIND_tanh_backward, params,
+                ["dy": .input(a), "y": .input(b.map(tanh))],
+                expected: { s in
+                    ["dx": zip(s["dy"], s["y"]).map { dy, y in dy / pow(cosh(atanh(y)), 2) }]
+                }),
             OperationCase(
                 "\(count)", .CK_KIND_add, params, ["a": .input(a), "b": .input(b)],
                 expected: { s in ["y": zip(s["a"], s["b"]).map { $0 + $1 }] }),
@@ -283,6 +293,20 @@ enum LayerCases {
             OperationCase(
                 "\(n)x\(c)", .CK_KIND_softmax, params, ["logits": .input(x)],
                 expected: { ["p": Reference.softmax($0["logits"], columns: c)] }),
+            // A single class has the probability one and the gradient zero.
+            OperationCase(
+                "\(n)x\(c)", .CK_KIND_softmax_backward, params,
+                [
+                    "dp": .input(dy),
+                    "p": .input(Reference.softmax(x.map(Double.init), columns: c).map(Float.init)),
+                ],
+                expected: { s in
+                    let dp = s["dp"]
+                    return [
+                        "dlogits": finiteDifferences(
+                            of: { dot(Reference.softmax($0, columns: c), dp) }, at: x.map(Double.init))
+                    ]
+                }),
         ]
     }
 }

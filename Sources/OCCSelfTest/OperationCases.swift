@@ -7,7 +7,7 @@ public enum OperationCases {
     public static let all =
         ConvolutionCases.all + ConvolutionCases.inference + JoinedCases.all + NormalizationCases.all
         + LayerCases.all
-        + ObjectiveCases.all + DistanceCases.all
+        + ObjectiveCases.all + DistanceCases.all + FlowCases.all + MixtureCases.all
         + AugmentationCases.all + NormalizationCases.bfloat16
         + ConvolutionCases.bfloat16 + ConvolutionCases.large + JoinedCases.large
         + (ConvolutionCases.inference + JoinedCases.all + LayerCases.all).filter(\.hasActivations).map {

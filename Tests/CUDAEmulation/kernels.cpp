@@ -4,8 +4,10 @@
 #include "kernels.h"
 #include "ck_augment.h"
 #include "ck_device.cuh"
+#include "flow/coupling.h"
 #include "jitter.cuh"
 #include "log_sum.cuh"
+#include "mixture/components.h"
 #include <tuple>
 #include <type_traits>
 #include <utility>
@@ -54,6 +56,12 @@ namespace distance {
 }
 namespace kde {
 #include "kde/kde.cu"
+}
+namespace flow {
+#include "flow/flow.cu"
+}
+namespace mixture {
+#include "mixture/mixture.cu"
 }
 namespace sgd {
 #include "sgd/sgd.cu"

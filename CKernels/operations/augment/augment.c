@@ -263,3 +263,26 @@ ck_status ck_cpu_gaussian_noise(const ck_gaussian_noise_operands *t, const ck_im
     ck_parallel_for(p->n, noise_image, &j);
     return CK_OK;
 }
+
+// ---- Dropout ----------------------------------------------------------------------------------------------
+
+// Four uniform numbers to a counter, as for the noise; the gradient draws the same ones.
+static void drop_image(void *context, int64_t n, int worker) {
+    (void)worker;
+    struct job *j = context;
+    int64_t size = image_size(j->p);
+    const float *x = j->x + n * size;
+    float *y = j->y + n * size, scale = 1 / (1 - j->p->probability);
+    for (int64_t i = 0; i < size; i += 4) {
+        ck_random4 r = ck_philox(j->step->seed, j->step->step, ck_batch_row(j->p->share, j->step, n),
+                                 j->p->stream + ((uint32_t)(i / 4 + 1) << 12));
+        for (int64_t k = i; k < ck_min64(i + 4, size); k++)
+            y[k] = ck_uniform(r.v[k - i]) < j->p->probability ? 0 : x[k] * scale;
+    }
+}
+
+ck_status ck_cpu_dropout(const ck_dropout_operands *t, const ck_image_params *p, void *) {
+    struct job j = {.p = p, .y = t->y, .x = t->x, .step = t->step};
+    ck_parallel_for(p->n, drop_image, &j);
+    return CK_OK;
+}

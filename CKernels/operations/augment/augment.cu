@@ -147,3 +147,16 @@ CK_KERNEL(256) ck_gaussian_noise(float *y, const float *x, const ck_step_state *
         }
     }
 }
+
+CK_KERNEL(256) ck_dropout(float *y, const float *x, const ck_step_state *step, ck_image_params p) {
+    int64_t size = image_size(p), quads = (size + 3) / 4;
+    float scale = 1 / (1 - p.probability);
+    for (int64_t i = ck_first(); i < p.n * quads; i += ck_stride()) {
+        int64_t n = i / quads, quad = i % quads;
+        ck_random4 r = draw(step, n, p, (uint32_t)(quad + 1));
+        for (int k = 0; k < 4 && 4 * quad + k < size; k++) {
+            int64_t at = n * size + 4 * quad + k;
+            y[at] = ck_uniform(r.v[k]) < p.probability ? 0 : x[at] * scale;
+        }
+    }
+}

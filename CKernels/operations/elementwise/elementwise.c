@@ -1,5 +1,5 @@
-// ReLUs, add, scale, concatenation, mean squared error and sums: one pass over contiguous floats in fixed
-// blocks.
+// ReLUs, tanh, add, scale, concatenation, mean squared error and sums: one pass over contiguous floats in
+// fixed blocks.
 #include "cpu.h"
 
 struct job {
@@ -43,6 +43,15 @@ CK_SIMD static void leaky_floats(float *restrict y, const float *restrict x, flo
 CK_SIMD static void leaky_gradient(float *restrict dx, const float *restrict dy, const float *restrict y,
                                    float factor, int64_t count) {
     for (int64_t i = 0; i < count; i++) dx[i] = y[i] > 0 ? dy[i] : factor * dy[i];
+}
+
+static void tanh_floats(float *restrict y, const float *restrict x, int64_t count) {
+    for (int64_t i = 0; i < count; i++) y[i] = tanhf(x[i]);
+}
+
+CK_SIMD static void tanh_gradient(float *restrict dx, const float *restrict dy, const float *restrict y,
+                                  int64_t count) {
+    for (int64_t i = 0; i < count; i++) dx[i] = dy[i] * (1 - y[i] * y[i]);
 }
 
 CK_SIMD static void scaled_difference(float *restrict y, const float *restrict a, const float *restrict b,
@@ -96,6 +105,14 @@ static void leaky_gradient_block(struct job *j, int64_t index, int64_t first, in
     (void)index;
     leaky_gradient(j->result + first, j->a + first, j->b + first, j->factor, count);
 }
+static void tanh_block(struct job *j, int64_t index, int64_t first, int64_t count) {
+    (void)index;
+    tanh_floats(j->result + first, j->a + first, count);
+}
+static void tanh_gradient_block(struct job *j, int64_t index, int64_t first, int64_t count) {
+    (void)index;
+    tanh_gradient(j->result + first, j->a + first, j->b + first, count);
+}
 static void difference_block(struct job *j, int64_t index, int64_t first, int64_t count) {
     (void)index;
     scaled_difference(j->result + first, j->a + first, j->b + first, j->factor, count);
@@ -111,6 +128,8 @@ BLOCK_TASK(relu_gradient_block)
 BLOCK_TASK(scale_block)
 BLOCK_TASK(leaky_block)
 BLOCK_TASK(leaky_gradient_block)
+BLOCK_TASK(tanh_block)
+BLOCK_TASK(tanh_gradient_block)
 BLOCK_TASK(difference_block)
 BLOCK_TASK(squares_block)
 
@@ -164,6 +183,18 @@ ck_status ck_cpu_leaky_relu_backward(const ck_leaky_relu_backward_operands *t, c
                                      void *) {
     struct job j = {.count = p->count, .result = t->dx, .a = t->dy, .b = t->y, .factor = p->factor};
     ck_parallel_for(ck_block_count(j.count), leaky_gradient_block_task, &j);
+    return CK_OK;
+}
+
+ck_status ck_cpu_tanh_forward(const ck_tanh_forward_operands *t, const ck_elementwise_params *p, void *) {
+    struct job j = {.count = p->count, .result = t->y, .a = t->x};
+    ck_parallel_for(ck_block_count(j.count), tanh_block_task, &j);
+    return CK_OK;
+}
+
+ck_status ck_cpu_tanh_backward(const ck_tanh_backward_operands *t, const ck_elementwise_params *p, void *) {
+    struct job j = {.count = p->count, .result = t->dx, .a = t->dy, .b = t->y};
+    ck_parallel_for(ck_block_count(j.count), tanh_gradient_block_task, &j);
     return CK_OK;
 }
 

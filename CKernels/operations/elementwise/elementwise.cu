@@ -1,4 +1,4 @@
-// ReLUs, add, scale, conversion, concatenation, mean squared error and sums (CPU: elementwise.c).
+// ReLUs, tanh, add, scale, conversion, concatenation, mean squared error and sums (CPU: elementwise.c).
 #include "ck_device.cuh"
 
 struct positive {
@@ -6,6 +6,12 @@ struct positive {
 };
 struct where_positive {  // dy, y
     CK_MEMBER float operator()(float dy, float y) const { return y > 0 ? dy : 0; }
+};
+struct bent {
+    CK_MEMBER float operator()(float x, float) const { return tanhf(x); }
+};
+struct unbent {  // dy, y
+    CK_MEMBER float operator()(float dy, float y) const { return dy * (1 - y * y); }
 };
 struct itself {
     CK_MEMBER float operator()(float x, float) const { return x; }
@@ -79,6 +85,21 @@ CK_KERNEL(256) ck_leaky_relu_backward(float *dx, const float *dy, const float *y
 CK_KERNEL(256)
 ck_leaky_relu_backward_bf16(uint16_t *dx, const uint16_t *dy, const uint16_t *y, ck_scale_params p) {
     apply(dx, dy, y, p.count, leaky_where_negative{p.factor});
+}
+
+CK_KERNEL(256) ck_tanh_forward(float *y, const float *x, ck_elementwise_params p) {
+    apply(y, x, (const float *)nullptr, p.count, bent());
+}
+CK_KERNEL(256) ck_tanh_forward_bf16(uint16_t *y, const uint16_t *x, ck_elementwise_params p) {
+    apply(y, x, (const uint16_t *)nullptr, p.count, bent());
+}
+
+CK_KERNEL(256) ck_tanh_backward(float *dx, const float *dy, const float *y, ck_elementwise_params p) {
+    apply(dx, dy, y, p.count, unbent());
+}
+CK_KERNEL(256)
+ck_tanh_backward_bf16(uint16_t *dx, const uint16_t *dy, const uint16_t *y, ck_elementwise_params p) {
+    apply(dx, dy, y, p.count, unbent());
 }
 
 CK_KERNEL(256) ck_add(float *y, const float *a, const float *b, ck_elementwise_params p) {

@@ -78,6 +78,15 @@ static void probabilities(struct job *j, int64_t row) {
 }
 ROW_TASK(probabilities)
 
+// dx = p (dp - p . dp)
+static void probabilities_backward(struct job *j, int64_t row) {
+    int64_t c = j->p->c;
+    const float *dy = j->dy + row * c, *y = j->forward + row * c;
+    float along = (float)dot(y, dy, c);
+    for (int64_t i = 0; i < c; i++) j->dx[row * c + i] = y[i] * (dy[i] - along);
+}
+ROW_TASK(probabilities_backward)
+
 // A row's part of the loss is a mean of the rows of its kind: those with a label, or outliers.
 static double share(const ck_cross_entropy_params *p, int32_t label) {
     return label >= 0 ? 1.0 / (p->n - p->outliers) : (double)p->outlier_weight / p->outliers;
@@ -109,6 +118,12 @@ ROW_TASK(cross_entropy_backward)
 ck_status ck_cpu_softmax(const ck_softmax_operands *t, const ck_rows_params *p, void *) {
     struct job j = {.p = p, .y = t->p, .x = t->logits};
     run_rows(&j, probabilities_task);
+    return CK_OK;
+}
+
+ck_status ck_cpu_softmax_backward(const ck_softmax_backward_operands *t, const ck_rows_params *p, void *) {
+    struct job j = {.p = p, .dx = t->dlogits, .dy = t->dp, .forward = t->p};
+    run_rows(&j, probabilities_backward_task);
     return CK_OK;
 }
 

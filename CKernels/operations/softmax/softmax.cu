@@ -47,6 +47,16 @@ CK_KERNEL(128) ck_softmax(float *y, const float *x, ck_rows_params p) {
     softmax_row(y + at, x + at, p.c, floats, doubles);
 }
 
+// dx = p (dp - p . dp)
+CK_KERNEL(128) ck_softmax_backward(float *dx, const float *dy, const float *y, ck_rows_params p) {
+    CK_SHARED(double, shared, THREADS);
+    int64_t at = (int64_t)blockIdx.x * p.c;
+    double sum = 0;
+    for (int i = threadIdx.x; i < p.c; i += THREADS) sum += (double)y[at + i] * dy[at + i];
+    float along = (float)ck_block_reduce<THREADS>(sum, shared, ck_plus());
+    for (int i = threadIdx.x; i < p.c; i += THREADS) dx[at + i] = y[at + i] * (dy[at + i] - along);
+}
+
 // A row's part of the loss is a mean of the rows of its kind: those with a label, or outliers (-1).
 CK_DEVICE double share(ck_cross_entropy_params p, int label) {
     return label >= 0 ? 1.0 / (p.n - p.outliers) : (double)p.outlier_weight / p.outliers;

@@ -27,7 +27,7 @@
 #define CK_KERNEL_SOURCES(X)                                                                                 \
     X(augment) X(cutpaste) X(conv2d) X(conv2d_bf16) X(conv2d_hopper) X(conv2d_taps) X(batchnorm)             \
     X(elementwise) X(pool) X(dense) X(softmax) X(nt_xent)                                                    \
-    X(distance) X(kde) X(sgd) X(lars) X(adam)
+    X(distance) X(kde) X(flow) X(mixture) X(sgd) X(lars) X(adam)
 // clang-format on
 
 #define KERNEL_FOR(name, params, source, threads, grid) OPERATION_KERNEL(source, ck_##name, threads)
@@ -416,6 +416,48 @@ KERNEL(lars, ck_lars, 256)
     ARGUMENT(int64_t, blocks)
     ARGUMENT(ck_optimizer_params, p)
 KERNEL_END(ck_lars)
+
+KERNEL(flow, ck_coupling_gradient, 256)
+    ARGUMENT(float *, dx)
+    ARGUMENT(float *, dnet)
+    ARGUMENT(const float *, dy)
+    ARGUMENT(const float *, dlog_likelihood)
+    ARGUMENT(const float *, x)
+    ARGUMENT(const float *, net)
+    ARGUMENT(const float *, factor)
+    ARGUMENT(ck_coupling_params, p)
+KERNEL_END(ck_coupling_gradient)
+
+KERNEL(flow, ck_coupling_factor_gradient, 256)
+    ARGUMENT(float *, dfactor)
+    ARGUMENT(const float *, dy)
+    ARGUMENT(const float *, dlog_likelihood)
+    ARGUMENT(const float *, x)
+    ARGUMENT(const float *, net)
+    ARGUMENT(const float *, factor)
+    ARGUMENT(ck_coupling_params, p)
+KERNEL_END(ck_coupling_factor_gradient)
+
+KERNEL(mixture, ck_mixture_row_gradients, 128)
+    ARGUMENT(float *, dz)
+    ARGUMENT(double *, parts)
+    ARGUMENT(const float *, z)
+    ARGUMENT(const float *, share)
+    ARGUMENT(const float *, mean)
+    ARGUMENT(const float *, covariance)
+    ARGUMENT(const float *, energy)
+    ARGUMENT(ck_mixture_params, p)
+KERNEL_END(ck_mixture_row_gradients)
+
+KERNEL(mixture, ck_mixture_component_gradients, 128)
+    ARGUMENT(float *, dshare)
+    ARGUMENT(float *, dmean)
+    ARGUMENT(float *, dcovariance)
+    ARGUMENT(const double *, parts)
+    ARGUMENT(const float *, share)
+    ARGUMENT(const float *, covariance)
+    ARGUMENT(ck_mixture_params, p)
+KERNEL_END(ck_mixture_component_gradients)
 
 // clang-format on
 #undef OPERATION_KERNEL

@@ -51,7 +51,7 @@ static inline unsigned ck_kernel_shared_bytes(ck_kernel kernel) {
     default: return 0;
     }
 }
-enum { CK_HEADER_COUNT = 10 };
+enum { CK_HEADER_COUNT = 12 };
 extern const char *const ck_kernel_header_names[CK_HEADER_COUNT],
     *const ck_kernel_header_texts[CK_HEADER_COUNT];
 

@@ -43,6 +43,12 @@ static const char source_distance[] = {
 static const char source_kde[] = {
 #embed "../../operations/kde/kde.cu"
     , 0};
+static const char source_flow[] = {
+#embed "../../operations/flow/flow.cu"
+    , 0};
+static const char source_mixture[] = {
+#embed "../../operations/mixture/mixture.cu"
+    , 0};
 static const char source_sgd[] = {
 #embed "../../operations/sgd/sgd.cu"
     , 0};
@@ -83,6 +89,12 @@ static const char header_dihedral[] = {
 static const char header_augment[] = {
 #embed "../../include/ck_augment.h"
     , 0};
+static const char header_coupling[] = {
+#embed "../../operations/flow/coupling.h"
+    , 0};
+static const char header_components[] = {
+#embed "../../operations/mixture/components.h"
+    , 0};
 
 const ck_source_text ck_kernel_sources[CK_SOURCE_COUNT] = {
 #define SOURCE(name) [CK_SOURCE_##name] = {#name ".cu", source_##name},
@@ -94,7 +106,8 @@ const ck_source_text ck_kernel_sources[CK_SOURCE_COUNT] = {
 #define HEADERS(X)                                                                                           \
     X(device, "ck_device.cuh") X(jitter, "jitter.cuh") X(log_sum, "log_sum.cuh") X(params, "ck_params.h")    \
     X(portable, "ck_portable.h") X(random, "ck_random.h") X(color, "ck_color.h")                             \
-    X(dihedral, "ck_dihedral.h") X(augment, "ck_augment.h") X(conv2d_bf16, "conv2d_bf16.cuh")
+    X(dihedral, "ck_dihedral.h") X(augment, "ck_augment.h") X(conv2d_bf16, "conv2d_bf16.cuh")           \
+    X(coupling, "coupling.h") X(components, "components.h")
 // clang-format on
 #define NAME(name, file) file,
 #define TEXT(name, file) header_##name,
