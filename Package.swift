@@ -47,7 +47,7 @@ let package = Package(
         .target(name: "OCCNetworks", dependencies: ["CKernels", "OCCEngine"]),
         .target(name: "CImageIO", dependencies: ["CPNG", "CJPEG", "CTIFF", "CWebP", "CDeflate", "CZlib"]),
         .target(name: "OCCData", dependencies: ["CImageIO", "CKernels", "OCCEngine"]),
-        .target(name: "OCCDetectors", dependencies: ["CKernels", "OCCEngine"]),
+        .target(name: "OCCDetectors", dependencies: ["CKernels", "OCCEngine", "OCCNetworks"]),
         .target(name: "OneClass", dependencies: ["OCCData", "OCCDetectors", "OCCEngine", "OCCNetworks"]),
         .target(name: "COCC"),
         .target(name: "OCCLibrary", dependencies: ["COCC", "OneClass"]),
@@ -84,7 +84,9 @@ let package = Package(
             name: "OCCEngineTests", dependencies: ["CKernels", "OCCEngine", "OCCNetworks", "TestSupport"]),
         .testTarget(name: "OCCDataTests", dependencies: ["CImageIO", "OCCData", "OCCEngine", "TestSupport"]),
         .testTarget(name: "OCCDetectorsTests", dependencies: ["OCCDetectors", "OCCEngine", "TestSupport"]),
-        .testTarget(name: "OCCNetworksTests", dependencies: ["OCCEngine", "OCCNetworks", "TestSupport"]),
+        .testTarget(
+            name: "OCCNetworksTests",
+            dependencies: ["OCCDetectors", "OCCEngine", "OCCNetworks", "TestSupport"]),
         .testTarget(
             name: "OneClassTests",
             dependencies: [

@@ -44,7 +44,7 @@ public enum Detectors {
         "detector",
         [
             KernelDensity(), GaussianDensity(), OneClassSVM(kernel: .rbf), OneClassSVM(kernel: .linear),
-            SupportVectorDataDescription(), NearestNeighbors(),
+            SupportVectorDataDescription(), NearestNeighbors(), FlowDensity(),
         ]
     ) { $0.name }
 }

@@ -47,6 +47,13 @@ public final class Device: @unchecked Sendable {
             isGPU: false)
     }
 
+    /// The CPU with the pool of threads that there is, for plans that are run while other work goes on.
+    package static func cpuAsItIs() throws -> Device {
+        var handle = ck_device()
+        try check(ck_device_create_cpu(&handle))
+        return Device(handle: handle, name: "cpu", isGPU: false)
+    }
+
     /// How many GPUs there are; 0 where something is missing that they need.
     public static var gpuCount: Int {
         var count: Int32 = 0

@@ -35,8 +35,10 @@ public func tanh(_ x: Tensor, in plan: PlanBuilder) throws -> Tensor {
 /// - Parameter layer: which of a network's dropouts it is, counted from 0: each draws numbers of its own.
 public func dropout(_ x: Tensor, probability: Double, layer: Int, in plan: PlanBuilder) throws -> Tensor {
     guard plan.purpose == .training, probability > 0 else { return x }
-    let x = try plan.singlePrecision(x)
-    let shape = try x.shape(dimensions: 2, of: "dropout", "dropout"), y = plan.transient("dropout", shape)
+    let rows = try plan.singlePrecision(x)
+    let shape = try rows.shape(dimensions: 2, of: "dropout", "dropout")
+    // The operation is one of images: of one pixel.
+    let x = plan.reshaped(rows, [shape[0], 1, 1, shape[1]]), y = plan.transient("dropout", x.shape)
     var drawn = ck_image_params()
     (drawn.n, drawn.h, drawn.w, drawn.c) = (Int32(shape[0]), 1, 1, Int32(shape[1]))
     (drawn.stream, drawn.probability) = (RandomStream.dropout(layer: layer), Float(probability))
@@ -49,7 +51,7 @@ public func dropout(_ x: Tensor, probability: Double, layer: Int, in plan: PlanB
             try plan.dropout("dropout", y: dx, x: dy, params, flop: 4 * x.count)
         }
     }
-    return y
+    return plan.reshaped(y, shape)
 }
 
 /// a + b, of one shape.

@@ -1,3 +1,4 @@
+import Foundation
 import OCCDetectors
 import OCCEngine
 import TestSupport
@@ -11,9 +12,16 @@ import Testing
             rows: rows, columns: columns, values: random.normals(rows * columns, shift: shift))
     }
 
+    /// The detector of a name; a flow that is trained for a few steps only, which is all that these tests need.
+    private static func entry(_ name: String) throws -> any Detector {
+        var kind = try Detectors.registry.entry(name)
+        if kind is FlowDensity { #expect(try kind.set(name: "flow-steps", text: "20")) }
+        return kind
+    }
+
     @Test(arguments: Detectors.registry.names)
     func gradientAgreesWithFiniteDifferences(_ kind: String) throws {
-        let detector = try Detectors.registry.entry(kind).fit(Self.data(60, 6, seed: 1)),
+        let detector = try Self.entry(kind).fit(Self.data(60, 6, seed: 1)),
             queries = Self.data(4, 6, seed: 2)
         let gradient = try detector.scoreGradient(queries)
         for row in 0..<queries.rows {
@@ -39,7 +47,7 @@ import Testing
     /// With all multipliers at their bound nothing is left to solve: there is no row inside.
     @Test(arguments: ["ocsvm-rbf", "ocsvm-linear", "svdd"])
     func allRowsMayLieOutside(_ name: String) throws {
-        var kind = try Detectors.registry.entry(name)
+        var kind = try Self.entry(name)
         #expect(try kind.set(name: "nu", text: "1"))
         let rows = Self.data(30, 5, seed: 3), queries = Self.data(20, 5, seed: 4)
         let detector = try kind.fit(rows), state = detector.state
@@ -58,10 +66,12 @@ import Testing
         ("ocsvm-rbf", "gamma", "1e-6"), ("svdd", "gamma", "1e6"), ("svdd", "nu", "0.0001"),
         ("ocsvm-rbf", "nu", "0.0001"), ("ocsvm-linear", "nu", "0.0001"), ("gaussian", "ridge", "1000"),
         ("gaussian", "shrinkage", "1"), ("gaussian", "shrinkage", "-1"), ("knn", "neighbors", "50"),
-        ("ocsvm-rbf", "tolerance", "1"), ("svdd", "tolerance", "1e-9"),
+        ("ocsvm-rbf", "tolerance", "1"), ("svdd", "tolerance", "1e-9"), ("flow", "flow-layers", "1"),
+        ("flow", "flow-layers", "64"), ("flow", "flow-width", "1"), ("flow", "flow-noise", "10"),
+        ("flow", "flow-noise", "0"), ("flow", "flow-rate", "1e-9"), ("flow", "flow-steps", "1"),
     ])
     func endsOfRangesScore(_ name: String, _ setting: String, _ value: String) throws {
-        var kind = try Detectors.registry.entry(name)
+        var kind = try Self.entry(name)
         #expect(try kind.set(name: setting, text: value))
         let detector = try kind.fit(Self.data(50, 5, seed: 3)), queries = Self.data(20, 5, seed: 4)
         let scores = try detector.scores(queries)
@@ -72,7 +82,7 @@ import Testing
 
     @Test(arguments: Detectors.registry.names)
     func stateSurvivesARoundTrip(_ name: String) throws {
-        let kind = try Detectors.registry.entry(name)
+        let kind = try Self.entry(name)
         let detector = try kind.fit(Self.data(50, 5, seed: 3)), queries = Self.data(20, 5, seed: 4)
         let restored = try kind.restore(detector.state)
         #expect(try restored.scores(queries) == detector.scores(queries))
@@ -81,7 +91,7 @@ import Testing
 
     @Test(arguments: Detectors.registry.names)
     func damagedStateIsAnError(_ name: String) throws {
-        let kind = try Detectors.registry.entry(name)
+        let kind = try Self.entry(name)
         let state = try kind.fit(Self.data(50, 5, seed: 3)).state
         for name in state.arrays.keys {
             var damaged = state
@@ -100,7 +110,7 @@ import Testing
 
     @Test(arguments: Detectors.registry.names)
     func badFeaturesAreErrors(_ name: String) throws {
-        let kind = try Detectors.registry.entry(name)
+        let kind = try Self.entry(name)
         var broken = Self.data(20, 4, seed: 5)
         broken.values[7] = .nan
         #expect(throws: OCCError.self) { try kind.fit(broken) }
@@ -121,7 +131,7 @@ import Testing
     /// beyond one tile of queries and of training rows.
     @Test(arguments: Detectors.registry.names, [9, 67])
     func companyDoesNotShow(_ name: String, _ columns: Int) throws {
-        let detector = try Detectors.registry.entry(name).fit(Self.data(1500, columns, seed: 7)),
+        let detector = try Self.entry(name).fit(Self.data(1500, columns, seed: 7)),
             queries = Self.data(300, columns, seed: 8)
         let together = try detector.scores(queries)
         for row in [0, 1, 63, 64, 127, 128, 255, 256, 299] {
@@ -137,7 +147,7 @@ import Testing
     /// Means of the members, and a state that gives them back.
     @Test(arguments: Detectors.registry.names)
     func ensemblesAverage(_ name: String) throws {
-        let kind = try Detectors.registry.entry(name), data = Self.data(61, 5, seed: 3),
+        let kind = try Self.entry(name), data = Self.data(61, 5, seed: 3),
             queries = Self.data(20, 5, seed: 4)
         let folds = DetectorEnsemble.folds(4, of: 61, seed: 1)
         #expect((0..<4).map { fold in folds.count { $0 == fold } }.sorted() == [15, 15, 15, 16])
@@ -162,6 +172,51 @@ import Testing
             let mean = gradients.reduce(0) { $0 + Double($1[index]) } / 4
             #expect(abs(Double(gradient[index]) - mean) <= 1e-6 * max(1, abs(mean)))
         }
+    }
+
+    /// The seed makes the flow, and another seed another one.
+    @Test func flowsFollowTheirSeed() throws {
+        let train = Self.data(60, 3, seed: 21), queries = Self.data(20, 3, seed: 22)
+        var kind = FlowDensity()
+        kind.steps = 20
+        let scores = try kind.fit(train).scores(queries)
+        #expect(try kind.fit(train).scores(queries) == scores)
+        kind.seed = 2
+        #expect(try kind.fit(train).scores(queries) != scores)
+    }
+
+    /// Without noise in training, few rows are learned by heart: their own scores say nothing of new ones.
+    @Test func noiseKeepsFlowsFromLearningByHeart() throws {
+        let train = Self.data(100, 8, seed: 24), queries = Self.data(100, 8, seed: 25)
+        func gap(_ noise: Double) throws -> Double {
+            var kind = FlowDensity()
+            kind.noise = noise
+            let flow = try kind.fit(train)
+            return try (flow.scores(queries).reduce(0, +) - flow.scores(train).reduce(0, +)) / 100
+        }
+        let (with, without) = (try gap(0.3), try gap(0))
+        #expect(with < without / 2, "\(with), without noise \(without)")
+    }
+
+    /// A density: its integral over a plane is one. One that is trained on a ring is low in the middle of it, where a
+    /// Gaussian is highest.
+    @Test func flowsAreDensities() throws {
+        var random = TestRandom(23)
+        let angles = random.uniforms(2000).map { 2 * Float.pi * $0 }, gaps = random.normals(2000, scale: 0.1)
+        let ring = zip(angles, gaps).flatMap { angle, gap in [(2 + gap) * cos(angle), (2 + gap) * sin(angle)]
+        }
+        var kind = FlowDensity()
+        (kind.noise, kind.steps, kind.rate) = (0.1, 600, 0.01)
+        let flow = try kind.fit(FeatureMatrix(rows: 2000, columns: 2, values: ring))
+        let places = (-40...40).map { Float($0) * 0.125 }
+        let plane = FeatureMatrix(
+            rows: places.count * places.count, columns: 2,
+            values: places.flatMap { y in places.flatMap { [$0, y] } })
+        let mass = try flow.scores(plane).reduce(0) { $0 + exp(-$1) } * 0.125 * 0.125
+        #expect(abs(mass - 1) < 0.02, "\(mass)")
+        let middle = try flow.scores(FeatureMatrix(rows: 1, columns: 2, values: [0, 0]))[0]
+        let on = try flow.scores(FeatureMatrix(rows: 2, columns: 2, values: [2, 0, 0, -2])).max()!
+        #expect(middle > on + 1, "\(middle), on the ring \(on)")
     }
 
     /// SVDD by its definition: with k(x, x) = 1 its sphere is the OC-SVM's half space.
