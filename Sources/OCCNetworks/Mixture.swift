@@ -1,0 +1,86 @@
+import CKernels
+import OCCEngine
+
+/// Appends what tells a restored batch from the batch, a row each: the relative distance |x - x~| / |x| and the cosine of x
+/// and x~ (Zong et al., ICLR 2018, section 3.2); x, x~ [N,...] -> [N,2]. No gradient flows to x.
+public func reconstructionFeatures(_ x: Tensor, restored: Tensor, in plan: PlanBuilder) throws -> Tensor {
+    let x = try plan.singlePrecision(x), restored = try plan.singlePrecision(restored)
+    let n = x.shape[0], y = plan.transient("reconstruction", [n, 2])
+    let params = ck_rows_params(n: Int32(n), c: Int32(x.count / n), epsilon: 1e-12)
+    try plan.reconstructionFeaturesForward(
+        "reconstruction", y: y, x: x, restored: restored, params, flop: 8 * x.count)
+    plan.recordBackward(of: y, from: [restored]) { pass in
+        guard let dy = pass.gradient(of: y) else { return }
+        try pass.contribute(to: restored) { dx in
+            try plan.reconstructionFeaturesBackward(
+                "reconstruction", drestored: dx, dy: dy, x: x, restored: restored, params, flop: 14 * x.count)
+        }
+    }
+    return y
+}
+
+/// The loss of a mixture of Gaussians whose parameters follow from a batch (Zong et al., ICLR 2018, equations 5 to 7):
+///
+///     N_k = sum_i m_ik,  phi_k = N_k / N,  mu_k = sum_i m_ik z_i / N_k
+///     C_k = sum_i m_ik (z_i - mu_k)(z_i - mu_k)' / N_k + epsilon I
+///     E(z) = -log sum_k phi_k N(z; mu_k, C_k)
+///     loss = energy * mean_i E(z_i) + penalty * sum_kj 1 / C_k,jj
+public struct MixtureLoss: Sendable, Equatable {
+    /// The factor of the mean energy.
+    public var energy: Double
+    /// The factor of the sum of the inverse variances, which keeps the covariances regular.
+    public var penalty: Double
+    /// What is added to the variances.
+    public var epsilon: Double
+
+    /// The loss with these factors.
+    public init(energy: Double, penalty: Double, epsilon: Double) {
+        (self.energy, self.penalty, self.epsilon) = (energy, penalty, epsilon)
+    }
+
+    /// Appends the loss: z [N,D] and memberships [N,K], whose rows come to one -> a scalar and the energies [N]; D and K are
+    /// 16 at most. Gradients flow to both.
+    public func callAsFunction(_ z: Tensor, memberships: Tensor, in plan: PlanBuilder) throws -> (
+        loss: Tensor, energies: Tensor
+    ) {
+        let z = try plan.singlePrecision(z), memberships = try plan.singlePrecision(memberships)
+        let shape = try z.shape(dimensions: 2, of: "mixture", "mixture_fit"), (n, d) = (shape[0], shape[1])
+        let k = try memberships.shape(dimensions: 2, of: "mixture", "mixture_fit")[1]
+        let params = ck_mixture_params(
+            n: Int32(n), d: Int32(d), k: Int32(k), epsilon: Float(epsilon), energy: Float(energy),
+            penalty: Float(penalty))
+        func parameters(_ prefix: String) -> (share: Tensor, mean: Tensor, covariance: Tensor) {
+            (
+                plan.transient("\(prefix)share", [k]), plan.transient("\(prefix)mean", [k, d]),
+                plan.transient("\(prefix)covariance", [k, d, d])
+            )
+        }
+        let own = parameters(""), loss = plan.transient("loss", [1]),
+            energies = plan.transient("energies", [n])
+        try plan.mixtureFit(
+            "mixture", share: own.share, mean: own.mean, covariance: own.covariance, z: z,
+            membership: memberships, params, flop: 2 * n * k * (d + d * d))
+        try plan.mixtureLossForward(
+            "mixture", loss: loss, energy: energies, z: z, share: own.share, mean: own.mean,
+            covariance: own.covariance, params, flop: 2 * n * k * d * d)
+        plan.recordBackward(of: loss, from: [z, memberships]) { pass in
+            let slopes = parameters("d "), direct = plan.transient("d \(z.name)", z.shape)
+            try plan.mixtureLossBackward(
+                "mixture", dz: direct, dshare: slopes.share, dmean: slopes.mean,
+                dcovariance: slopes.covariance, z: z, share: own.share, mean: own.mean,
+                covariance: own.covariance, energy: energies, params, flop: 6 * n * k * d * d)
+            let through = plan.transient("d \(z.name)", z.shape)
+            let dmemberships = plan.transient("d \(memberships.name)", memberships.shape)
+            try plan.mixtureFitBackward(
+                "mixture", dz: through, dmembership: dmemberships, dshare: slopes.share, dmean: slopes.mean,
+                dcovariance: slopes.covariance, z: z, membership: memberships, share: own.share,
+                mean: own.mean, covariance: own.covariance, params, flop: 8 * n * k * d * d)
+            if plan.isDifferentiable(z) {
+                try pass.contribute(direct, to: z)
+                try pass.contribute(through, to: z)
+            }
+            if plan.isDifferentiable(memberships) { try pass.contribute(dmemberships, to: memberships) }
+        }
+        return (loss, energies)
+    }
+}
