@@ -57,7 +57,7 @@ public struct AutoEncoder: OwnScoring, Equatable {
     /// The mean squared error of an image.
     public func scoreFeatures(_ batch: ScoringBatch, in plan: PlanBuilder) throws -> Tensor {
         let restored = try restored(batch.images, batch.encoder, in: plan).images
-        return try Decoder.error(of: restored, from: batch.images, in: plan)
+        return try ImageDecoder.error(of: restored, from: batch.images, in: plan)
     }
 
     /// Restores images [N,S,S,C] from their codes, both of which are given back. A map of one pixel is a code
@@ -76,6 +76,6 @@ public struct AutoEncoder: OwnScoring, Equatable {
         let wide = try Dense("decoder.dense", units: start * start * channels, bias: false)(code, in: plan)
         let first = try BatchNorm("decoder.bn", relu: true)(
             plan.activations(plan.reshaped(wide, [rows, start, start, channels])), in: plan)
-        return (try Decoder()(first, side: side, channels: images.shape[3], in: plan), code)
+        return (try ImageDecoder()(first, side: side, channels: images.shape[3], in: plan), code)
     }
 }

@@ -58,7 +58,7 @@ public struct Denoising: OwnScoring, Equatable {
     /// The mean squared error of an image that is restored from itself.
     public func scoreFeatures(_ batch: ScoringBatch, in plan: PlanBuilder) throws -> Tensor {
         let restored = try restored(batch.images, batch.encoder, in: plan).images
-        return try Decoder.error(of: restored, from: batch.images, in: plan)
+        return try ImageDecoder.error(of: restored, from: batch.images, in: plan)
     }
 
     private func restored(_ images: Tensor, _ encoder: any Encoder, in plan: PlanBuilder) throws -> (
@@ -66,6 +66,6 @@ public struct Denoising: OwnScoring, Equatable {
     ) {
         let output = try encoder(images, in: plan)
         let side = images.shape[1], channels = images.shape[3]
-        return (try Decoder()(output.map, side: side, channels: channels, in: plan), output)
+        return (try ImageDecoder()(output.map, side: side, channels: channels, in: plan), output)
     }
 }

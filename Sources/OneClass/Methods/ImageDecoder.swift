@@ -3,7 +3,7 @@ import OCCNetworks
 
 /// The network of a method that restores images: maps are doubled, each time by repeated pixels and a 3x3
 /// convolution with batch normalization and ReLU, until they are as large as the image.
-struct Decoder {
+struct ImageDecoder {
     /// Appends the network: maps [N,P,P,C] -> images [N,S,S,channels], where S is P times a power of two.
     ///
     /// - Throws: `OCCError(.usage)` where doubling P does not come to S.
