@@ -826,8 +826,9 @@ OPERATION(reconstruction_features_forward, rows, "|x - x~| / |x| and the cosine 
     KERNEL_FOR(reconstruction_features_forward, rows, mixture, 128, ck_blocks(p->n))
 END(reconstruction_features_forward)
 
-OPERATION(reconstruction_features_backward, rows, "The gradient of the reconstruction features by x~")
+OPERATION(reconstruction_features_backward, rows, "The gradients of the reconstruction features")
     OUT(drestored, f32, (int64_t)p->n * p->c)
+    OPTIONAL_OUT(dx, f32, (int64_t)p->n * p->c)
     IN(dy, f32, p->n, 2)
     IN(x, f32, (int64_t)p->n * p->c)
     IN(restored, f32, (int64_t)p->n * p->c)

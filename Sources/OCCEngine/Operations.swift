@@ -1417,21 +1417,22 @@ extension PlanBuilder {
             ], ck_operation_params(rows: params), flop: flop)
     }
 
-    /// The gradient of the reconstruction features by x~.
+    /// The gradients of the reconstruction features.
     ///
     /// - Parameters:
     ///   - drestored: written, float32 [N * C].
+    ///   - dx: written, float32 [N * C], or nil.
     ///   - dy: read, float32 [N, 2].
     ///   - x: read, float32 [N * C].
     ///   - restored: read, float32 [N * C].
     package func reconstructionFeaturesBackward(
-        _ layer: String, drestored: Tensor, dy: Tensor, x: Tensor, restored: Tensor,
+        _ layer: String, drestored: Tensor, dx: Tensor?, dy: Tensor, x: Tensor, restored: Tensor,
         _ params: ck_rows_params, flop: Int = 0
     ) throws {
         try append(
             .CK_KIND_reconstruction_features_backward, layer,
             [
-                drestored, dy, x, restored,
+                drestored, dx, dy, x, restored,
             ], ck_operation_params(rows: params), flop: flop)
     }
 

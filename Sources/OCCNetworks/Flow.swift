@@ -1,4 +1,5 @@
 import CKernels
+import Foundation
 import OCCEngine
 
 /// What a normalizing flow has made of a batch so far: the values, and what its layers have added to the logarithm of each
@@ -189,6 +190,13 @@ public func bitsPerDimension(
     plan.recordBackward(of: loss, from: [logLikelihood]) { pass in
         try pass.contribute(to: logLikelihood) { dlog in
             try plan.bitsPerDimensionBackward("bits", dlogLikelihood: dlog, params)
+        }
+    }
+    plan.recordBackward(of: bits, from: [logLikelihood]) { pass in
+        guard let dbits = pass.gradient(of: bits) else { return }
+        try pass.contribute(to: logLikelihood) { dlog in
+            let factor = -Float(M_LOG2E) / Float(dimensions)
+            try plan.scale("bits", y: dlog, x: dbits, ck_scale_params(count: Int64(n), factor: factor))
         }
     }
     return (loss, bits)

@@ -25,17 +25,27 @@ enum MixtureCases {
             OperationCase(
                 "\(n)x\(c)", .CK_KIND_reconstruction_features_forward, params,
                 ["x": .input(x), "restored": .input(restored)],
-                expected: { s in ["y": forward(s["x"], s["restored"])] }),
-            OperationCase(
-                "\(n)x\(c)", .CK_KIND_reconstruction_features_backward, params,
-                ["dy": .input(dy), "x": .input(x), "restored": .input(restored)], tolerance: 1e-10,
-                expected: { s in
-                    let (dy, x) = (s["dy"], s["x"])
-                    return [
-                        "drestored": finiteDifferences(of: { dot(forward(x, $0), dy) }, at: s["restored"])
-                    ]
-                }),
+                expected: { s in ["y": forward(s["x"], s["restored"])] })
         ]
+            + [true, false].map { isWhole in
+                let operands: [String: Slot] = [
+                    "dy": .input(dy), "x": .input(x), "restored": .input(restored),
+                ]
+                return OperationCase(
+                    "\(n)x\(c)\(isWhole ? " of both" : "")", .CK_KIND_reconstruction_features_backward,
+                    params,
+                    isWhole ? operands.merging(["dx": .output]) { $1 } : operands, tolerance: 1e-10,
+                    expected: { s in
+                        let (dy, x, restored) = (s["dy"], s["x"], s["restored"])
+                        var result = [
+                            "drestored": finiteDifferences(of: { dot(forward(x, $0), dy) }, at: restored)
+                        ]
+                        if isWhole {
+                            result["dx"] = finiteDifferences(of: { dot(forward($0, restored), dy) }, at: x)
+                        }
+                        return result
+                    })
+            }
     }
 
     // MARK: Mixtures

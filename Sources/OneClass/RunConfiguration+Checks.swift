@@ -40,6 +40,12 @@ extension RunConfiguration {
                 .usage, "\(setting: "detector") own: the method \(method.name) has no score of its own",
                 remedy: "Choose another detector, or one of the methods \(able.joined(separator: ", ")).")
         }
+        if !method.trainsEncoder, !(detector is OwnScore) {
+            throw OCCError(
+                .usage,
+                "\(setting: "detector") \(detector.name): the method \(method.name) does not train an encoder",
+                remedy: "Choose the detector own, or another \(setting: "method").")
+        }
         switch (method.usesOutliers, outliers != nil) {
         case (true, false):
             throw OCCError(

@@ -1,5 +1,6 @@
 import CKernels
 import CUDAEmulation
+import OCCDetectors
 import OCCEngine
 import OneClass
 import TestSupport
@@ -15,6 +16,7 @@ import Testing
         if method.usesOutliers { c.outliers = "builtin:surface" }
         // Adam's first steps are the gradients' signs, which rounding turns where a gradient is next to nothing.
         c.optimizer = .sgd
+        if !method.trainsEncoder { c.detector = OwnScore() }
         // Four pairs are few to contrast, and their loss shows every rounding.
         let isLarge = math == .bf16 && method is Contrastive || method.usesOutliers
         (c.batch, c.steps) = (isLarge ? 8 : 4, 5)
@@ -53,7 +55,7 @@ import Testing
             ("contrastive", .fast), ("rotation", .bf16), ("contrastive", .bf16),
         ])
     func lossesFollowTheCPU(_ method: String, _ math: MathMode) throws {
-        var c = Self.configuration(try Methods.registry.entry(method), math)
+        var c = Self.configuration(try smallMethod(method), math)
         let (ours, gpu) = try Self.losses(c, try Self.gpu())
         c.math = .strict
         let (theirs, cpu) = try Self.losses(c, try .choose("cpu"))

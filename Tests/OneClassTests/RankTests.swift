@@ -1,5 +1,6 @@
 import CKernels
 import CUDAEmulation
+import OCCDetectors
 import OCCEngine
 import OneClass
 import TestSupport
@@ -11,9 +12,12 @@ import Testing
 
     private static func configuration(_ method: String, steps: Int) throws -> RunConfiguration {
         var c = RunConfiguration()
-        c.method = try Methods.registry.entry(method)
+        c.method = try smallMethod(method)
         c.encoder = ResNet(.resnet10, width: 0.0625)
-        c.head = method == "denoising" ? [] : [16, 8]
+        // Adam makes steps of one size of gradients that are rounding.
+        c.optimizer = .sgd
+        if !c.method.trainsEncoder { c.detector = OwnScore() }
+        c.head = c.method.defaults.headWidths.isEmpty ? [] : [16, 8]
         (c.batch, c.steps, c.math) = (12, steps, .strict)
         (c.maxTrain, c.maxTest) = (32, 20)
         // Large steps of so small a network amplify every rounding.

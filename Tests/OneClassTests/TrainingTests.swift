@@ -1,4 +1,5 @@
 import Foundation
+import OCCDetectors
 import OCCEngine
 import OneClass
 import TestSupport
@@ -11,6 +12,7 @@ import Testing
         c.method = method
         c.encoder = ResNet(.resnet10, width: 0.0625)
         c.head = method is GeometricTransformations || !method.defaults.headWidths.isEmpty ? [16, 8] : []
+        if !method.trainsEncoder { c.detector = OwnScore() }
         if method.usesOutliers { c.outliers = "builtin:surface" }
         c.batch = 8
         c.steps = 6
@@ -33,11 +35,11 @@ import Testing
 
     @Test(arguments: Methods.registry.names)
     func aRunLowersItsLoss(_ method: String) throws {
-        var c = Self.configuration(try Methods.registry.entry(method))
+        var c = Self.configuration(try smallMethod(method))
         (c.learningRate, c.steps, c.augment) = (0.01, 60, "hflip")
         // Seventy-two classes take longer to tell apart than four.
         if method == "geometric" { (c.head, c.batch, c.learningRate, c.steps) = ([], 32, 0.1, 120) }
-        c.optimizer = .sgd
+        c.optimizer = method == "flow" ? .adam : .sgd
         // Its loss is ten times the distances that are outside.
         if method == "deep-svdd-soft" { c.learningRate = 0.001 }
         let split = try Self.split(c)
@@ -51,7 +53,7 @@ import Testing
 
     @Test(arguments: Methods.registry.names)
     func resumingIsBitForBit(_ method: String) throws {
-        let c = Self.configuration(try Methods.registry.entry(method)), split = try Self.split(c),
+        let c = Self.configuration(try smallMethod(method)), split = try Self.split(c),
             device = try Device.cpu()
         let whole = try Trainer(
             configuration: c, images: split.train, outliers: split.outliers, device: device)

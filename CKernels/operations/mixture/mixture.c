@@ -8,7 +8,7 @@
 
 struct comparison {
     const ck_rows_params *p;
-    float *y, *drestored;
+    float *y, *drestored, *dx;
     const float *x, *restored, *dy;
 };
 
@@ -42,12 +42,16 @@ static void compare_row_backward(void *context, int64_t row, int worker) {
     (void)worker;
     const struct comparison *j = context;
     struct lengths own = measure(j, row);
-    double distance = j->dy[2 * row] / (own.x * fmax(own.between, j->p->epsilon));
-    double cosine = j->dy[2 * row + 1] / (own.x * own.restored);
-    double shrink = own.restored > j->p->epsilon ? cosine * own.product / (own.restored * own.restored) : 0;
-    for (int64_t i = row * j->p->c; i < (row + 1) * j->p->c; i++)
-        j->drestored[i] = (float)(distance * ((double)j->restored[i] - j->x[i]) + cosine * j->x[i] -
-                                  shrink * j->restored[i]);
+    double least = j->p->epsilon, cosine = j->dy[2 * row + 1] / (own.x * own.restored);
+    double distance = j->dy[2 * row] / (own.x * fmax(own.between, least));
+    double shrink_restored = own.restored > least ? cosine * own.product / (own.restored * own.restored) : 0;
+    double shrink_x =
+        own.x > least ? (cosine * own.product + j->dy[2 * row] * own.between / own.x) / (own.x * own.x) : 0;
+    for (int64_t i = row * j->p->c; i < (row + 1) * j->p->c; i++) {
+        double x = j->x[i], restored = j->restored[i], along = distance * (restored - x);
+        j->drestored[i] = (float)(along + cosine * x - shrink_restored * restored);
+        if (j->dx) j->dx[i] = (float)(cosine * restored - along - shrink_x * x);
+    }
 }
 
 ck_status ck_cpu_reconstruction_features_forward(const ck_reconstruction_features_forward_operands *t,
@@ -60,7 +64,7 @@ ck_status ck_cpu_reconstruction_features_forward(const ck_reconstruction_feature
 ck_status ck_cpu_reconstruction_features_backward(const ck_reconstruction_features_backward_operands *t,
                                                   const ck_rows_params *p, void *) {
     struct comparison j = {
-        .p = p, .drestored = t->drestored, .x = t->x, .restored = t->restored, .dy = t->dy};
+        .p = p, .drestored = t->drestored, .dx = t->dx, .x = t->x, .restored = t->restored, .dy = t->dy};
     ck_parallel_for(p->n, compare_row_backward, &j);
     return CK_OK;
 }

@@ -33,17 +33,21 @@ ck_reconstruction_features_forward(float *y, const float *x, const float *restor
 }
 
 CK_KERNEL(128)
-ck_reconstruction_features_backward(float *drestored, const float *dy, const float *x, const float *restored,
-                                    ck_rows_params p) {
+ck_reconstruction_features_backward(float *drestored, float *dx, const float *dy, const float *x,
+                                    const float *restored, ck_rows_params p) {
     CK_SHARED(double, shared, THREADS);
     int64_t row = blockIdx.x;
     lengths own = measure(x + row * p.c, restored + row * p.c, p, shared);
-    double distance = dy[2 * row] / (own.x * fmax(own.between, (double)p.epsilon));
-    double cosine = dy[2 * row + 1] / (own.x * own.restored);
-    double shrink = own.restored > p.epsilon ? cosine * own.product / (own.restored * own.restored) : 0;
-    for (int64_t i = row * p.c + threadIdx.x; i < (row + 1) * p.c; i += THREADS)
-        drestored[i] =
-            (float)(distance * ((double)restored[i] - x[i]) + cosine * x[i] - shrink * restored[i]);
+    double least = p.epsilon, cosine = dy[2 * row + 1] / (own.x * own.restored);
+    double distance = dy[2 * row] / (own.x * fmax(own.between, least));
+    double shrink_restored = own.restored > least ? cosine * own.product / (own.restored * own.restored) : 0;
+    double shrink_x =
+        own.x > least ? (cosine * own.product + dy[2 * row] * own.between / own.x) / (own.x * own.x) : 0;
+    for (int64_t i = row * p.c + threadIdx.x; i < (row + 1) * p.c; i += THREADS) {
+        double along = distance * ((double)restored[i] - x[i]);
+        drestored[i] = (float)(along + cosine * x[i] - shrink_restored * restored[i]);
+        if (dx) dx[i] = (float)(cosine * restored[i] - along - shrink_x * x[i]);
+    }
 }
 
 CK_KERNEL(128)

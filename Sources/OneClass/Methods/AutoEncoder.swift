@@ -60,16 +60,17 @@ public struct AutoEncoder: OwnScoring, Equatable {
         return try ImageDecoder.error(of: restored, from: batch.images, in: plan)
     }
 
-    /// Restores images [N,S,S,C] from their codes, both of which are given back. A map of one pixel is a code
-    /// already.
-    private func restored(_ images: Tensor, _ encoder: any Encoder, in plan: PlanBuilder) throws -> (
-        images: Tensor, code: Tensor
-    ) {
+    /// Restores images [N,S,S,C] from their codes, both of which are given back. A map of one pixel is a code already, unless
+    /// each is to become one of so many numbers.
+    func restored(
+        _ images: Tensor, _ encoder: any Encoder, alwaysCodes: Bool = false, in plan: PlanBuilder
+    ) throws -> (images: Tensor, code: Tensor) {
         let map = try plan.singlePrecision(try encoder(images, in: plan).map)
         let rows = images.shape[0], side = images.shape[1]
         let flat = plan.reshaped(map, [rows, map.count / rows])
         let code =
-            map.shape[1] == 1 ? flat : try Dense("decoder.code", units: code, bias: false)(flat, in: plan)
+            map.shape[1] == 1 && !alwaysCodes
+            ? flat : try Dense("decoder.code", units: code, bias: false)(flat, in: plan)
         // The side that doubles to the image's, 8 or less where it can be.
         var start = side, channels = 16
         while start % 2 == 0, start > 4 { (start, channels) = (start / 2, min(128, 2 * channels)) }

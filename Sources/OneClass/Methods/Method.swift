@@ -30,6 +30,8 @@ public protocol Method: Configurable {
     /// The head of its classifier, whose first class is that of images as they are; nil for a method without
     /// one.
     func classifierHead(widths: [Int]) -> ProjectionHead?
+    /// Whether the encoder learns from it; of one that does not, no detector sees the encoder's features.
+    var trainsEncoder: Bool { get }
     /// Whether it is shown images of something else (outlier exposure): rows whose `BatchRow.isOutlier` is
     /// true.
     var usesOutliers: Bool { get }
@@ -50,6 +52,8 @@ extension Method {
     public func compare(_ embeddings: Tensor, in plan: PlanBuilder) throws -> Tensor { embeddings }
     /// No classifier.
     public func classifierHead(widths: [Int]) -> ProjectionHead? { nil }
+    /// True.
+    public var trainsEncoder: Bool { true }
     /// False.
     public var usesOutliers: Bool { false }
     /// Nothing to check.
@@ -65,6 +69,7 @@ public enum Methods {
             RotationPrediction(), RotationPrediction.exposed, GeometricTransformations(), Contrastive(),
             Contrastive.distributionAugmented, ContrastingShiftedInstances(),
             Denoising(), AutoEncoder(), DeepSVDD(), DeepSVDD.softBoundary, OutlierExposure(),
+            FlowLikelihood(), DAGMM(),
             CutPastePrediction(.rectangle), CutPastePrediction(.scar), CutPastePrediction(.threeWay),
         ]
     ) { $0.name }
