@@ -167,6 +167,12 @@ import Testing
         let linear = try Self.cell(some, "rotation", "ocsvm-linear", nil)
         #expect(linear.agreement == .otherClasses && linear.published?.mean == 0.89)
         #expect(some.text.contains("of all classes") && some.text.contains("| of other classes"))
+        // Rotation prediction without a head is RotNet; with some layers it is in no table.
+        let heads = try Self.table("projection-head", value: value)
+        #expect(try Self.cell(heads, "rotation-0", "kde", nil).published?.mean == 0.946)
+        #expect(try Self.cell(heads, "rotation-8", "kde", nil).published?.mean == 0.958)
+        #expect(try Self.cell(heads, "rotation-4", "kde", nil).published == nil)
+        #expect(try Self.cell(heads, "contrastive-0", "kde", nil).agreement == .unpublished)
         // Of a single class there is no mean besides, unless another value is published for it.
         let single = try Self.table("table10", classes: [5], value: value)
         #expect(!single.text.contains("| mean"))

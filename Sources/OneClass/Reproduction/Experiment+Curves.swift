@@ -24,10 +24,10 @@ extension Experiment {
 
     /// The points of some representations' curves.
     ///
-    /// - Parameter isPublished: whether Table 7 has the model at this place.
+    /// - Parameter published: the representation of Table 7 that the model at a place is; nil for none.
     static func points(
         _ names: [String], over values: [Double], measures: [ProtocolMeasure],
-        isPublished: (String, Double) -> Bool, settings: (String, Double) -> [String: String]
+        published: (String, Double) -> String?, settings: (String, Double) -> [String: String]
     ) -> [Row] {
         names.flatMap { name in
             let (title, own) = representations[name]!
@@ -35,7 +35,7 @@ extension Experiment {
                 Row(
                     title, name, x: (value, String(format: "%g", value)),
                     own.merging(settings(name, value)) { $1 }, measures: measures,
-                    isPublished: isPublished(name, value))
+                    published: published(name, value))
             }
         }
     }
@@ -44,7 +44,7 @@ extension Experiment {
     private static let learners = ["rotation", "contrastive", "da-contrastive"]
 
     private static func contaminated(_ measures: [ProtocolMeasure]) -> [Row] {
-        points(learners, over: shares, measures: measures, isPublished: { $1 == 0 }) {
+        points(learners, over: shares, measures: measures, published: { $1 == 0 ? $0 : nil }) {
             ["contamination": String(format: "%g", $1)]
         }
     }
@@ -105,7 +105,7 @@ extension Experiment {
         rows: points(
             ["da-contrastive"], over: (1...8).map(Double.init),
             measures: [.detector(KernelDensity()), .detector(OneClassSVM(kernel: .rbf))],
-            isPublished: { _, _ in false },
+            published: { _, _ in nil },
             settings: {
                 [
                     "distribution-augmentation": String(format: "%g", $1),
@@ -130,7 +130,7 @@ extension Experiment {
         source: "\(sohn), figure on the batch size",
         rows: points(
             ["contrastive", "da-contrastive"], over: (3...9).map { Double(1 << $0) },
-            measures: [.detector(KernelDensity())], isPublished: { $1 == 32 },
+            measures: [.detector(KernelDensity())], published: { $1 == 32 ? $0 : nil },
             settings: { ["batch": String(format: "%g", $1)] }),
         axis: Axis(name: "pairs to a step", unit: " pairs", factor: 1, isLogarithmic: true),
         claims: ["contrastive", "da-contrastive"].map { name in
@@ -148,14 +148,14 @@ extension Experiment {
         source: "\(sohn), figure on the depth of the head",
         rows: points(
             learners, over: [0, 1, 2, 4, 8], measures: [.detector(KernelDensity())],
-            isPublished: { $1 == 8 || $0 == "rotation" && $1 == 0 },
+            published: { $1 == 8 ? $0 : $0 == "rotation" && $1 == 0 ? "rotnet" : nil },
             settings: { name, depth in
                 let layers = depth == 0 ? [] : [String(format: "512x%g", depth)]
                 let last = name == "rotation" ? [] : ["128"]
                 let widths = layers + last
                 return ["head": widths.isEmpty ? "none" : widths.joined(separator: ",")]
             }),
-        axis: Axis(name: "layers of 512 in the head", unit: " layers", factor: 1, isLogarithmic: false),
+        axis: Axis(name: "layers of 512 in the head", unit: " x 512", factor: 1, isLogarithmic: false),
         claims: [
             .better(
                 "A head of 8 layers helps rotation prediction", source: "Table 7", ("rotation-8", "kde"),

@@ -19,24 +19,36 @@ public struct Experiment: Sendable {
         public let settings: [String: String]
         /// What is taken of each model.
         public let measures: [ProtocolMeasure]
-        /// Whether Table 7, or another table of the paper, has this very model.
-        public let isPublished: Bool
+        /// The representation of the paper's tables that it is; nil where they do not have this very model.
+        public let published: String?
 
         /// Whether its encoder stays as it is drawn or given.
         let isUntrained: Bool
         /// Whether it begins with given weights, so that it is left out where none are given.
         public let takesWeights: Bool
 
-        package init(
-            _ series: String, _ representation: String, x: (value: Double, text: String)? = nil,
-            _ settings: [String: String], measures: [ProtocolMeasure], isPublished: Bool = true,
-            isUntrained: Bool = false, takesWeights: Bool = false
+        /// A row of a table.
+        init(
+            _ series: String, _ representation: String, _ settings: [String: String],
+            measures: [ProtocolMeasure], isUntrained: Bool = false, takesWeights: Bool = false
         ) {
             (self.series, self.representation, self.settings) = (series, representation, settings)
-            (self.measures, self.isPublished) = (measures, isPublished)
+            (self.measures, published, x, name) = (measures, representation, nil, representation)
             (self.isUntrained, self.takesWeights) = (isUntrained, takesWeights)
-            self.x = x?.value
-            name = representation + (x.map { "-\($0.text)" } ?? "")
+        }
+
+        /// A point of a curve.
+        ///
+        /// - Parameter published: the representation of the paper's tables that it is; nil for none.
+        init(
+            _ series: String, _ representation: String, x: (value: Double, text: String),
+            _ settings: [String: String], measures: [ProtocolMeasure], published: String?
+        ) {
+            (self.series, self.representation, self.settings) = (series, representation, settings)
+            (self.measures, self.published) = (measures, published)
+            (isUntrained, takesWeights) = (false, false)
+            self.x = x.value
+            name = "\(representation)-\(x.text)"
         }
     }
 

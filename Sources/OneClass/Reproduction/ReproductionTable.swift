@@ -274,10 +274,10 @@ private struct Published {
 
     /// The value of a class, or a category; nil where there is none.
     func value(of name: String) -> PublishedValue? {
-        guard part.row.isPublished else { return nil }
+        guard let representation = part.row.published else { return nil }
         guard !isOfDefects else { return ofCategory(name) }
         guard let score,
-            let all = PublishedValues.classes(part.dataset, part.row.representation, score),
+            let all = PublishedValues.classes(part.dataset, representation, score),
             let index = part.run.classNames.firstIndex(of: name), all.indices.contains(index)
         else { return nil }
         return all[index]
@@ -294,13 +294,13 @@ private struct Published {
     /// The value of the mean over these classes: of all that of the paper, of some the mean of theirs, or what the paper
     /// has of all.
     func mean(of names: [String]) -> PublishedValue? {
-        guard part.row.isPublished else { return nil }
+        guard let representation = part.row.published else { return nil }
         let own = names.compactMap { value(of: $0) }
         guard !isOfDefects else {
             if let found = own.count == names.count ? PublishedValue.mean(of: own) : nil { return found }
             return ofAllCategories
         }
-        guard let score, let all = PublishedValues.mean(part.dataset, part.row.representation, score) else {
+        guard let score, let all = PublishedValues.mean(part.dataset, representation, score) else {
             return nil
         }
         guard !part.isComplete else { return all }
