@@ -27,13 +27,22 @@ public struct Experiment: Sendable {
         /// Whether it begins with given weights, so that it is left out where none are given.
         public let takesWeights: Bool
 
+        /// Whether it is judged by the method's own score, and by no detector of features.
+        var scoresItself: Bool {
+            measures.contains { if case .detector(let own, _) = $0 { own is OwnScore } else { false } }
+        }
+
         /// A row of a table.
+        ///
+        /// - Parameter isPublished: whether the paper's tables have this very model.
         init(
             _ series: String, _ representation: String, _ settings: [String: String],
-            measures: [ProtocolMeasure], isUntrained: Bool = false, takesWeights: Bool = false
+            measures: [ProtocolMeasure], isUntrained: Bool = false, takesWeights: Bool = false,
+            isPublished: Bool = true
         ) {
             (self.series, self.representation, self.settings) = (series, representation, settings)
-            (self.measures, published, x, name) = (measures, representation, nil, representation)
+            published = isPublished ? representation : nil
+            (self.measures, x, name) = (measures, nil, representation)
             (self.isUntrained, self.takesWeights) = (isUntrained, takesWeights)
         }
 
@@ -127,7 +136,9 @@ public struct Experiment: Sendable {
     /// The experiments by name, in the order of listings.
     public static let registry = Registry<Experiment>(
         "experiment",
-        curves + tables + [defects, cutPaste, cutPasteLocalization] + [explanations, localization]
+        curves + tables + [systems] + [defects, cutPaste, cutPasteLocalization] + [
+            explanations, localization,
+        ]
     ) { $0.name }
 
     // MARK: Rows
@@ -178,13 +189,14 @@ public struct Experiment: Sendable {
             for component in ChosenComponent.all {
                 if let name = all.removeValue(forKey: component.name) { try component.choose(&c, name) }
             }
+            if !c.method.usesOutliers { all["outliers"] = nil }
             for (name, text) in all.sorted(by: { $0.key < $1.key }) { try set(name, text, in: &c) }
         } catch let error as SettingError {
             throw error.error()
         }
         if let budget { scale(&c, by: budget) }
         if row.isUntrained { c.steps = 0 }
-        c.detector = detector
+        c.detector = row.scoresItself ? OwnScore() : detector
         try c.validate()
         return c
     }
