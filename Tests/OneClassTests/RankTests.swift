@@ -16,6 +16,7 @@ import Testing
         c.encoder = ResNet(.resnet10, width: 0.0625)
         // Adam makes steps of one size of gradients that are rounding.
         c.optimizer = .sgd
+        if c.method.usesOutliers { c.outliers = "builtin:surface" }
         if !c.method.trainsEncoder { c.detector = OwnScore() }
         c.head = c.method.defaults.headWidths.isEmpty ? [] : [16, 8]
         (c.batch, c.steps, c.math) = (12, steps, .strict)
@@ -32,8 +33,9 @@ import Testing
     }
 
     private static func train(_ c: RunConfiguration, _ device: Device) throws -> Trained {
-        let images = try c.split(try dataset.get()).train
-        let trainer = try Trainer(configuration: c, images: images, device: device)
+        let split = try c.split(try dataset.get())
+        let trainer = try Trainer(
+            configuration: c, images: split.train, outliers: split.outliers, device: device)
         var result = Trained(losses: [], norms: [], ranksOfFeatures: [], weights: [], statistics: [])
         _ = try trainer.run(recordEvery: 1) {
             result.losses.append($0.loss)
