@@ -23,6 +23,8 @@ import Testing
         (c.maxTrain, c.maxTest) = (32, 20)
         // Large steps of so small a network amplify every rounding.
         (c.learningRate, c.weightDecay) = (1e-4, 3e-4)
+        // Its loss is ten times the distances that are outside, and so are its roundings.
+        if method == "deep-svdd-soft" { c.learningRate = 1e-5 }
         return c
     }
 
@@ -78,7 +80,8 @@ import Testing
             #expect(Self.close(rank.losses, alone.losses, 1e-4), "\(rank.losses) \(alone.losses)")
             #expect(Self.close(rank.norms, alone.norms, 1e-2), "\(rank.norms) \(alone.norms)")
             #expect(Self.close(rank.ranksOfFeatures, alone.ranksOfFeatures, 1e-3))
-            #expect(Self.close(rank.weights, alone.weights, 1e-5))
+            let gap = zip(rank.weights, alone.weights).map { abs($0 - $1) }.max() ?? 0
+            #expect(Self.close(rank.weights, alone.weights, 1e-5), "off by \(gap)")
             #expect(Self.close(rank.statistics, alone.statistics, 1e-4))
             // All ranks hold the same model, to the last bit.
             #expect(rank == all[0])

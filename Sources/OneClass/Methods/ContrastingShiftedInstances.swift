@@ -1,4 +1,3 @@
-import CKernels
 import Foundation
 import OCCData
 import OCCDetectors
@@ -160,15 +159,9 @@ struct ShiftedInstanceScore: Detector {
             try features.requireFinite()
             var result = [Double](repeating: 0, count: features.rows)
             for shift in 0..<shifts {
-                let queries = parts.embeddings[shift].normalized().matrix, axis = axes[shift]
-                var cosines = [Float](repeating: 0, count: features.rows)
-                var places = [Int64](repeating: 0, count: features.rows)
-                try check(
-                    ck_largest_products(
-                        queries.values, Int64(queries.rows), axis.values, Int64(axis.rows),
-                        Int64(axis.columns), 1, &cosines, &places), operation: "csi score")
+                let distances = try NearestNeighbors().fit(axes[shift]).scores(parts.embeddings[shift])
                 for row in 0..<features.rows {
-                    let similar = Double(cosines[row]) * parts.norms[shift][row] / max(norms[shift], 1e-12)
+                    let similar = (1 - distances[row]) * parts.norms[shift][row] / max(norms[shift], 1e-12)
                     let certain = parts.logits[shift][row] / max(logits[shift], 1e-12)
                     result[row] -= (similar + certain) / Double(shifts)
                 }

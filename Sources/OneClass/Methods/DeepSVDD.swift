@@ -1,4 +1,3 @@
-import CKernels
 import OCCData
 import OCCDetectors
 import OCCEngine
