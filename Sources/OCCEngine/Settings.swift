@@ -258,30 +258,24 @@ public struct Setting<Root>: Sendable {
     public init<Value: RawRepresentable & CaseIterable & Sendable>(
         _ name: String, _ path: WritableKeyPath<Root, Value> & Sendable, _ help: String
     ) where Value.RawValue == String {
-        let choices = Value.allCases.map(\.rawValue)
-        @Sendable func value(_ text: String) throws(SettingError) -> Value {
-            guard let value = Value(rawValue: text) else {
-                throw SettingError(name, "there is no '\(text)'", choices: choices, given: text)
-            }
-            return value
-        }
-        self.name = name
-        placeholder = "NAME"
-        self.help = help
-        self.choices = choices
-        range = nil
-        read = { .string($0[keyPath: path].rawValue) }
-        write = { (root, json) throws(SettingError) in
-            guard case .string(let text) = json else { throw SettingError(name, "is no text") }
-            root[keyPath: path] = try value(text)
-        }
-        parse = { (text) throws(SettingError) in .string(try value(text).rawValue) }
-        takesAnyText = false
+        self.init(
+            name, help, of: Value.self, isOptional: false, read: { $0[keyPath: path] },
+            write: { root, value in if let value { root[keyPath: path] = value } })
     }
 
     /// A setting that is one of a few names, or left out.
     public init<Value: RawRepresentable & CaseIterable & Sendable>(
         _ name: String, _ path: WritableKeyPath<Root, Value?> & Sendable, _ help: String
+    ) where Value.RawValue == String {
+        self.init(
+            name, help, of: Value.self, isOptional: true, read: { $0[keyPath: path] },
+            write: { $0[keyPath: path] = $1 })
+    }
+
+    private init<Value: RawRepresentable & CaseIterable & Sendable>(
+        _ name: String, _ help: String, of type: Value.Type, isOptional: Bool,
+        read get: @escaping @Sendable (Root) -> Value?,
+        write set: @escaping @Sendable (inout Root, Value?) -> Void
     ) where Value.RawValue == String {
         let choices = Value.allCases.map(\.rawValue)
         @Sendable func value(_ text: String) throws(SettingError) -> Value {
@@ -295,11 +289,11 @@ public struct Setting<Root>: Sendable {
         self.help = help
         self.choices = choices
         range = nil
-        read = { $0[keyPath: path].map { .string($0.rawValue) } ?? .null }
+        read = { get($0).map { .string($0.rawValue) } ?? .null }
         write = { (root, json) throws(SettingError) in
             switch json {
-            case .null: root[keyPath: path] = nil
-            case .string(let text): root[keyPath: path] = try value(text)
+            case .null where isOptional: set(&root, nil)
+            case .string(let text): set(&root, try value(text))
             default: throw SettingError(name, "is no text")
             }
         }

@@ -26,8 +26,8 @@ import occ_gpu
         try folder.write([1], to: "pictures/a.png")
         let expected: [([String], [String])] = [
             (["occ-gpu", "tr"], ["train"]), (["occ-gpu", "train", "--met"], ["--method"]),
-            (["occ-gpu", "train", "--method", "rot"], ["rotation"]),
-            (["occ-gpu", "train", "--method", "=", "rot"], ["rotation"]),
+            (["occ-gpu", "train", "--method", "rot"], ["rotation", "rotation-exposed"]),
+            (["occ-gpu", "train", "--method", "=", "rot"], ["rotation", "rotation-exposed"]),
             (["occ-gpu", "train", "--math", "="], ["strict", "fast", "bf16"]),
             (["occ-gpu", "train", "--out", "pic"], ["pictures"]),
             (["occ-gpu", "train", "--data", "pictures/"], ["pictures/a.png"]),

@@ -16,18 +16,7 @@ import Testing
         try program.importWeights { name in
             let own = try #require(program.layout[name]).tensor.shape
             let shape = own.count == 4 ? [own[0], own[3], own[1], own[2]] : own
-            let u = namedUniforms(name, shape.reduce(1, *)), values: [Double]
-            if name.hasSuffix("running_mean") {
-                values = u.map { _ in 0 }
-            } else if name.hasSuffix("running_var") {
-                values = u.map { _ in 1 }
-            } else if shape.count > 1 {
-                let limit = (6 / Double(shape.dropFirst().reduce(1, *))).squareRoot()
-                values = u.map { (2 * $0 - 1) * limit }
-            } else {
-                values = name.hasSuffix("weight") ? u.map { 0.5 + $0 } : u.map { 0.2 * ($0 - 0.5) }
-            }
-            return NamedWeights(name: name, shape: shape, values: values.map(Float.init))
+            return NamedWeights(name: name, shape: shape, values: namedWeights(name, shape))
         }
     }
 

@@ -16,21 +16,8 @@ import Testing
         let objective: String
     }
 
-    /// The script's formula for weights, in PyTorch's shapes.
     private static func weights(_ name: String, _ shape: [Int]) -> NamedWeights {
-        let u = namedUniforms(name, shape.reduce(1, *))
-        let values: [Double]
-        if name.hasSuffix("running_mean") {
-            values = u.map { _ in 0 }
-        } else if name.hasSuffix("running_var") {
-            values = u.map { _ in 1 }
-        } else if shape.count > 1 {
-            let limit = (6 / Double(shape.dropFirst().reduce(1, *))).squareRoot()
-            values = u.map { (2 * $0 - 1) * limit }
-        } else {
-            values = name.hasSuffix("weight") ? u.map { 0.5 + $0 } : u.map { 0.2 * ($0 - 0.5) }
-        }
-        return NamedWeights(name: name, shape: shape, values: values.map(Float.init))
+        NamedWeights(name: name, shape: shape, values: namedWeights(name, shape))
     }
 
     /// All in strict mode; the fast one, whose rounding a small network's ten steps can amplify a

@@ -25,17 +25,8 @@ import Testing
         return ImageBatch(side: side, pixels: values.map { UInt8($0 * 256) })
     }
 
-    /// The script's formula for weights, in PyTorch's shapes.
     private static func weights(_ name: String, _ shape: [Int]) -> NamedWeights {
-        let u = namedUniforms(name, shape.reduce(1, *))
-        let values: [Double]
-        if shape.count > 1 {
-            let limit = (6 / Double(shape.dropFirst().reduce(1, *))).squareRoot()
-            values = u.map { (2 * $0 - 1) * limit }
-        } else {
-            values = name.hasSuffix("weight") ? u.map { 0.5 + $0 } : u.map { 0.2 * ($0 - 0.5) }
-        }
-        return NamedWeights(name: name, shape: shape, values: values.map(Float.init))
+        NamedWeights(name: name, shape: shape, values: namedWeights(name, shape))
     }
 
     private static func configuration(_ name: String, _ c: Case) throws -> RunConfiguration {

@@ -21,6 +21,22 @@ public func namedUniforms(_ name: String, _ count: Int) -> [Double] {
     }
 }
 
+/// A parameter's or a statistic's values by its name, in PyTorch's shape; the fixture scripts compute the same.
+public func namedWeights(_ name: String, _ shape: [Int]) -> [Float] {
+    let u = namedUniforms(name, shape.reduce(1, *)), values: [Double]
+    if name.hasSuffix("running_mean") {
+        values = u.map { _ in 0 }
+    } else if name.hasSuffix("running_var") {
+        values = u.map { _ in 1 }
+    } else if shape.count > 1 {
+        let limit = (6 / Double(shape.dropFirst().reduce(1, *))).squareRoot()
+        values = u.map { (2 * $0 - 1) * limit }
+    } else {
+        values = name.hasSuffix("weight") ? u.map { 0.5 + $0 } : u.map { 0.2 * ($0 - 0.5) }
+    }
+    return values.map(Float.init)
+}
+
 /// A folder that is gone when the test is over.
 public final class TemporaryFolder {
     /// Where it is.
