@@ -30,7 +30,7 @@ public struct LeNet: Encoder, Equatable {
         Setting(
             "width", \LeNet.width, "FACTOR", range: .within(0.01...8), "Multiplies the encoder's widths."),
         Setting(
-            "outputs", \.outputs, "N", range: .within(1...16_384), "Outputs of the encoder's last layer."),
+            "outputs", \.outputs, "N", range: .within(2...16_384), "Outputs of the encoder's last layer."),
         Setting(
             flag: "biases", \.biases,
             "Biases in the encoder: with them Deep SVDD's features can collapse to one point."),

@@ -1,3 +1,4 @@
+import Foundation
 import OCCData
 import OCCDetectors
 import OCCEngine
@@ -46,6 +47,27 @@ extension RunConfiguration {
                 "\(setting: "detector") \(detector.name): the method \(method.name) does not train an encoder",
                 remedy: "Choose the detector own, or another \(setting: "method").")
         }
+        let ignored: Wording? =
+            detector is OwnScore && calibration == .cross
+            ? "\(setting: "calibration") cross"
+            : detector is OwnScore && layers != nil
+                ? "\(setting: "layers")"
+                : weights != nil && !method.trainsEncoder
+                    ? "\(setting: "weights")"
+                    : nesterov && optimizerInForce.kind == .adam ? "\(setting: "nesterov")" : nil
+        if let ignored {
+            throw OCCError(
+                .usage,
+                "\(ignored) does not go with \(method.name), \(detector.name) and "
+                    + "\(optimizerInForce.kind.rawValue): folds, stages and weights are of an encoder and what is "
+                    + "fitted on it, and Adam does not look ahead",
+                remedy: "Leave it out.")
+        }
+        if let outliers, normalized(outliers) == normalized(data) {
+            throw OCCError(
+                .usage, "\(setting: "outliers") \(outliers) is the data itself",
+                remedy: "Give another data set: normal images must not be shown as outliers.")
+        }
         switch (method.usesOutliers, outliers != nil) {
         case (true, false):
             throw OCCError(
@@ -77,6 +99,11 @@ extension RunConfiguration {
                 )
             }
         }
+    }
+
+    /// A path without what makes two names of one place.
+    private func normalized(_ path: String) -> String {
+        path.contains(":") ? path : URL(fileURLWithPath: path).standardizedFileURL.path
     }
 
     /// The features that the detector is fitted on at most, as far as that is known without data: outliers come

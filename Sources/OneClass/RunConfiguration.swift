@@ -266,10 +266,12 @@ public struct RunConfiguration: HasSettings, Sendable {
         if weightDecay == old.weightDecay { weightDecay = nil }
         if optimizer == old.optimizer { optimizer = nil }
         method = other
-        // Methods that score by themselves do so unless another detector is chosen.
-        let own = OwnScore()
-        if other.defaults.scoresItself, detector.name == KernelDensity().name { detector = own }
-        if !(other is any OwnScoring), detector is OwnScore { detector = KernelDensity() }
+        // Methods that score by themselves do so unless another detector is chosen after the method.
+        if other.defaults.scoresItself {
+            detector = OwnScore()
+        } else if detector is OwnScore {
+            detector = KernelDensity()
+        }
     }
 
     /// The detector, where it sees the maps of whole images.
@@ -369,9 +371,16 @@ public struct RunConfiguration: HasSettings, Sendable {
         options.seed = seed
         var split = try OneClassSplit(dataset, normal: normal, options: options)
         if let outliers {
-            let other = try ImageDataset.load(
-                outliers, imageSize: dataset.side, fit: fit, white: white, maxUnreadable: maxUnreadable)
-            split.outliers = other.train.images
+            // A data set of a fixed size has its own, and is then resized.
+            var other: ImageBatch
+            do {
+                other = try ImageDataset.load(
+                    outliers, imageSize: dataset.side, fit: fit, white: white, maxUnreadable: maxUnreadable
+                ).train.images
+            } catch let error as OCCError where error.kind == .usage {
+                other = try ImageDataset.load(outliers).train.images
+            }
+            split.outliers = other.side == dataset.side ? other : other.resized(to: dataset.side)
         }
         return split
     }

@@ -101,6 +101,16 @@ public final class Trainer {
         training = try TrainingPlan(
             configuration, images: images.count, outliers: outliers?.count ?? 0, side: images.side,
             device: device, activations: activations)
+        guard configuration.method.usesOutliers == (outliers != nil) else {
+            throw OCCError(
+                .usage,
+                "\(configuration.method.name) "
+                    + (outliers == nil
+                        ? "needs images of something else, and has none" : "takes no outliers"),
+                remedy:
+                    "Cut the data set by RunConfiguration.split(_:), which loads what \(setting: "outliers") names."
+            )
+        }
         if let outliers, outliers.side != images.side || outliers.count == 0 {
             throw OCCError(
                 .badData,
@@ -124,7 +134,8 @@ public final class Trainer {
         if let path = configuration.weights {
             try GivenWeights(path).load(into: program, of: training.encoderLayout)
         }
-        try program.write(images.pixels + (outliers?.pixels ?? []), to: tensors.images)
+        try program.write(
+            outliers.map { images.pixels + $0.pixels } ?? images.pixels, to: tensors.images)
         try takeFirstPass(over: images)
     }
 

@@ -59,14 +59,16 @@ let planCommand = Command(
         let cpu = try Device.cpu()
         training = try cpu.planning(for: others) {
             try TrainingPlan(
-                configuration, images: split.train.count, side: split.train.side, device: cpu,
+                configuration, images: split.train.count, outliers: split.outliers?.count ?? 0,
+                side: split.train.side, device: cpu,
                 activations: .bfloat16)
         }
         seconds = training.plan.operations.map(model.seconds)
         launches = training.plan.operations.reduce(0) { $0 + model.launches(of: $1) }
     } else if arguments.has("profile") {
         let trainer = try Trainer(
-            configuration: configuration, images: split.train, device: try RunOptions.device(arguments))
+            configuration: configuration, images: split.train, outliers: split.outliers,
+            device: try RunOptions.device(arguments))
         _ = try trainer.profile(steps: 2)
         seconds = try trainer.profile(steps: repeats)
         training = trainer.training
@@ -74,7 +76,8 @@ let planCommand = Command(
         let device = try RunOptions.device(arguments)
         training = try device.planning(for: others) {
             try TrainingPlan(
-                configuration, images: split.train.count, side: split.train.side, device: device)
+                configuration, images: split.train.count, outliers: split.outliers?.count ?? 0,
+                side: split.train.side, device: device)
         }
     }
     let memory = try training.program.memoryNeeded()

@@ -101,7 +101,8 @@ struct RecipeOptions {
         let isOpen = arguments["config"] == nil && recipe.budget != nil
         chooses = (
             locations: arguments["locations"] == nil && arguments["config"] == nil,
-            detector: isOpen && arguments["detector"] == nil && arguments["detector-rows"] == nil,
+            detector: isOpen && arguments["detector"] == nil && arguments["detector-rows"] == nil
+                && !(configuration.detector is OwnScore),
             steps: isOpen && start.layers != nil
         )
         let isDrawn = seesMaps && wanted == nil
@@ -182,7 +183,8 @@ struct RecipeOptions {
         // What one rank does of a step takes as long as the step, but for what ranks exchange.
         var measured = configuration
         if ranks > 1 { measured.batch = max(2, configuration.itemsPerStep / ranks) }
-        let fitting = try budget.steps(of: measured, images: split.train, device: device)
+        let fitting = try budget.steps(
+            of: measured, images: split.train, outliers: split.outliers, device: device)
         let steps = min(fitting, most ?? fitting)
         configuration.steps = steps
         return steps < fitting

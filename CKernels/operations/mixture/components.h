@@ -13,6 +13,7 @@
 typedef struct ck_component {
     double mean[CK_MAX_MIXTURE];
     double factor[CK_MAX_MIXTURE * CK_MAX_MIXTURE];  // of the covariance: Cholesky's, lower
+    double inverse[CK_MAX_MIXTURE];                  // of the factor's diagonal
     double constant;  // log of the share and of what the exponential is divided by
 } ck_component;
 
@@ -25,8 +26,9 @@ CK_INLINE void ck_prepare_component(ck_component *to, float share, const float *
         for (int j = 0; j <= i; j++) {
             double sum = covariance[i * d + j];
             for (int k = 0; k < j; k++) sum -= l[i * d + k] * l[j * d + k];
-            l[i * d + j] = i == j ? sqrt(sum) : sum / l[j * d + j];
+            l[i * d + j] = i == j ? sqrt(sum) : sum * to->inverse[j];
         }
+        to->inverse[i] = 1 / l[i * d + i];
         logarithm += log(l[i * d + i]);
     }
     to->constant = log((double)share) - logarithm - 0.5 * d * 1.8378770664093454836;  // log 2 pi
@@ -38,13 +40,13 @@ CK_INLINE double ck_solve_component(const ck_component *c, const double *q, doub
     for (int i = 0; i < d; i++) {
         double sum = q[i];
         for (int k = 0; k < i; k++) sum -= c->factor[i * d + k] * solved[k];
-        solved[i] = sum / c->factor[i * d + i];
+        solved[i] = sum * c->inverse[i];
         square += solved[i] * solved[i];
     }
     for (int i = d - 1; i >= 0; i--) {
         double sum = solved[i];
         for (int k = i + 1; k < d; k++) sum -= c->factor[k * d + i] * solved[k];
-        solved[i] = sum / c->factor[i * d + i];
+        solved[i] = sum * c->inverse[i];
     }
     return square;
 }

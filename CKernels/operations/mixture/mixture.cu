@@ -38,15 +38,22 @@ ck_reconstruction_features_backward(float *drestored, float *dx, const float *dy
     CK_SHARED(double, shared, THREADS);
     int64_t row = blockIdx.x;
     lengths own = measure(x + row * p.c, restored + row * p.c, p, shared);
-    double least = p.epsilon, cosine = dy[2 * row + 1] / (own.x * own.restored);
-    double distance = dy[2 * row] / (own.x * fmax(own.between, least));
-    double shrink_restored = own.restored > least ? cosine * own.product / (own.restored * own.restored) : 0;
-    double shrink_x =
-        own.x > least ? (cosine * own.product + dy[2 * row] * own.between / own.x) / (own.x * own.x) : 0;
+    // What the row's values are multiplied by: the distance's slope, the cosine's, and how much each side
+    // shrinks.
+    CK_SHARED(double, factors, 4);
+    if (threadIdx.x == 0) {
+        double least = p.epsilon, cosine = dy[2 * row + 1] / (own.x * own.restored);
+        factors[0] = dy[2 * row] / (own.x * fmax(own.between, least));
+        factors[1] = cosine;
+        factors[2] = own.restored > least ? cosine * own.product / (own.restored * own.restored) : 0;
+        factors[3] =
+            own.x > least ? (cosine * own.product + dy[2 * row] * own.between / own.x) / (own.x * own.x) : 0;
+    }
+    __syncthreads();
     for (int64_t i = row * p.c + threadIdx.x; i < (row + 1) * p.c; i += THREADS) {
-        double along = distance * ((double)restored[i] - x[i]);
-        drestored[i] = (float)(along + cosine * x[i] - shrink_restored * restored[i]);
-        if (dx) dx[i] = (float)(cosine * restored[i] - along - shrink_x * x[i]);
+        double along = factors[0] * ((double)restored[i] - x[i]);
+        drestored[i] = (float)(along + factors[1] * x[i] - factors[2] * restored[i]);
+        if (dx) dx[i] = (float)(factors[1] * restored[i] - along - factors[3] * x[i]);
     }
 }
 
@@ -134,15 +141,26 @@ ck_mixture_component_gradients(float *dshare, float *dmean, float *dcovariance, 
                                const float *share, const float *covariance, ck_mixture_params p) {
     CK_SHARED(ck_component, component, 1);
     CK_SHARED(double, shared, THREADS);
+    CK_SHARED(double, penalties, CK_MAX_MIXTURE);
+    CK_SHARED(double, units, CK_MAX_MIXTURE *CK_MAX_MIXTURE);
+    CK_SHARED(double, inverse, CK_MAX_MIXTURE *CK_MAX_MIXTURE);
     int k = blockIdx.x, d = p.d, stride = d + 1;
-    double members = 0, factor = p.energy / (double)p.n;
-    if (threadIdx.x == 0) {
-        float none[CK_MAX_MIXTURE] = {};
-        ck_prepare_component(component, share[k], none, covariance + k * d * d, d);
+    double members = 0;
+    // The mean does not count here: any numbers do.
+    if (threadIdx.x == 0)
+        ck_prepare_component(component, share[k], covariance + k * d * d, covariance + k * d * d, d);
+    __syncthreads();
+    // A thread to each of the inverse covariance's columns.
+    for (int i = threadIdx.x; i < d; i += THREADS) {
+        for (int l = 0; l < d; l++) units[i * d + l] = l == i;
+        ck_solve_component(component, units + i * d, inverse + i * d, d);
+        penalties[i] = ck_penalty_gradient(&p, covariance[(k * d + i) * d + i]);
     }
+    double factor = p.energy / (double)p.n;
+    __syncthreads();
     for (int64_t n = threadIdx.x; n < p.n; n += THREADS) members += parts[(n * p.k + k) * stride];
     members = ck_block_reduce<THREADS>(members, shared, ck_plus());
-    if (threadIdx.x == 0) dshare[k] = share[k] > 0 ? (float)(-factor * members / share[k]) : 0;
+    if (threadIdx.x == 0) dshare[k] = share[k] > 0 ? (float)(-factor * members) / share[k] : 0;
     for (int i = 0; i < d; i++) {
         double sum = 0;
         for (int64_t n = threadIdx.x; n < p.n; n += THREADS) {
@@ -151,9 +169,6 @@ ck_mixture_component_gradients(float *dshare, float *dmean, float *dcovariance, 
         }
         sum = ck_block_reduce<THREADS>(sum, shared, ck_plus());
         if (threadIdx.x == 0) dmean[k * d + i] = (float)(-factor * sum);
-        double unit[CK_MAX_MIXTURE] = {}, inverse[CK_MAX_MIXTURE];
-        unit[i] = 1;
-        ck_solve_component(component, unit, inverse, d);
         for (int l = 0; l < d; l++) {
             double squares = 0;
             for (int64_t n = threadIdx.x; n < p.n; n += THREADS) {
@@ -161,8 +176,8 @@ ck_mixture_component_gradients(float *dshare, float *dmean, float *dcovariance, 
                 squares += part[0] * part[1 + i] * part[1 + l];
             }
             squares = ck_block_reduce<THREADS>(squares, shared, ck_plus());
-            double slope = -0.5 * factor * (squares - members * inverse[l]);
-            if (i == l) slope += ck_penalty_gradient(&p, covariance[(k * d + i) * d + i]);
+            double slope = -0.5 * factor * (squares - members * inverse[i * d + l]);
+            if (i == l) slope += penalties[i];
             if (threadIdx.x == 0) dcovariance[(k * d + i) * d + l] = (float)slope;
         }
     }

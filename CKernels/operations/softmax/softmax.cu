@@ -58,8 +58,8 @@ CK_KERNEL(128) ck_softmax_backward(float *dx, const float *dy, const float *y, c
 }
 
 // A row's part of the loss is a mean of the rows of its kind: those with a label, or outliers (-1).
-CK_DEVICE double share(ck_cross_entropy_params p, int label) {
-    return label >= 0 ? 1.0 / (p.n - p.outliers) : (double)p.outlier_weight / p.outliers;
+CK_DEVICE float share(ck_cross_entropy_params p, int label) {
+    return label >= 0 ? 1.0f / (float)(p.n - p.outliers) : p.outlier_weight / (float)p.outliers;
 }
 
 // A label outside -1 ..< C makes the loss NaN.
@@ -72,8 +72,8 @@ ck_softmax_cross_entropy_forward(double *partial, float *y, const float *x, cons
     int label = labels[row];
     double lse = softmax_row(y + at, x + at, p.c, floats, doubles), mean = 0;
     if (label < 0) {
-        for (int i = threadIdx.x; i < p.c; i += THREADS) mean += (double)x[at + i] / p.c;
-        mean = ck_block_reduce<THREADS>(mean, doubles, ck_plus());
+        for (int i = threadIdx.x; i < p.c; i += THREADS) mean += (double)x[at + i];
+        mean = ck_block_reduce<THREADS>(mean, doubles, ck_plus()) / p.c;
     }
     if (threadIdx.x == 0) {
         bool known = label >= -1 && label < p.c && (label >= 0 || p.outliers > 0);
@@ -89,6 +89,6 @@ ck_softmax_cross_entropy_backward(float *dx, const float *y, const int32_t *labe
     for (int64_t i = ck_first(); i < count; i += ck_stride()) {
         int label = labels[i / p.c];
         float target = label < 0 ? 1.0f / (float)p.c : i % p.c == label ? 1.0f : 0.0f;
-        dx[i] = (y[i] - target) * (float)share(p, label);
+        dx[i] = (y[i] - target) * share(p, label);
     }
 }

@@ -19,7 +19,7 @@ public struct AutoEncoder: OwnScoring, Equatable {
     /// The size of the code.
     public static let settings = [
         Setting(
-            "code", \AutoEncoder.code, "N", range: .within(1...16_384),
+            "code", \AutoEncoder.code, "N", range: .within(2...16_384),
             "Numbers that an image is restored from.")
     ]
 

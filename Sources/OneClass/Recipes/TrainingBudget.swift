@@ -37,12 +37,15 @@ public struct TrainingBudget: Sendable, Equatable {
     ///
     /// The steps are of a run like the one to come, whose state is thrown away. The number is rounded down to two
     /// digits, and is at least 1. It depends on the machine and its load: whoever wants a run again gives it as steps.
-    public func steps(of configuration: RunConfiguration, images: ImageBatch, device: Device) throws -> Int {
+    public func steps(
+        of configuration: RunConfiguration, images: ImageBatch, outliers: ImageBatch? = nil, device: Device
+    ) throws -> Int {
         var probe = configuration
         probe.steps = nil
         let limit = max(1, probe.resolved.totalSteps(images: images.count))
         probe.steps = limit
-        let trainer = try Trainer(configuration: probe, images: images, device: device)
+        let trainer = try Trainer(
+            configuration: probe, images: images, outliers: outliers, device: device)
         let longest = min(5, max(0.5, 0.02 * seconds))
         var fastest = Double.infinity
         // The first steps allocate and compile; of the others the fastest third of the time counts, as a machine that
