@@ -47,7 +47,7 @@ import Testing
             #expect(try configuration.method.set(key: "nuOutside", to: .number(nu)))
             #expect(try configuration.method.set(key: "radiusEpochs", to: .integer(0)))
         }
-        if configuration.method.usesOutliers { configuration.outliers = "builtin:shapes" }
+        if configuration.method.usesOutliers { configuration.outliers = "builtin:surface" }
         return configuration
     }
 
