@@ -658,7 +658,7 @@ OPERATION(row_distance_backward, distance, "The distances' gradients by the rows
     KERNEL_FOR(row_distance_backward, distance, distance, 256, ck_elements((int64_t)p->n * p->c))
 END(row_distance_backward)
 
-OPERATION(soft_boundary_forward, boundary, "R^2 + mean max(0, d - R^2) / nu (Ruff et al. 2018, equation 3)")
+OPERATION(soft_boundary_forward, boundary, "R^2 + mean max(0, d - R^2) / nu (Ruff et al. 2018, equation 3); without R mean d / nu")
     OUT(loss, f32, 1)
     IN(d, f32, p->n)
     OPTIONAL_IN(radius, f32, 1)

@@ -136,10 +136,12 @@ public struct ImageDataset: Sendable {
     ///   - fit: how images that are not square fill their square.
     ///   - white: the sample of 16-bit images that is white; nil for what the training images use.
     ///   - maxUnreadable: the share of image files that may be unreadable; they are in the account.
+    ///   - keepsArrays: whether images that are no files, which have a side of their own, keep it; by itself another
+    ///     one is an error.
     /// - Throws: `OCCError` naming the file and what to do.
     public static func load(
         _ location: String, imageSize: Int? = nil, fit: Fit = .stretch, white: Int? = nil,
-        maxUnreadable: Double = 0.01
+        maxUnreadable: Double = 0.01, keepsArrays: Bool = false
     ) throws -> ImageDataset {
         if let imageSize, !isSide(imageSize) {
             throw OCCError(
@@ -152,7 +154,7 @@ public struct ImageDataset: Sendable {
         }
         let folder = try DatasetFolder(location)
         if var dataset = try folder.arrays() {
-            guard imageSize == nil || imageSize == dataset.side else {
+            guard imageSize == nil || imageSize == dataset.side || keepsArrays else {
                 throw OCCError(
                     .usage, "\(location): its images have side \(dataset.side), not \(imageSize!)",
                     remedy: "Leave \(setting: "image-size") out.")

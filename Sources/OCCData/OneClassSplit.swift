@@ -63,10 +63,8 @@ public struct OneClassSplit: Sendable {
     /// Images of something else, which a method with outlier exposure is shown; nil for none.
     public var outliers: ImageBatch?
 
-    /// The SHA-256 of all that a model is made from: the training, the held-out and other images, in their order.
-    public var trainingDigest: String {
-        sha256((train.digest + calibration.digest + (outliers?.digest ?? "")).utf8)
-    }
+    /// The SHA-256 of all that is normal in what a model is made from: the training and the held-out images, in their order.
+    public var trainingDigest: String { sha256((train.digest + calibration.digest).utf8) }
 
     /// Cuts a data set, at random by the seed.
     ///

@@ -1117,7 +1117,7 @@ extension PlanBuilder {
             ], ck_operation_params(distance: params), flop: flop)
     }
 
-    /// R^2 + mean max(0, d - R^2) / nu (Ruff et al. 2018, equation 3).
+    /// R^2 + mean max(0, d - R^2) / nu (Ruff et al. 2018, equation 3); without R mean d / nu.
     ///
     /// - Parameters:
     ///   - loss: written, float32 [1].

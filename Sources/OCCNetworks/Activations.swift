@@ -97,22 +97,6 @@ public func leakyReLU(_ x: Tensor, slope: Float = 0.01, in plan: PlanBuilder) th
     return y
 }
 
-/// Appends a copy of x, whose gradient is multiplied by a factor: the weight of a loss that is computed from
-/// it.
-public func gradientScaled(_ x: Tensor, by factor: Double, in plan: PlanBuilder) throws -> Tensor {
-    let y = plan.transient(x.name, x.shape, type: x.type), count = Int64(x.count)
-    func append(_ y: Tensor, _ x: Tensor, _ factor: Double) throws {
-        let params = ck_scale_params(count: count, factor: Float(factor))
-        try plan.scale(x.name, y: y, x: x, params, flop: x.count)
-    }
-    try append(y, x, 1)
-    plan.recordBackward(of: y, from: [x]) { pass in
-        guard let dy = pass.gradient(of: y) else { return }
-        try pass.contribute(to: x) { dx in try append(dx, dy, factor) }
-    }
-    return y
-}
-
 /// Rows divided by their L2 norm (at least `epsilon`); [N,C].
 public func l2Normalize(_ x: Tensor, epsilon: Float = 1e-12, in plan: PlanBuilder) throws -> Tensor {
     let x = try plan.singlePrecision(x)

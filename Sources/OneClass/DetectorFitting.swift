@@ -107,8 +107,7 @@ struct DetectorFitting {
     private func places(of images: ImageBatch, rows: Int) -> [PatchPlace] {
         guard !isEach else { return PatchPlace.all(of: images, grid: grid) }
         // The features of rows that are left out are not computed.
-        let count = images.count * (grid?.count ?? 1), chosen = min(count, rows)
-        return (0..<chosen).map { PatchPlace(number: $0 * count / chosen, grid: grid) }
+        return PatchPlace.evenly(atMost: rows, of: images, grid: grid)
     }
 
     private func fit(_ features: FeatureMatrix) throws -> any OneClassClassifier {

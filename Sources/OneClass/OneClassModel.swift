@@ -130,9 +130,7 @@ public final class OneClassModel {
     /// Scores images by the method's own classifier: lists by name, a score an image; empty for a method
     /// without such, and for models of patches.
     public func transformationScores(of images: ImageBatch) throws -> [String: [Double]] {
-        guard let method = scoring.method, let classifier = scoring.classifier else { return [:] }
-        let scores = try method.transformationScores(
-            classifier.probabilities(of: images, method, program: program), state: scoreState)
+        let scores = try scoring.transformationScores(of: images, state: scoreState, program: program)
         for own in scores.values { try DetectorFitting.requireFinite(own, name) }
         return scores
     }

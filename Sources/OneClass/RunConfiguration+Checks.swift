@@ -47,21 +47,27 @@ extension RunConfiguration {
                 "\(setting: "detector") \(detector.name): the method \(method.name) does not train an encoder",
                 remedy: "Choose the detector own, or another \(setting: "method").")
         }
-        let ignored: Wording? =
-            detector is OwnScore && calibration == .cross
-            ? "\(setting: "calibration") cross"
-            : detector is OwnScore && layers != nil
-                ? "\(setting: "layers")"
-                : weights != nil && !method.trainsEncoder
-                    ? "\(setting: "weights")"
-                    : nesterov && optimizerInForce.kind == .adam ? "\(setting: "nesterov")" : nil
-        if let ignored {
-            throw OCCError(
-                .usage,
-                "\(ignored) does not go with \(method.name), \(detector.name) and "
-                    + "\(optimizerInForce.kind.rawValue): folds, stages and weights are of an encoder and what is "
-                    + "fitted on it, and Adam does not look ahead",
-                remedy: "Leave it out.")
+        // What would do nothing, and why.
+        let ignored: [(isGiven: Bool, setting: Wording, why: Wording)] = [
+            (
+                detector is OwnScore && calibration == .cross, "\(setting: "calibration") cross",
+                "the folds would leave the training of \(method.name) as it is"
+            ),
+            (
+                detector is OwnScore && layers != nil, "\(setting: "layers")",
+                "\(method.name) scores by itself, not by the encoder's stages"
+            ),
+            (
+                !method.trainsEncoder && weights != nil, "\(setting: "weights")",
+                "\(method.name) has no encoder"
+            ),
+            (
+                optimizerInForce.kind == .adam && nesterov, "\(setting: "nesterov")",
+                "Adam does not look ahead"
+            ),
+        ]
+        if let found = ignored.first(where: \.isGiven) {
+            throw OCCError(.usage, "\(found.setting) does nothing: \(found.why)", remedy: "Leave it out.")
         }
         if let outliers, normalized(outliers) == normalized(data) {
             throw OCCError(

@@ -371,15 +371,10 @@ public struct RunConfiguration: HasSettings, Sendable {
         options.seed = seed
         var split = try OneClassSplit(dataset, normal: normal, options: options)
         if let outliers {
-            // A data set of a fixed size has its own, and is then resized.
-            var other: ImageBatch
-            do {
-                other = try ImageDataset.load(
-                    outliers, imageSize: dataset.side, fit: fit, white: white, maxUnreadable: maxUnreadable
-                ).train.images
-            } catch let error as OCCError where error.kind == .usage {
-                other = try ImageDataset.load(outliers).train.images
-            }
+            let other = try ImageDataset.load(
+                outliers, imageSize: dataset.side, fit: fit, white: white, maxUnreadable: maxUnreadable,
+                keepsArrays: true
+            ).train.images
             split.outliers = other.side == dataset.side ? other : other.resized(to: dataset.side)
         }
         return split

@@ -96,7 +96,8 @@ public final class Trainer {
         configuration: RunConfiguration, images: ImageBatch, outliers: ImageBatch? = nil, device: Device,
         dataDigest: String? = nil, activations: ElementType?
     ) throws {
-        self.dataDigest = dataDigest ?? images.digest
+        let own = dataDigest ?? images.digest
+        self.dataDigest = outliers.map { sha256((own + $0.digest).utf8) } ?? own
         let configuration = configuration.resolved
         training = try TrainingPlan(
             configuration, images: images.count, outliers: outliers?.count ?? 0, side: images.side,
@@ -144,7 +145,8 @@ public final class Trainer {
         guard let method = method as? any FirstPass, let pass = training.firstPass else { return }
         let grid = try configuration.grid(side: images.side)
         let features = try pass.features(
-            of: images, places: PatchPlace.all(of: images, grid: grid), program: program)
+            of: images, places: PatchPlace.evenly(atMost: configuration.detectorRows, of: images, grid: grid),
+            program: program)
         for (name, values) in try method.statistics(of: features) {
             guard let statistic = program.layout[name], statistic.tensor.count == values.count else {
                 throw OCCError(
@@ -389,7 +391,7 @@ public final class Trainer {
         let digest = file.metadata["data_digest"]
         var differences = configuration.differences(
             from: try RunConfiguration(json: Array(written.utf8), name: name))
-        if digest != nil { differences.removeAll { $0 == "data" } }
+        if digest != nil { differences.removeAll { ["data", "outliers"].contains($0) } }
         guard differences.isEmpty else {
             throw OCCError(
                 .usage,
@@ -419,11 +421,7 @@ public final class Trainer {
 
     /// The scores of the method's own classifier, which needs no fit; empty for a method without such.
     package func transformationScores(of images: ImageBatch) throws -> [String: [Double]] {
-        guard let method = training.scoring.method, let classifier = training.scoring.classifier else {
-            return [:]
-        }
-        return try method.transformationScores(
-            classifier.probabilities(of: images, method, program: program), state: DetectorState())
+        try training.scoring.transformationScores(of: images, state: DetectorState(), program: program)
     }
 
     /// Pools features of images, or of all their patches, in inference mode; [count, D].

@@ -62,7 +62,7 @@ func testSplit(of model: OneClassModel, _ arguments: Arguments) throws -> OneCla
     // What the method was shown as outliers is no part of a test, and need not be there.
     configuration.outliers = nil
     let split = try configuration.split(dataset)
-    if model.configuration.outliers == nil, arguments["data"] == nil, let digest = model.dataDigest,
+    if arguments["data"] == nil, let digest = model.dataDigest,
         digest != split.trainingDigest
     {
         say("warning: the training images in \(configuration.data) have changed since the model was trained")

@@ -62,7 +62,7 @@ ck_status ck_cpu_soft_boundary_forward(const ck_soft_boundary_forward_operands *
                                        const ck_boundary_params *p, void *) {
     double radius = t->radius ? *t->radius : 0, beyond = 0;
     for (int64_t i = 0; i < p->n; i++)
-        if (!(t->d[i] <= radius)) beyond += t->d[i] - radius;  // of NaN too
+        if (!t->radius || !(t->d[i] <= radius)) beyond += t->d[i] - radius;  // of NaN too
     *t->loss = (float)(radius + beyond / ((double)p->nu * p->n));
     return CK_OK;
 }

@@ -35,7 +35,7 @@ ck_soft_boundary_forward(float *loss, const float *d, const float *radius, ck_bo
     CK_SHARED(double, shared, 256);
     double within = radius ? *radius : 0, sum = 0;
     for (int i = threadIdx.x; i < p.n; i += 256)
-        if (!(d[i] <= within)) sum += d[i] - within;  // of NaN too
+        if (!radius || !(d[i] <= within)) sum += d[i] - within;  // of NaN too
     sum = ck_block_reduce<256>(sum, shared, ck_plus());
     if (threadIdx.x == 0) *loss = (float)(within + sum / ((double)p.nu * p.n));
 }

@@ -10,6 +10,9 @@
 // A component of fewer members has the mean and the covariance of so many.
 #define CK_LEAST_MEMBERS 1e-30
 
+// What a GPU keeps of a component's covariance d x d for the gradients (ck_mixture_inverses).
+#define CK_INVERSE_DOUBLES(d) ((d) * (d) + (d) + 1)
+
 typedef struct ck_component {
     double mean[CK_MAX_MIXTURE];
     double factor[CK_MAX_MIXTURE * CK_MAX_MIXTURE];  // of the covariance: Cholesky's, lower

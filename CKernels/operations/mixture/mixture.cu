@@ -136,49 +136,48 @@ ck_mixture_row_gradients(float *dz, double *parts, const float *z, const float *
                                dz + n * p.d);
 }
 
+// For each component, a block: its covariance's inverse [D,D], the penalty's gradients [D], and 1 / share, or
+// 0.
+CK_KERNEL(128)
+ck_mixture_inverses(double *inverses, const float *share, const float *covariance, ck_mixture_params p) {
+    CK_SHARED(ck_component, component, 1);
+    CK_SHARED(double, unit, CK_MAX_MIXTURE *CK_MAX_MIXTURE);
+    int k = blockIdx.x, d = p.d, i = threadIdx.x;
+    const float *own = covariance + k * d * d;
+    double *to = inverses + k * CK_INVERSE_DOUBLES(d);
+    // The mean does not count here: any numbers do.
+    if (i == 0) ck_prepare_component(component, share[k], own, own, d);
+    __syncthreads();
+    if (i < d) {
+        for (int l = 0; l < d; l++) unit[i * d + l] = l == i;
+        ck_solve_component(component, unit + i * d, to + i * d, d);
+        to[d * d + i] = ck_penalty_gradient(&p, own[i * d + i]);
+    }
+    if (i == 0) to[d * d + d] = share[k] > 0 ? 1 / (double)share[k] : 0;
+}
+
+// A block to a component. `factor` is that of a row's energy in the loss.
 CK_KERNEL(128)
 ck_mixture_component_gradients(float *dshare, float *dmean, float *dcovariance, const double *parts,
-                               const float *share, const float *covariance, ck_mixture_params p) {
-    CK_SHARED(ck_component, component, 1);
+                               const double *inverses, double factor, ck_mixture_params p) {
     CK_SHARED(double, shared, THREADS);
-    CK_SHARED(double, penalties, CK_MAX_MIXTURE);
-    CK_SHARED(double, units, CK_MAX_MIXTURE *CK_MAX_MIXTURE);
-    CK_SHARED(double, inverse, CK_MAX_MIXTURE *CK_MAX_MIXTURE);
     int k = blockIdx.x, d = p.d, stride = d + 1;
+    const double *inverse = inverses + k * CK_INVERSE_DOUBLES(d);
     double members = 0;
-    // The mean does not count here: any numbers do.
-    if (threadIdx.x == 0)
-        ck_prepare_component(component, share[k], covariance + k * d * d, covariance + k * d * d, d);
-    __syncthreads();
-    // A thread to each of the inverse covariance's columns.
-    for (int i = threadIdx.x; i < d; i += THREADS) {
-        for (int l = 0; l < d; l++) units[i * d + l] = l == i;
-        ck_solve_component(component, units + i * d, inverse + i * d, d);
-        penalties[i] = ck_penalty_gradient(&p, covariance[(k * d + i) * d + i]);
-    }
-    double factor = p.energy / (double)p.n;
-    __syncthreads();
     for (int64_t n = threadIdx.x; n < p.n; n += THREADS) members += parts[(n * p.k + k) * stride];
     members = ck_block_reduce<THREADS>(members, shared, ck_plus());
-    if (threadIdx.x == 0) dshare[k] = share[k] > 0 ? (float)(-factor * members) / share[k] : 0;
-    for (int i = 0; i < d; i++) {
+    if (threadIdx.x == 0) dshare[k] = (float)(-factor * members * inverse[d * d + d]);
+    // A thread to each number of the mean (l = D) and of the covariance.
+    for (int at = threadIdx.x; at < d * (d + 1); at += THREADS) {
+        int i = at % d, l = at / d;
+        const double *part = parts + k * stride;
         double sum = 0;
-        for (int64_t n = threadIdx.x; n < p.n; n += THREADS) {
-            const double *part = parts + (n * p.k + k) * stride;
-            sum += part[0] * part[1 + i];
-        }
-        sum = ck_block_reduce<THREADS>(sum, shared, ck_plus());
-        if (threadIdx.x == 0) dmean[k * d + i] = (float)(-factor * sum);
-        for (int l = 0; l < d; l++) {
-            double squares = 0;
-            for (int64_t n = threadIdx.x; n < p.n; n += THREADS) {
-                const double *part = parts + (n * p.k + k) * stride;
-                squares += part[0] * part[1 + i] * part[1 + l];
-            }
-            squares = ck_block_reduce<THREADS>(squares, shared, ck_plus());
-            double slope = -0.5 * factor * (squares - members * inverse[i * d + l]);
-            if (i == l) slope += penalties[i];
-            if (threadIdx.x == 0) dcovariance[(k * d + i) * d + l] = (float)slope;
-        }
+        for (int64_t n = 0; n < p.n; n++, part += p.k * stride)
+            sum += part[0] * part[1 + i] * (l < d ? part[1 + l] : 1.0);
+        if (l == d)
+            dmean[k * d + i] = (float)(-factor * sum);
+        else
+            dcovariance[(k * d + l) * d + i] = (float)(-0.5 * factor * (sum - members * inverse[l * d + i]) +
+                                                       (i == l ? inverse[d * d + i] : 0.0));
     }
 }

@@ -21,6 +21,12 @@ package struct PatchPlace: Sendable, Equatable {
         left = grid.map { $0.columns[own % $0.columns.count] } ?? 0
     }
 
+    /// The places of at most so many parts, evenly chosen.
+    static func evenly(atMost rows: Int, of images: ImageBatch, grid: PatchGrid?) -> [PatchPlace] {
+        let count = images.count * (grid?.count ?? 1), chosen = min(count, rows)
+        return (0..<chosen).map { PatchPlace(number: $0 * count / chosen, grid: grid) }
+    }
+
     /// The places of whole images, or the patches of all of them, image by image.
     static func all(of images: ImageBatch, grid: PatchGrid?) -> [PatchPlace] {
         (0..<images.count).flatMap { image in
@@ -88,5 +94,16 @@ struct ScoringPlans {
                 program, encoder: configuration.encoder, side: side, classifier: $0,
                 headWidths: configuration.headWidths)
         }
+    }
+
+    /// Scores images by the method's own classifier: lists by name, a score an image; empty for a method without such.
+    ///
+    /// - Parameter state: what the scores need to know of normal images.
+    func transformationScores(of images: ImageBatch, state: DetectorState, program: Program) throws
+        -> [String: [Double]]
+    {
+        guard let method, let classifier else { return [:] }
+        return try method.transformationScores(
+            classifier.probabilities(of: images, method, program: program), state: state)
     }
 }

@@ -23,7 +23,8 @@ extension OwnScoring {
     public var scoreDetector: any Detector { OwnScore() }
 }
 
-/// A method that looks at all training images once, with the weights that training begins with.
+/// A method that looks at the training images once, with the weights that training begins with: at all of them, or
+/// `detector-rows` of them or their patches, evenly.
 public protocol FirstPass: Method {
     /// Appends what it looks at, [N,D].
     func firstFeatures(_ batch: ScoringBatch, in plan: PlanBuilder) throws -> Tensor
