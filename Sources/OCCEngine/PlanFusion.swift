@@ -1,7 +1,7 @@
 import CKernels
 
-/// Convolutions and the batch normalization beside them, as one operation: a GPU takes the sums over the batch from
-/// the convolution's results before they leave it, instead of reading them again.
+/// Convolutions and the batch normalization beside them, as one operation: the sums over the batch are taken from the
+/// convolution's results before they leave a GPU's multiprocessor or a core's cache, instead of reading them again.
 extension PlanBuilder {
     /// Joins each convolution with the batch normalization of its output, and each gradient of a convolution by its
     /// input with the gradients of the batch normalization that made that input; a sum of two gradients in between

@@ -46,7 +46,10 @@ public final class Program {
             purpose: purpose, math: math, activationType: activationType, share: share, part: part,
             layout: layout)
         let result = try build(builder)
-        if activationType == .bfloat16 { builder.joinConvolutionsAndNormalizations() }
+        // A GPU's convolutions in single precision do not add up what they compute; strictly, operations stay as they are.
+        if activationType == .bfloat16 || !device.isGPU && math != .strict {
+            builder.joinConvolutionsAndNormalizations()
+        }
         layout = builder.layout
         let plan = Plan(name: name, operations: builder.operations, placement: TransientPlacement(builder))
         plans.append(plan)

@@ -96,12 +96,12 @@ import Testing
         #expect(half.plan.transientBytes < single.plan.transientBytes * 6 / 10)
     }
 
-    /// Convolutions and batch normalization in one operation give the same bits on the CPU, and nothing else is left of
-    /// either where there are both.
+    /// Convolutions and batch normalization in one operation give the same but for the order of sums, and nothing else is
+    /// left of either where there are both. Only the strict mode leaves them apart by itself.
     @Test func joinedOperationsAreTheSame() throws {
         var results: [[Float]] = [], names: [[String]] = []
         for isJoined in [false, true] {
-            let (program, plan, tensors) = try plan(.float32, isJoined: isJoined)
+            let (program, plan, tensors) = try plan(.float32, math: .strict, isJoined: isJoined)
             try Self.run(program, plan, images: tensors.images, target: tensors.target)
             var result = [
                 try program.read(tensors.loss, of: plan), try program.read(tensors.gradient, of: plan),
@@ -110,7 +110,9 @@ import Testing
             results.append(result.flatMap { $0 })
             names.append(plan.operations.map(\.name))
         }
-        #expect(results[0] == results[1])
+        #expect(
+            difference(results[1].map(Double.init), results[0].map(Double.init), tolerance: 1e-10) == nil)
+        #expect(try plan(.float32).plan.operations.map(\.name) == names[1])
         func count(_ name: String, _ isJoined: Int) -> Int { names[isJoined].count { $0 == name } }
         let convolutions = count("conv2d_forward", 0)
         #expect(count("conv2d_batchnorm_forward", 1) == convolutions && count("conv2d_forward", 1) == 0)

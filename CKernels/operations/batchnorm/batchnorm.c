@@ -2,7 +2,8 @@
 // follow it in a residual network folded in: y = relu((x - mean) / sqrt(var + eps) * gamma + beta +
 // residual). Sums run over fixed blocks of rows whose partial results are combined in order, in double
 // precision.
-#include "cpu.h"
+#include "parts.h"
+#include "simd.h"
 
 typedef ck_batchnorm_params batchnorm;
 
@@ -14,35 +15,24 @@ struct job {
     float *y, *dx, *dresidual;
     const float *x, *dy, *residual;
     const float *relu_of;          // the forward result: where it is 0, the ReLU stopped the gradient
-    float *partial;                // [blocks][2][C]
+    float *partial;                // of each block: moments, or sums [2][C]
     const float *scale, *shift;    // [C]
     const float *mean;             // [C]
     const float *mean_dy, *slope;  // [C]
 };
 
-// sum[c] = sum over rows of x; squares[c] = sum of (x - block mean)^2.
-CK_SIMD static void block_moments(float *restrict sum, float *restrict squares, const float *restrict x,
-                                  int64_t rows, int64_t channels) {
-    for (int64_t c = 0; c < channels; c++) sum[c] = 0;
-    for (int64_t i = 0; i < rows; i++)
-        for (int64_t c = 0; c < channels; c++) sum[c] += x[i * channels + c];
-    float share = 1.0f / (float)rows;
-    for (int64_t c = 0; c < channels; c++) squares[c] = 0;
-    for (int64_t i = 0; i < rows; i++)
-        for (int64_t c = 0; c < channels; c++) {
-            float d = x[i * channels + c] - sum[c] * share;
-            squares[c] += d * d;
-        }
+// The rows of a block.
+struct rows {
+    int64_t first, count;
+};
+
+static struct rows rows_of(const batchnorm *p, int64_t block) {
+    int64_t size = block_rows(p), first = block * size;
+    return (struct rows){first, ck_min64(size, p->rows - first)};
 }
 
-static void moments(void *context, int64_t index, int worker) {
-    (void)worker;
-    struct job *j = context;
-    int64_t channels = j->p->channels, first = index * block_rows(j->p);
-    int64_t rows = ck_min64(block_rows(j->p), j->p->rows - first);
-    float *partial = j->partial + index * 2 * channels;
-    block_moments(partial, partial + channels, j->x + first * channels, rows, channels);
-}
+// What reads rows a second time begins with those that were read last, which the cache may still hold.
+static int64_t from_the_end(const batchnorm *p, int64_t index) { return block_count(p) - 1 - index; }
 
 CK_SIMD static void normalize_rows(float *restrict y, const float *restrict x, const float *restrict residual,
                                    const float *restrict scale, const float *restrict shift, int64_t rows,
@@ -62,34 +52,84 @@ CK_SIMD static void normalize_rows(float *restrict y, const float *restrict x, c
 static void normalize(void *context, int64_t index, int worker) {
     (void)worker;
     struct job *j = context;
-    int64_t channels = j->p->channels, first = index * block_rows(j->p);
-    int64_t rows = ck_min64(block_rows(j->p), j->p->rows - first), at = first * channels;
-    normalize_rows(j->y + at, j->x + at, j->residual ? j->residual + at : NULL, j->scale, j->shift, rows,
-                   channels, j->p->relu);
+    struct rows rows = rows_of(j->p, from_the_end(j->p, index));
+    int64_t channels = j->p->channels, at = rows.first * channels;
+    normalize_rows(j->y + at, j->x + at, j->residual ? j->residual + at : NULL, j->scale, j->shift,
+                   rows.count, channels, j->p->relu);
 }
 
-// Rows that have been counted: their mean and their sum of squared deviations from it.
+// ---- Moments ----------------------------------------------------------------------------------------------
+
+// Rows that have been counted are added by Chan, Golub & LeVeque's combination (1983).
+CK_INLINED void add_moments_body(float *moments, const float *x, const int64_t *places, int64_t count,
+                                 int64_t channels, const int rows, const int vectors) {
+    (void)rows, (void)vectors;
+    float before = moments[2 * channels], all = before + (float)count;
+    float share = (float)count / all, weight = before * share, each = 1 / (float)count;
+    moments[2 * channels] = all;
+    for (int64_t c = 0; c < channels; c += CK_LANES) {
+        int64_t lanes = channels - c;
+        ck_v16 row[CK_MOMENT_ROWS], sums[4] = {{0}}, squares[4] = {{0}};
+        if (count == CK_MOMENT_ROWS && lanes >= CK_LANES) {
+#pragma clang loop unroll(full)
+            for (int i = 0; i < CK_MOMENT_ROWS; i++) sums[i % 4] += row[i] = ck_load16(x + places[i] + c);
+        } else {
+            for (int64_t i = 0; i < count; i++)
+                sums[i % 4] += row[i] = ck_load_lanes(x + places[i] + c, lanes);
+        }
+        ck_v16 mean = ((sums[0] + sums[1]) + (sums[2] + sums[3])) * each;
+        if (count == CK_MOMENT_ROWS) {
+#pragma clang loop unroll(full)
+            for (int i = 0; i < CK_MOMENT_ROWS; i++) squares[i % 4] += (row[i] - mean) * (row[i] - mean);
+        } else {
+            for (int64_t i = 0; i < count; i++) squares[i % 4] += (row[i] - mean) * (row[i] - mean);
+        }
+        ck_v16 old_mean = ck_load_lanes(moments + c, lanes), delta = mean - old_mean;
+        ck_v16 old_squares = ck_load_lanes(moments + channels + c, lanes);
+        ck_store_lanes(moments + c, old_mean + delta * share, lanes);
+        ck_store_lanes(moments + channels + c,
+                       old_squares + ((squares[0] + squares[1]) + (squares[2] + squares[3])) +
+                           delta * delta * weight,
+                       lanes);
+    }
+}
+CK_VERSIONS(add_moments,
+            (float *moments, const float *x, const int64_t *places, int64_t count, int64_t channels), moments,
+            x, places, count, channels)
+
+void ck_add_moments(float *moments, const float *x, const int64_t *places, int64_t count, int64_t channels) {
+    add_moments(moments, x, places, count, channels);
+}
+
+static void moments(void *context, int64_t index, int worker) {
+    (void)worker;
+    struct job *j = context;
+    struct rows rows = rows_of(j->p, index);
+    int64_t channels = j->p->channels, places[CK_MOMENT_ROWS];
+    for (int64_t i = 0; i < CK_MOMENT_ROWS; i++) places[i] = i * channels;
+    float *to = j->partial + index * ck_moments_floats(channels);
+    memset(to, 0, sizeof(float) * (size_t)ck_moments_floats(channels));
+    for (int64_t i = 0; i < rows.count; i += CK_MOMENT_ROWS)
+        add_moments(to, j->x + (rows.first + i) * channels, places, ck_min64(CK_MOMENT_ROWS, rows.count - i),
+                    channels);
+}
+
+// The moments of a channel.
 struct moments {
     double count, mean, squares;
 };
 
-// Adds `count` rows, by Chan's combination.
-static void add_moments(struct moments *of, double count, double mean, double squares) {
+static void combine(struct moments *of, double count, double mean, double squares) {
     double all = of->count + count, delta = mean - of->mean;
     of->mean += delta * count / all;
     of->squares += squares + delta * delta * of->count * count / all;
     of->count = all;
 }
 
-// Of all rows, from the blocks' partial results.
-static struct moments moments_of(const struct job *j, int64_t c) {
+static struct moments moments_of(const float *partial, int64_t parts, int64_t channels, int64_t c) {
     struct moments all = {0};
-    int64_t channels = j->p->channels, size = block_rows(j->p);
-    for (int64_t b = 0; b < block_count(j->p); b++) {
-        double count = (double)ck_min64(size, j->p->rows - b * size);
-        double sum = j->partial[b * 2 * channels + c], squares = j->partial[(b * 2 + 1) * channels + c];
-        add_moments(&all, count, sum / count, squares);
-    }
+    for (int64_t part = 0; part < parts; part++, partial += ck_moments_floats(channels))
+        combine(&all, partial[2 * channels], partial[c], partial[channels + c]);
     return all;
 }
 
@@ -117,21 +157,25 @@ static void finish_channel(const struct statistics *t, int64_t c, const struct m
             (t)->gamma, (t)->beta                                                                            \
     }
 
-ck_status ck_cpu_batchnorm_forward(const ck_batchnorm_forward_operands *t, const batchnorm *p,
-                                   void *workspace) {
-    float *scale = workspace, *shift = scale + p->channels;
-    struct job j = {.p = p, .y = t->y, .x = t->x, .residual = t->residual};
-    j.scale = scale;
-    j.shift = shift;
-    j.partial = shift + p->channels;
-    ck_parallel_for(block_count(p), moments, &j);
+ck_status ck_cpu_batchnorm_forward_by_parts(const ck_batchnorm_forward_operands *t, const batchnorm *p,
+                                            const float *partial, int64_t parts, float *scratch) {
+    float *scale = scratch, *shift = scale + p->channels;
+    struct job j = {.p = p, .y = t->y, .x = t->x, .residual = t->residual, .scale = scale, .shift = shift};
     struct statistics to = STATISTICS(t, scale, shift);
     for (int64_t c = 0; c < p->channels; c++) {
-        struct moments all = moments_of(&j, c);
+        struct moments all = moments_of(partial, parts, p->channels, c);
         finish_channel(&to, c, &all);
     }
     ck_parallel_for(block_count(p), normalize, &j);
     return CK_OK;
+}
+
+ck_status ck_cpu_batchnorm_forward(const ck_batchnorm_forward_operands *t, const batchnorm *p,
+                                   void *workspace) {
+    float *scratch = workspace, *partial = scratch + 2 * p->channels;
+    struct job j = {.p = p, .x = t->x, .partial = partial};
+    ck_parallel_for(block_count(p), moments, &j);
+    return ck_cpu_batchnorm_forward_by_parts(t, p, partial, block_count(p), scratch);
 }
 
 ck_status ck_cpu_batchnorm_moments(const ck_batchnorm_moments_operands *t, const batchnorm *p,
@@ -139,7 +183,7 @@ ck_status ck_cpu_batchnorm_moments(const ck_batchnorm_moments_operands *t, const
     struct job j = {.p = p, .x = t->x, .partial = workspace};
     ck_parallel_for(block_count(p), moments, &j);
     for (int64_t c = 0; c < p->channels; c++) {
-        struct moments all = moments_of(&j, c);
+        struct moments all = moments_of(j.partial, block_count(p), p->channels, c);
         t->moments[c] = (float)all.mean;
         t->moments[p->channels + c] = (float)all.squares;
     }
@@ -155,7 +199,7 @@ ck_status ck_cpu_batchnorm_normalize(const ck_batchnorm_normalize_operands *t, c
         struct moments all = {0};
         for (int64_t r = 0; r < p->ranks; r++) {
             const float *rank = t->moments + r * 2 * p->channels + c;
-            add_moments(&all, (double)p->rows, rank[0], rank[p->channels]);
+            combine(&all, (double)p->rows, rank[0], rank[p->channels]);
         }
         finish_channel(&to, c, &all);
     }
@@ -190,11 +234,11 @@ CK_SIMD static void block_gradient_sums(float *restrict s1, float *restrict s2, 
 static void gradient_sums(void *context, int64_t index, int worker) {
     (void)worker;
     struct job *j = context;
-    int64_t channels = j->p->channels, first = index * block_rows(j->p), at = first * channels;
-    int64_t rows = ck_min64(block_rows(j->p), j->p->rows - first);
+    struct rows rows = rows_of(j->p, index);
+    int64_t channels = j->p->channels, at = rows.first * channels;
     float *partial = j->partial + index * 2 * channels;
-    block_gradient_sums(partial, partial + channels, j->dy + at, j->relu_of + at, j->x + at, j->mean, rows,
-                        channels, j->p->relu);
+    block_gradient_sums(partial, partial + channels, j->dy + at, j->relu_of + at, j->x + at, j->mean,
+                        rows.count, channels, j->p->relu);
 }
 
 // dx = gamma * inverse_deviation * (dy - mean(dy) - xhat * mean(dy * xhat)), with xhat = (x - mean) *
@@ -221,20 +265,19 @@ CK_SIMD static void gradient_rows(float *restrict dx, float *restrict dresidual,
 static void gradient(void *context, int64_t index, int worker) {
     (void)worker;
     struct job *j = context;
-    int64_t channels = j->p->channels, first = index * block_rows(j->p), at = first * channels;
-    int64_t rows = ck_min64(block_rows(j->p), j->p->rows - first);
+    struct rows rows = rows_of(j->p, from_the_end(j->p, index));
+    int64_t channels = j->p->channels, at = rows.first * channels;
     gradient_rows(j->dx + at, j->dresidual ? j->dresidual + at : NULL, j->dy + at, j->relu_of + at, j->x + at,
-                  j->mean, j->scale, j->mean_dy, j->slope, rows, channels, j->p->relu);
+                  j->mean, j->scale, j->mean_dy, j->slope, rows.count, channels, j->p->relu);
 }
 
-// The blocks' sums of a channel, with the factor that block_gradient_sums leaves.
-static void add_gradient_sums(const struct job *j, const float *inverse_deviation, int64_t c, double *s1,
-                              double *s2) {
-    int64_t channels = j->p->channels;
+// The parts' sums of a channel, with the factor that block_gradient_sums leaves.
+static void add_gradient_sums(const float *partial, int64_t parts, int64_t channels,
+                              const float *inverse_deviation, int64_t c, double *s1, double *s2) {
     *s1 = *s2 = 0;
-    for (int64_t b = 0; b < block_count(j->p); b++) {
-        *s1 += j->partial[b * 2 * channels + c];
-        *s2 += j->partial[(b * 2 + 1) * channels + c];
+    for (int64_t part = 0; part < parts; part++) {
+        *s1 += partial[part * 2 * channels + c];
+        *s2 += partial[(part * 2 + 1) * channels + c];
     }
     *s2 *= inverse_deviation[c];
 }
@@ -254,22 +297,19 @@ static void use_gradient_factors(struct job *j, const float *factors) {
     j->slope = j->mean_dy + j->p->channels;
 }
 
-ck_status ck_cpu_batchnorm_backward(const ck_batchnorm_backward_operands *t, const batchnorm *p,
-                                    void *workspace) {
-    float *factors = workspace;
+ck_status ck_cpu_batchnorm_backward_by_parts(const ck_batchnorm_backward_operands *t, const batchnorm *p,
+                                             const float *partial, int64_t parts, float *factors) {
     struct job j = {.p = p,
                     .dx = t->dx,
                     .dresidual = t->dresidual,
                     .dy = t->dy,
                     .x = t->x,
                     .relu_of = t->y,
-                    .mean = t->mean,
-                    .partial = factors + 3 * p->channels};
+                    .mean = t->mean};
     use_gradient_factors(&j, factors);
-    ck_parallel_for(block_count(p), gradient_sums, &j);
     for (int64_t c = 0; c < p->channels; c++) {
         double s1, s2;
-        add_gradient_sums(&j, t->inverse_deviation, c, &s1, &s2);
+        add_gradient_sums(partial, parts, p->channels, t->inverse_deviation, c, &s1, &s2);
         t->dbeta[c] = (float)s1;
         t->dgamma[c] = (float)s2;
         set_gradient_factors(factors, p, t->gamma, t->inverse_deviation, c, s1, s2, (double)p->rows);
@@ -278,13 +318,21 @@ ck_status ck_cpu_batchnorm_backward(const ck_batchnorm_backward_operands *t, con
     return CK_OK;
 }
 
+ck_status ck_cpu_batchnorm_backward(const ck_batchnorm_backward_operands *t, const batchnorm *p,
+                                    void *workspace) {
+    float *factors = workspace, *partial = factors + 3 * p->channels;
+    struct job j = {.p = p, .dy = t->dy, .x = t->x, .relu_of = t->y, .mean = t->mean, .partial = partial};
+    ck_parallel_for(block_count(p), gradient_sums, &j);
+    return ck_cpu_batchnorm_backward_by_parts(t, p, partial, block_count(p), factors);
+}
+
 ck_status ck_cpu_batchnorm_gradient_sums(const ck_batchnorm_gradient_sums_operands *t, const batchnorm *p,
                                          void *workspace) {
     struct job j = {.p = p, .dy = t->dy, .x = t->x, .relu_of = t->y, .mean = t->mean, .partial = workspace};
     ck_parallel_for(block_count(p), gradient_sums, &j);
     for (int64_t c = 0; c < p->channels; c++) {
         double s1, s2;
-        add_gradient_sums(&j, t->inverse_deviation, c, &s1, &s2);
+        add_gradient_sums(j.partial, block_count(p), p->channels, t->inverse_deviation, c, &s1, &s2);
         t->sums[c] = t->dbeta[c] = (float)s1;
         t->sums[p->channels + c] = t->dgamma[c] = (float)s2;
     }
@@ -363,9 +411,9 @@ ck_status ck_cpu_batchnorm_inference_backward(const ck_batchnorm_inference_backw
     return CK_OK;
 }
 
-// Per channel: at most three factors, and two sums of each block.
+// At most three factors to a channel, and moments or two sums of each block.
 static uint64_t scratch(const batchnorm *p) {
-    return sizeof(float) * (uint64_t)(p->channels * (3 + 2 * block_count(p)));
+    return sizeof(float) * (uint64_t)(3 * p->channels + block_count(p) * ck_moments_floats(p->channels));
 }
 
 uint64_t ck_cpu_workspace_batchnorm_forward(const batchnorm *p) { return scratch(p); }

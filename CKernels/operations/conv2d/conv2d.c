@@ -1,7 +1,7 @@
 // 2-D convolution, NHWC x KRSC -> NHWC, as matrix products over tiles of gathered patches (im2col of a tile
 // at a time, never of the whole tensor). Every tile has a fixed size and every sum a fixed order, whatever
 // the number of threads; forward, whatever the other images of the batch too (row_products.h).
-#include "forward.h"
+#include "epilogue.h"
 #include "row_products.h"
 #include "winograd.h"
 
@@ -54,6 +54,14 @@ struct convolution {
     const ck_conv2d_epilogue *epilogue;  // or NULL
 };
 
+// Pixels that lie behind each other are a part of the result.
+static void finish_part(const ck_conv2d_epilogue *epilogue, float *out, int64_t channels, int64_t first,
+                        int64_t count, int64_t part) {
+    if (!epilogue) return;
+    ck_conv2d_begin(epilogue, channels, part);
+    ck_conv2d_finish(epilogue, out, channels, (ck_pixels){first, 1, count, 0}, part);
+}
+
 static void convolve_tile(void *context, int64_t index, int worker) {
     struct convolution *f = context;
     int64_t length = patch_length(&f->p), first = index * f->tile, count = ck_min64(f->tile, f->rows - first);
@@ -64,7 +72,7 @@ static void convolve_tile(void *context, int64_t index, int worker) {
         a = columns;
     }
     ck_row_products(f->out + first * f->p.k, f->p.k, a, count, f->w, f->p.k, length);
-    if (f->epilogue) ck_conv2d_finish(f->epilogue, f->out, f->p.k, first, 1, count, 0);
+    finish_part(f->epilogue, f->out, f->p.k, first, count, index);
 }
 
 // out[N,P,Q,K] = in[N,H,W,C] * w[K,R,S,C]: y of x, or dx of dy.
@@ -76,6 +84,15 @@ static void convolve(float *out, const float *in, const float *w, const conv2d *
         *p,      out, in, scratch, scratch + ck_packed_floats(p->k, length), rows, tile_rows(rows, length),
         epilogue};
     ck_parallel_for(ck_ceil_div(rows, f.tile), convolve_tile, &f);
+}
+
+static int64_t part_count(const conv2d *p) {
+    int64_t rows = (int64_t)p->n * p->p * p->q;
+    return ck_ceil_div(rows, tile_rows(rows, patch_length(p)));
+}
+
+int64_t ck_conv2d_forward_parts(const conv2d *p) {
+    return ck_winograd_fits(p) ? ck_winograd_parts(p, 0) : part_count(p);
 }
 
 void ck_conv2d_convolve(float *y, const float *x, const float *w, const conv2d *p,
@@ -139,6 +156,7 @@ struct scatter {
     const float *dy, *w;
     float *scratch;
     int64_t group;
+    const ck_conv2d_epilogue *epilogue;  // or NULL
 };
 
 static void scatter_group(void *context, int64_t index, int worker) {
@@ -164,22 +182,33 @@ static void scatter_group(void *context, int64_t index, int worker) {
             }
         }
     }
+    finish_part(f->epilogue, f->dx, c, first * p->h * p->w, images * p->h * p->w, index);
+}
+
+void ck_conv2d_convolve_back(float *dx, const float *dy, const float *w, const conv2d *p,
+                             const ck_conv2d_epilogue *epilogue, float *scratch) {
+    conv2d back = back_of(p);
+    if (is_winograd_backward(p)) {
+        ck_winograd_convolve(dx, dy, w, 1, &back, epilogue, scratch);
+    } else if (is_gathered(p)) {
+        struct turning turning = {*p, scratch, w};
+        ck_parallel_for(p->c, turn_channel, &turning);
+        convolve(dx, dy, scratch, &back, epilogue, scratch + patch_length(p) * p->k);
+    } else {
+        struct scatter f = {*p, dx, dy, w, scratch, images_to_group(p), epilogue};
+        ck_parallel_for(ck_ceil_div(p->n, f.group), scatter_group, &f);
+    }
+}
+
+int64_t ck_conv2d_backward_parts(const conv2d *p) {
+    conv2d back = back_of(p);
+    if (is_winograd_backward(p)) return ck_winograd_parts(&back, 1);
+    return is_gathered(p) ? part_count(&back) : ck_ceil_div(p->n, images_to_group(p));
 }
 
 ck_status ck_cpu_conv2d_backward_data(const ck_conv2d_backward_data_operands *t, const conv2d *p,
                                       void *workspace) {
-    float *scratch = workspace;
-    conv2d back = back_of(p);
-    if (is_winograd_backward(p)) {
-        ck_winograd_convolve(t->dx, t->dy, t->w, 1, &back, NULL, scratch);
-    } else if (is_gathered(p)) {
-        struct turning turning = {*p, scratch, t->w};
-        ck_parallel_for(p->c, turn_channel, &turning);
-        convolve(t->dx, t->dy, scratch, &back, NULL, scratch + patch_length(p) * p->k);
-    } else {
-        struct scatter f = {*p, t->dx, t->dy, t->w, scratch, images_to_group(p)};
-        ck_parallel_for(ck_ceil_div(p->n, f.group), scatter_group, &f);
-    }
+    ck_conv2d_convolve_back(t->dx, t->dy, t->w, p, NULL, workspace);
     return CK_OK;
 }
 

@@ -1,24 +1,30 @@
-// A convolution with batch normalization behind it, or before it on the way back: one operation after the
-// other.
-#include "cpu.h"
+// A convolution with batch normalization behind it, or before it on the way back: what is summed over the
+// batch is added up of the convolution's results while they are in the cache.
+#include "../batchnorm/parts.h"
+#include "epilogue.h"
 #include "normalization.h"
 
 typedef ck_conv2d_params conv2d;
 
-static uint64_t larger(uint64_t a, uint64_t b) { return a > b ? a : b; }
+// Scratch memory: what is added up of each part, the factors of a channel, and then the convolution's.
+static int64_t padded(int64_t floats) { return ck_ceil_div(floats, 16) * 16; }
+
+static int64_t forward_partial(const conv2d *p) {
+    return padded(ck_conv2d_forward_parts(p) * ck_moments_floats(p->k));
+}
 
 uint64_t ck_cpu_workspace_conv2d_batchnorm_forward(const conv2d *p) {
-    ck_batchnorm_params norm = ck_norm_of_result(p);
-    return larger(ck_cpu_workspace_conv2d_forward(p), ck_cpu_workspace_batchnorm_forward(&norm));
+    return sizeof(float) * (uint64_t)(forward_partial(p) + padded(2 * p->k)) +
+           ck_cpu_workspace_conv2d_forward(p);
 }
 
 ck_status ck_cpu_conv2d_batchnorm_forward(const ck_conv2d_batchnorm_forward_operands *t, const conv2d *p,
                                           void *workspace) {
+    float *partial = workspace, *factors = partial + forward_partial(p);
+    ck_conv2d_epilogue moments = {.partial = partial};
+    ck_conv2d_convolve(t->z, t->x, t->w, p, &moments, factors + padded(2 * p->k));
     ck_batchnorm_params norm = ck_norm_of_result(p);
-    ck_status status =
-        ck_cpu_conv2d_forward(&(ck_conv2d_forward_operands){.y = t->z, .x = t->x, .w = t->w}, p, workspace);
-    if (status != CK_OK) return status;
-    return ck_cpu_batchnorm_forward(
+    return ck_cpu_batchnorm_forward_by_parts(
         &(ck_batchnorm_forward_operands){.y = t->y,
                                          .mean = t->mean,
                                          .inverse_deviation = t->inverse_deviation,
@@ -28,40 +34,33 @@ ck_status ck_cpu_conv2d_batchnorm_forward(const ck_conv2d_batchnorm_forward_oper
                                          .residual = t->residual,
                                          .gamma = t->gamma,
                                          .beta = t->beta},
-        &norm, workspace);
+        &norm, partial, ck_conv2d_forward_parts(p), factors);
 }
 
-// Scratch memory: the gradient of what was normalized, then that of either operation.
-static int64_t gradient_floats(const conv2d *p) {
-    return ck_ceil_div((int64_t)p->n * p->h * p->w * p->c, 16) * 16;
-}
+static int64_t backward_partial(const conv2d *p) { return padded(ck_conv2d_backward_parts(p) * 2 * p->c); }
 
 uint64_t ck_cpu_workspace_conv2d_batchnorm_backward(const conv2d *p) {
-    ck_batchnorm_params norm = ck_norm_of_input(p);
-    return sizeof(float) * (uint64_t)gradient_floats(p) +
-           larger(ck_cpu_workspace_conv2d_backward_data(p), ck_cpu_workspace_batchnorm_backward(&norm));
+    return sizeof(float) * (uint64_t)(backward_partial(p) + padded(3 * p->c)) +
+           ck_cpu_workspace_conv2d_backward_data(p);
 }
 
 ck_status ck_cpu_conv2d_batchnorm_backward(const ck_conv2d_batchnorm_backward_operands *t, const conv2d *p,
                                            void *workspace) {
+    float *partial = workspace, *factors = partial + backward_partial(p);
+    ck_conv2d_epilogue sums = {
+        .residual = t->added, .relu = p->relu, .partial = partial, .about = t->mean, .x = t->x, .y = t->y};
+    ck_conv2d_convolve_back(t->dresidual, t->dy, t->w, p, &sums, factors + padded(3 * p->c));
     ck_batchnorm_params norm = ck_norm_of_input(p);
-    float *gradient = workspace;
-    void *rest = gradient + gradient_floats(p);
-    ck_status status = ck_cpu_conv2d_backward_data(
-        &(ck_conv2d_backward_data_operands){.dx = gradient, .dy = t->dy, .w = t->w}, p, rest);
-    if (status != CK_OK) return status;
-    int64_t count = norm.rows * norm.channels;
-    for (int64_t i = 0; t->added && i < count; i++) gradient[i] += t->added[i];
-    return ck_cpu_batchnorm_backward(
+    norm.relu = 0;  // dresidual is behind it
+    return ck_cpu_batchnorm_backward_by_parts(
         &(ck_batchnorm_backward_operands){.dx = t->dx,
                                           .dgamma = t->dgamma,
                                           .dbeta = t->dbeta,
-                                          .dresidual = t->dresidual,
-                                          .dy = gradient,
+                                          .dy = t->dresidual,
                                           .x = t->x,
                                           .y = t->y,
                                           .mean = t->mean,
                                           .inverse_deviation = t->inverse_deviation,
                                           .gamma = t->gamma},
-        &norm, rest);
+        &norm, partial, ck_conv2d_backward_parts(p), factors);
 }

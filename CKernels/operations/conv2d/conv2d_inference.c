@@ -1,31 +1,6 @@
 // A convolution and the batch normalization behind it, by the running statistics: tiles of y are normalized
 // as soon as they are computed.
-#include "forward.h"
-
-CK_SIMD static void finish_pixels(float *restrict y, const float *restrict residual,
-                                  const float *restrict scale, const float *restrict shift, int64_t pixels,
-                                  int64_t channels, int relu) {
-    for (int64_t i = 0; i < pixels; i++, y += channels) {
-        if (residual) {
-            const float *r = residual + i * channels;
-            for (int64_t k = 0; k < channels; k++) y[k] = y[k] * scale[k] + shift[k] + r[k];
-        } else {
-            for (int64_t k = 0; k < channels; k++) y[k] = y[k] * scale[k] + shift[k];
-        }
-        if (relu)
-            for (int64_t k = 0; k < channels; k++) y[k] = y[k] > 0 ? y[k] : 0;
-    }
-}
-
-void ck_conv2d_finish(const ck_conv2d_epilogue *epilogue, float *y, int64_t channels, int64_t first,
-                      int64_t rows, int64_t columns, int64_t apart) {
-    const float *residual = epilogue->residual;
-    for (int64_t row = 0; row < rows; row++) {
-        int64_t at = (first + row * apart) * channels;
-        finish_pixels(y + at, residual ? residual + at : NULL, epilogue->scale, epilogue->shift, columns,
-                      channels, epilogue->relu);
-    }
-}
+#include "epilogue.h"
 
 // Scratch memory: scale and shift, then the convolution's.
 static int64_t factor_floats(const ck_conv2d_params *p) { return ck_ceil_div(2 * (int64_t)p->k, 16) * 16; }

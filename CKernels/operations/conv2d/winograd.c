@@ -2,7 +2,7 @@
 // frequency and the output transform of winograd_transform.h, where the derivation is.
 // Channels are multiples of 16 and lie in panels of 16. Sums have a fixed order, for any number of threads.
 #include "winograd.h"
-#include "forward.h"
+#include "epilogue.h"
 #include "winograd_transform.h"
 
 typedef ck_conv2d_params conv2d;
@@ -201,14 +201,20 @@ static void multiply_frequency(const struct convolution *j, float *tiles, block 
              j->u + f * u_floats(by, p), in.count * p->c, b.count, b.room, out.count * p->k / L);
 }
 
-static void put_out(const struct convolution *j, float *tiles, block b, int64_t from, int64_t until) {
+// Writes the pixels of the tiles from ..< until of a block, which are a part of the result.
+static void put_out(const struct convolution *j, float *tiles, block b, int64_t from, int64_t until,
+                    int64_t part) {
     const conv2d *p = &j->p;
     int64_t side = j->by->side;
     j->by->output(j->out, m_at(j->by, p, tiles, b.room, 0, 0), p, b, from, until);
-    for (int64_t t = from; j->epilogue && t < until; t++) {
+    if (!j->epilogue) return;
+    ck_conv2d_begin(j->epilogue, p->k, part);
+    for (int64_t t = from, run; t < until; t += run) {
         ck_winograd_place at = ck_place_of(p, side, b.first + t);
-        ck_conv2d_finish(j->epilogue, j->out, p->k, (at.n * p->p + at.row) * p->q + at.column,
-                         ck_min64(side, p->p - at.row), ck_min64(side, p->q - at.column), p->q);
+        run = ck_min64(until - t, ck_ceil_div(p->q - at.column, side));  // tiles side by side
+        ck_pixels pixels = {(at.n * p->p + at.row) * p->q + at.column, ck_min64(side, p->p - at.row),
+                            ck_min64(run * side, p->q - at.column), p->q};
+        ck_conv2d_finish(j->epilogue, j->out, p->k, pixels, part);
     }
 }
 
@@ -219,7 +225,7 @@ static void own_block(void *context, int64_t index, int worker) {
     block b = {index * j->room, ck_min64(j->room, tile_count(by, &j->p) - index * j->room), j->room};
     by->input(tiles, j->in, &j->p, b, 0, b.count);
     for (int64_t f = 0; f < by->frequencies; f++) multiply_frequency(j, tiles, b, f);
-    put_out(j, tiles, b, 0, b.count);
+    put_out(j, tiles, b, 0, b.count, index);
 }
 
 static void shared_input(void *context, int64_t group, int worker) {
@@ -237,7 +243,7 @@ static void shared_multiply(void *context, int64_t f, int worker) {
 static void shared_output(void *context, int64_t group, int worker) {
     (void)worker;
     struct convolution *j = context;
-    put_out(j, j->tiles, j->block, group * GROUP, group_end(j->block, group));
+    put_out(j, j->tiles, j->block, group * GROUP, group_end(j->block, group), j->block.first / GROUP + group);
 }
 
 void ck_winograd_convolve(float *out, const float *in, const float *w, int backward, const conv2d *p,
@@ -267,6 +273,11 @@ void ck_winograd_convolve(float *out, const float *in, const float *w, int backw
     }
 }
 
+int64_t ck_winograd_parts(const conv2d *p, int backward) {
+    const transform *by = transform_of(p, backward);
+    return ck_ceil_div(tile_count(by, p), is_shared(by, p) ? GROUP : block_room(by, p));
+}
+
 int64_t ck_winograd_convolve_scratch(const conv2d *p, int backward, int64_t workers) {
     const transform *by = transform_of(p, backward);
     int64_t blocks = is_shared(by, p) ? 1 : workers;
@@ -278,7 +289,7 @@ int64_t ck_winograd_convolve_scratch(const conv2d *p, int backward, int64_t work
 // Small filters: the tiles are cut into at most PARTS, and a worker takes a part through all stages, block by
 // block, into a dU of its own; the parts' are added in order. Large ones: all workers share a block, stage by
 // stage, and one dU.
-enum { PARTS = 16, PART_FILTERS = 160 << 10 };
+enum { PARTS = 16, PART_FILTERS = 256 << 10 };
 
 struct weight {
     const transform *by;

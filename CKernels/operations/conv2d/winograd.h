@@ -13,6 +13,8 @@ int ck_winograd_fits(const ck_conv2d_params *p);
 // as large. The epilogue follows unless it is NULL.
 void ck_winograd_convolve(float *out, const float *in, const float *w, int backward,
                           const ck_conv2d_params *p, const ck_conv2d_epilogue *epilogue, float *scratch);
+// The parts of the result that the epilogue is told of.
+int64_t ck_winograd_parts(const ck_conv2d_params *p, int backward);
 int64_t ck_winograd_convolve_scratch(const ck_conv2d_params *p, int backward, int64_t workers);  // floats
 
 // dw[K,3,3,C] from dy[N,P,Q,K] and x[N,H,W,C]

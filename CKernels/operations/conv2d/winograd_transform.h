@@ -106,6 +106,43 @@ CK_INLINED ck_winograd_place ck_place_of(const ck_conv2d_params *p, int64_t side
     return (ck_winograd_place){tile / (across * down), tile / across % down * side, tile % across * side};
 }
 
+// A walk over tiles in their order, which knows the place of one that comes later: its pixels are asked for
+// early, since they lie in rows of their own and the hardware does not foresee them.
+typedef struct ck_winograd_walk {
+    ck_winograd_place at, later;
+} ck_winograd_walk;
+
+// As many tiles ahead as make some eight KiB of pixels.
+CK_INLINED int64_t ck_tiles_ahead(int64_t channels) { return ck_max64(1, ck_min64(8, 128 / channels)); }
+
+CK_INLINED ck_winograd_walk ck_walk_from(const ck_conv2d_params *p, int64_t side, int64_t tile,
+                                         int64_t channels) {
+    return (ck_winograd_walk){ck_place_of(p, side, tile),
+                              ck_place_of(p, side, tile + ck_tiles_ahead(channels))};
+}
+
+CK_INLINED void ck_step_place(const ck_conv2d_params *p, int64_t side, ck_winograd_place *place) {
+    if ((place->column += side) < p->q) return;
+    place->column = 0;
+    if ((place->row += side) < p->p) return;
+    place->row = 0;
+    place->n++;
+}
+
+CK_INLINED void ck_step(const ck_conv2d_params *p, int64_t side, ck_winograd_walk *walk) {
+    ck_step_place(p, side, &walk->at);
+    ck_step_place(p, side, &walk->later);
+}
+
+// Asks for rows x columns pixels from `first` on, of an image `width` pixels wide. They may lie outside of
+// it.
+CK_INLINED void ck_prefetch_pixels(const float *first, int64_t width, int64_t channels, int64_t rows,
+                                   int64_t columns) {
+    for (int64_t i = 0; i < rows; i++)
+        for (int64_t j = 0; j < columns * channels; j += CK_LANES)
+            __builtin_prefetch(first + i * width * channels + j);
+}
+
 // Where 16 channels of a tile lie within a frequency of V or M.
 CK_INLINED int64_t ck_tile_at(ck_winograd_block b, int64_t panel, int64_t tile) {
     return (panel * b.room + tile) * CK_LANES;

@@ -115,34 +115,47 @@ CK_INLINED void filter_adjoint_body(float *dw, const float *du, const conv2d *p,
 CK_VERSIONS(filter_adjoint, (float *dw, const float *du, const conv2d *p, int64_t k), dw, du, p, k)
 
 // ---- Tiles ------------------------------------------------------------------------------------------------
+//
+// Tiles that are whole, which most are, have code without conditions: their numbers stay in registers.
+
+// V of 16 channels of a window. Its rows top ..< bottom and columns left ..< right are inside the image.
+CK_INLINED void window_in(float *to, int64_t frequency_floats, const float *origin, int64_t row_floats,
+                          int64_t c, const int64_t top, const int64_t bottom, const int64_t left,
+                          const int64_t right) {
+    ck_v16 half[WINDOW][POINTS], column[WINDOW];
+    CK_UNROLLED for (int64_t j = 0; j < WINDOW; j++) {
+        CK_UNROLLED for (int64_t i = 0; i < WINDOW; i++) {
+            int present = i >= top && i < bottom && j >= left && j < right;
+            column[i] = present ? ck_load16(origin + i * row_floats + j * c) : (ck_v16){0};
+        }
+        apply_bt(half[j], column);
+    }
+    CK_UNROLLED for (int64_t i = 0; i < POINTS; i++) {
+        ck_v16 row[WINDOW] = {half[0][i], half[1][i], half[2][i], half[3][i], half[4][i], half[5][i]};
+        ck_v16 out[POINTS];
+        apply_bt(out, row);
+        CK_UNROLLED for (int64_t j = 0; j < POINTS; j++)
+            ck_store16(to + frequency(i, j) * frequency_floats, out[j]);
+    }
+}
 
 CK_INLINED void input_transform_body(float *v, const float *in, const conv2d *p, block b, int64_t from,
                                      int64_t until, int rows, int vectors) {
     (void)rows, (void)vectors;
-    int64_t c = p->c, frequency_floats = c * b.room;
-    for (int64_t t = from; t < until; t++) {
-        ck_winograd_place at = ck_place_of(p, SIDE, b.first + t);
-        int64_t top = at.row - p->pad, left = at.column - p->pad;
-        int inside = top >= 0 && left >= 0 && top + WINDOW <= p->h && left + WINDOW <= p->w;
-        const float *origin = in + ((at.n * p->h + top) * p->w + left) * c;
-        for (int64_t panel = 0; panel < c / L; panel++) {
-            ck_v16 half[WINDOW][POINTS], column[WINDOW];
-            for (int64_t j = 0; j < WINDOW; j++) {
-                for (int64_t i = 0; i < WINDOW; i++) {
-                    int present =
-                        inside || (top + i >= 0 && top + i < p->h && left + j >= 0 && left + j < p->w);
-                    column[i] = present ? ck_load16(origin + (i * p->w + j) * c + panel * L) : (ck_v16){0};
-                }
-                apply_bt(half[j], column);
-            }
+    int64_t c = p->c, h = p->h, w = p->w, frequency_floats = c * b.room;
+    ck_winograd_walk walk = ck_walk_from(p, SIDE, b.first + from, c);
+    for (int64_t t = from; t < until; t++, ck_step(p, SIDE, &walk)) {
+        int64_t top = walk.at.row - p->pad, left = walk.at.column - p->pad;
+        const float *origin = in + ((walk.at.n * h + top) * w + left) * c;
+        // The pixels that the tiles before did not read.
+        int64_t row = walk.later.row - p->pad + 2, column = walk.later.column - p->pad + 2;
+        ck_prefetch_pixels(in + ((walk.later.n * h + row) * w + column) * c, w, c, SIDE, SIDE);
+        for (int64_t panel = 0; panel < c / L; panel++, origin += L) {
             float *to = v + ck_tile_at(b, panel, t);
-            for (int64_t i = 0; i < POINTS; i++) {
-                ck_v16 row[WINDOW] = {half[0][i], half[1][i], half[2][i], half[3][i], half[4][i], half[5][i]};
-                ck_v16 out[POINTS];
-                apply_bt(out, row);
-                for (int64_t j = 0; j < POINTS; j++)
-                    ck_store16(to + frequency(i, j) * frequency_floats, out[j]);
-            }
+            if (top >= 0 && left >= 0 && top + WINDOW <= h && left + WINDOW <= w)
+                window_in(to, frequency_floats, origin, w * c, c, 0, WINDOW, 0, WINDOW);
+            else
+                window_in(to, frequency_floats, origin, w * c, c, -top, h - top, -left, w - left);
         }
     }
 }
@@ -150,29 +163,37 @@ CK_VERSIONS(input_transform,
             (float *v, const float *in, const conv2d *p, block b, int64_t from, int64_t until), v, in, p, b,
             from, until)
 
+// The height x width pixels of 16 channels of a tile.
+CK_INLINED void window_out(float *origin, int64_t row_floats, int64_t k, const float *m,
+                           int64_t frequency_floats, const int64_t height, const int64_t width) {
+    ck_v16 half[POINTS][SIDE], column[POINTS], pixels[SIDE];
+    CK_UNROLLED for (int64_t j = 0; j < POINTS; j++) {
+        CK_UNROLLED for (int64_t i = 0; i < POINTS; i++) column[i] =
+            ck_load16(m + frequency(i, j) * frequency_floats);
+        apply_at(half[j], column);
+    }
+    CK_UNROLLED for (int64_t i = 0; i < SIDE; i++) {
+        ck_v16 row[POINTS] = {half[0][i], half[1][i], half[2][i], half[3][i], half[4][i], half[5][i]};
+        apply_at(pixels, row);
+        CK_UNROLLED for (int64_t j = 0; j < SIDE; j++) if (i < height && j < width)
+            ck_store16(origin + i * row_floats + j * k, pixels[j]);
+    }
+}
+
 CK_INLINED void output_transform_body(float *out, const float *m, const conv2d *p, block b, int64_t from,
                                       int64_t until, int rows, int vectors) {
     (void)rows, (void)vectors;
     int64_t k = p->k, frequency_floats = k * b.room;
-    for (int64_t t = from; t < until; t++) {
-        ck_winograd_place at = ck_place_of(p, SIDE, b.first + t);
-        int64_t height = ck_min64(SIDE, p->p - at.row), width = ck_min64(SIDE, p->q - at.column);
+    ck_winograd_place at = ck_place_of(p, SIDE, b.first + from);
+    for (int64_t t = from; t < until; t++, ck_step_place(p, SIDE, &at)) {
+        int64_t height = p->p - at.row, width = p->q - at.column;
         float *origin = out + ((at.n * p->p + at.row) * p->q + at.column) * k;
-        for (int64_t panel = 0; panel < k / L; panel++) {
+        for (int64_t panel = 0; panel < k / L; panel++, origin += L) {
             const float *products = m + ck_tile_at(b, panel, t);
-            ck_v16 half[POINTS][SIDE], column[POINTS];
-            for (int64_t j = 0; j < POINTS; j++) {
-                for (int64_t i = 0; i < POINTS; i++)
-                    column[i] = ck_load16(products + frequency(i, j) * frequency_floats);
-                apply_at(half[j], column);
-            }
-            for (int64_t i = 0; i < height; i++) {
-                ck_v16 row[POINTS] = {half[0][i], half[1][i], half[2][i], half[3][i], half[4][i], half[5][i]};
-                ck_v16 pixels[SIDE];
-                apply_at(pixels, row);
-                for (int64_t j = 0; j < width; j++)
-                    ck_store16(origin + (i * p->q + j) * k + panel * L, pixels[j]);
-            }
+            if (height >= SIDE && width >= SIDE)
+                window_out(origin, p->q * k, k, products, frequency_floats, SIDE, SIDE);
+            else
+                window_out(origin, p->q * k, k, products, frequency_floats, height, width);
         }
     }
 }
@@ -180,30 +201,39 @@ CK_VERSIONS(output_transform,
             (float *out, const float *m, const conv2d *p, block b, int64_t from, int64_t until), out, m, p, b,
             from, until)
 
+// dM of 16 channels of a tile, of which height x width pixels are inside the image.
+CK_INLINED void window_adjoint(float *to, int64_t frequency_floats, const float *origin, int64_t row_floats,
+                               int64_t k, const int64_t height, const int64_t width) {
+    ck_v16 half[SIDE][POINTS], column[SIDE], out[POINTS];
+    CK_UNROLLED for (int64_t j = 0; j < SIDE; j++) {
+        CK_UNROLLED for (int64_t i = 0; i < SIDE; i++) column[i] =
+            i < height && j < width ? ck_load16(origin + i * row_floats + j * k) : (ck_v16){0};
+        apply_a(half[j], column);
+    }
+    CK_UNROLLED for (int64_t i = 0; i < POINTS; i++) {
+        ck_v16 row[SIDE] = {half[0][i], half[1][i], half[2][i], half[3][i]};
+        apply_a(out, row);
+        CK_UNROLLED for (int64_t j = 0; j < POINTS; j++)
+            ck_store16(to + frequency(i, j) * frequency_floats, out[j]);
+    }
+}
+
 CK_INLINED void output_adjoint_body(float *dm, const float *dy, const conv2d *p, block b, int64_t from,
                                     int64_t until, int rows, int vectors) {
     (void)rows, (void)vectors;
-    int64_t k = p->k, frequency_floats = k * b.room;
-    for (int64_t t = from; t < until; t++) {
-        ck_winograd_place at = ck_place_of(p, SIDE, b.first + t);
-        const float *origin = dy + ((at.n * p->p + at.row) * p->q + at.column) * k;
-        int64_t height = ck_min64(SIDE, p->p - at.row), width = ck_min64(SIDE, p->q - at.column);
-        for (int64_t panel = 0; panel < k / L; panel++) {
-            ck_v16 half[SIDE][POINTS], column[SIDE];
-            for (int64_t j = 0; j < SIDE; j++) {
-                for (int64_t i = 0; i < SIDE; i++) {
-                    int present = i < height && j < width;
-                    column[i] = present ? ck_load16(origin + (i * p->q + j) * k + panel * L) : (ck_v16){0};
-                }
-                apply_a(half[j], column);
-            }
+    int64_t k = p->k, q = p->q, frequency_floats = k * b.room;
+    ck_winograd_walk walk = ck_walk_from(p, SIDE, b.first + from, k);
+    for (int64_t t = from; t < until; t++, ck_step(p, SIDE, &walk)) {
+        int64_t height = p->p - walk.at.row, width = q - walk.at.column;
+        const float *origin = dy + ((walk.at.n * p->p + walk.at.row) * q + walk.at.column) * k;
+        ck_prefetch_pixels(dy + ((walk.later.n * p->p + walk.later.row) * q + walk.later.column) * k, q, k,
+                           SIDE, SIDE);
+        for (int64_t panel = 0; panel < k / L; panel++, origin += L) {
             float *to = dm + ck_tile_at(b, panel, t);
-            for (int64_t i = 0; i < POINTS; i++) {
-                ck_v16 row[SIDE] = {half[0][i], half[1][i], half[2][i], half[3][i]}, out[POINTS];
-                apply_a(out, row);
-                for (int64_t j = 0; j < POINTS; j++)
-                    ck_store16(to + frequency(i, j) * frequency_floats, out[j]);
-            }
+            if (height >= SIDE && width >= SIDE)
+                window_adjoint(to, frequency_floats, origin, q * k, k, SIDE, SIDE);
+            else
+                window_adjoint(to, frequency_floats, origin, q * k, k, height, width);
         }
     }
 }

@@ -12,10 +12,27 @@ enum { CK_LANES = 16 };
 
 typedef float ck_v16 __attribute__((vector_size(64), aligned(4)));
 
+// For loops over what is held in registers.
+#define CK_UNROLLED _Pragma("clang loop unroll(full)")
+
 #define CK_INLINED static inline __attribute__((always_inline))
 
 CK_INLINED ck_v16 ck_load16(const float *p) { return *(const ck_v16 *)p; }
 CK_INLINED void ck_store16(float *p, ck_v16 v) { *(ck_v16 *)p = v; }
+
+// The same of the first lanes alone, where there are fewer; the others are read as 0.
+CK_INLINED ck_v16 ck_load_lanes(const float *p, int64_t lanes) {
+    if (lanes >= CK_LANES) return ck_load16(p);
+    ck_v16 v = {0};
+    for (int64_t i = 0; i < lanes; i++) v[i] = p[i];
+    return v;
+}
+CK_INLINED void ck_store_lanes(float *p, ck_v16 v, int64_t lanes) {
+    if (lanes >= CK_LANES)
+        ck_store16(p, v);
+    else
+        for (int64_t i = 0; i < lanes; i++) p[i] = v[i];
+}
 
 // CK_VERSIONS(name, (parameters), (arguments)) defines `name` from `name_body`, an always-inlined function
 // whose last two arguments are constants: how many rows and how many vectors of 16 lanes its accumulators may
