@@ -48,7 +48,11 @@ let package = Package(
         .target(name: "CImageIO", dependencies: ["CPNG", "CJPEG", "CTIFF", "CWebP", "CDeflate", "CZlib"]),
         .target(name: "OCCData", dependencies: ["CImageIO", "CKernels", "OCCEngine"]),
         .target(name: "OCCDetectors", dependencies: ["CKernels", "OCCEngine", "OCCNetworks"]),
-        .target(name: "OneClass", dependencies: ["OCCData", "OCCDetectors", "OCCEngine", "OCCNetworks"]),
+        // ONNX Runtime's library, found at run time.
+        .target(name: "CONNXRuntime"),
+        .target(
+            name: "OneClass",
+            dependencies: ["CONNXRuntime", "OCCData", "OCCDetectors", "OCCEngine", "OCCNetworks"]),
         .target(name: "COCC"),
         .target(name: "OCCLibrary", dependencies: ["COCC", "OneClass"]),
         // Every operation against a slow reference, and one device against another; part of the product, for `selftest`.

@@ -37,6 +37,7 @@ typedef enum ck_setting_name {
     CK_SETTING_KERNEL_CACHE,
     CK_SETTING_SYNC,
     CK_SETTING_SIMD,
+    CK_SETTING_ONNXRUNTIME_PATH,
     CK_SETTING_COUNT,
 } ck_setting_name;
 

@@ -27,4 +27,7 @@ extension PlannedOperation {
         default: nil
         }
     }
+
+    /// What a leaky ReLU multiplies values below 0 by; nil for an operation that is none.
+    package var leakyFactor: Float? { kind == .CK_KIND_leaky_relu_forward ? params.scale.factor : nil }
 }

@@ -35,6 +35,8 @@ package enum RandomStream {
     package static let builtinTest: UInt32 = 0x5AFE_0002
     /// The features of simulations.
     package static let simulation: UInt32 = 0x51A7_0001
+    /// The images that an exported file is checked on.
+    package static let exportCheck: UInt32 = 0xEC4E_C000
     /// Which of the cats and dogs are test images.
     package static let testFifth: UInt32 = 0xCA7D_0600
 
@@ -77,7 +79,7 @@ package enum RandomStream {
             Claim(dequantization, blocks: 1..<1 << 20), Claim(densityRows), Claim(split), Claim(folds),
             Claim(batches),
             Claim(corners), Claim(builtinTrain), Claim(builtinTest), Claim(testFifth),
-            Claim(simulation), Claim(channels),
+            Claim(simulation), Claim(channels), Claim(exportCheck),
         ]
 
     /// The stream of a parameter's initial values: FNV-1a of its name, or the next one that nobody else has.

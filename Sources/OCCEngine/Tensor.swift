@@ -58,11 +58,11 @@ public struct Tensor: Hashable, Sendable {
     let position: Int
 
     /// Where its elements are: tensors of several shapes may share it.
-    struct Place: Hashable {
+    package struct Place: Hashable {
         let region: Region, position: Int
     }
 
-    var place: Place { Place(region: region, position: position) }
+    package var place: Place { Place(region: region, position: position) }
 
     /// The number of elements.
     public var count: Int { shape.reduce(1, *) }

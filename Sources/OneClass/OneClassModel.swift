@@ -243,9 +243,14 @@ public final class OneClassModel {
     ///
     /// - Throws: `OCCError(.noInput)` when there is none, `.badData` naming what is wrong with it.
     public static func load(_ path: String, device: Device? = nil) throws -> OneClassModel {
+        try load(path, device: device, math: nil)
+    }
+
+    /// Loads a model file that is to compute in another mode than it was trained in.
+    package static func load(_ path: String, device: Device?, math: MathMode?) throws -> OneClassModel {
         let file = try TensorFile(contentsOf: path)
         do {
-            return try OneClassModel(file, device: try device ?? .cpu(), name: path)
+            return try OneClassModel(file, device: try device ?? .cpu(), math: math, name: path)
         } catch let error as OCCError
             where [.badData, .usage].contains(error.kind) && !error.message.hasPrefix(path)
         {
@@ -265,7 +270,7 @@ public final class OneClassModel {
         }
     }
 
-    private init(_ file: TensorFile, device: Device, name: String) throws {
+    private init(_ file: TensorFile, device: Device, math: MathMode?, name: String) throws {
         try Self.checkFormat(file.metadata["format"])
         guard let text = file.metadata["configuration"], let normal = file.metadata["normal_class"],
             let size = file.metadata["image_size"].flatMap(Int.init), ImageDataset.isSide(size),
@@ -292,7 +297,7 @@ public final class OneClassModel {
         side = size
         ordinaryScore = ordinary
         grid = try configuration.grid(side: side)
-        program = Program(device: device, math: configuration.math)
+        program = Program(device: device, math: math ?? configuration.math)
         scoring = try ScoringPlans(configuration, program, side: side)
         try program.load()
         try program.importWeights { file.weights($0, as: $0) }

@@ -16,10 +16,13 @@ let localizeCommand = Command(
         Option("model", "FILE", "A model file, or the folder of its run."),
         Option("out", "FOLDER", "Where the pictures go."),
         Option(
-            "data", "PATH", "Without images: take the test images of another data set of the same layout."),
+            "data", "PATH",
+            "Without images: take the test images of another data set of the same layout. With --full-size: where the "
+                + "data set of the model is now."),
         Option(
             "full-size", nil,
-            "Take images as large as they are, in tiles of the size that was trained on, instead of resizing them."
+            "Take images as large as they are, in tiles of the size that was trained on, instead of resizing them. The "
+                + "threshold is then by the held-out images as large as they are."
         ),
         Option(
             "regions", "FILE",
@@ -42,26 +45,27 @@ let localizeCommand = Command(
         String(
             format: "scale of the pictures: %g (an ordinary patch) to %g; \(middle), %g, is in the middle",
             model.scale.lowerBound, model.scale.upperBound, model.alarmScore))
-    var others = 0
     try emit(CSV.row(ScoreRow.columns + ["picture"]))
     let regions = try RegionOutput(model, regions: arguments["regions"], masks: arguments["masks"])
-    /// - Parameter map: the map over the image as it is, which may be larger than what the model saw.
+    /// - Parameters:
+    ///   - map: the map over the image as it is, which may be larger than what the model saw.
+    ///   - calibration: the one for images of its size; nil where there is none.
     func write(
-        _ found: OneClassModel.Localized, _ map: [Float], _ image: RGBImage, _ name: String, _ mask: [UInt8]?
+        _ found: OneClassModel.Localized, _ map: [Float], _ image: RGBImage, _ name: String, _ mask: [UInt8]?,
+        _ calibration: ThresholdCalibration?
     ) throws {
         let picture = Overlay.picture(
-            image, map: map, range: model.scale, mask: mask, threshold: model.calibration.threshold,
-            numbers: true)
+            image, map: map, range: model.scale, mask: mask,
+            threshold: (calibration ?? model.calibration).threshold, numbers: true)
         let path = try writer.write(picture.encodedPNG(), "overlay.png", of: name)
         if arguments.has("raw") {
             let width = found.map.count == map.count ? image.width : model.side
             try writer.write(Overlay.npy(found.map, width: width), "npy", of: name)
             try writer.write(Overlay.png16(found.map, width: width, range: model.scale), "map.png", of: name)
         }
-        try regions?.add(
-            map, width: image.width, score: found.score, isCalibrated: found.isCalibrated, of: name)
-        if !found.isCalibrated { others += 1 }
-        let row = ScoreRow(name, found.score, model.calibration, isCalibrated: found.isCalibrated)
+        try regions?.add(map, width: image.width, score: found.score, calibration, of: name)
+        let row = ScoreRow(
+            name, found.score, calibration ?? model.calibration, isCalibrated: calibration != nil)
         try emit(CSV.row(row.fields + [path]))
     }
     if arguments.has("full-size") {
@@ -69,25 +73,21 @@ let localizeCommand = Command(
             throw OCCError(.usage, "--full-size is for images: name files or folders of them")
         }
         var failed = 0
+        let thresholds = FullSizeThresholds(model, arguments)
         let paths = try imagePaths(arguments.positionals)
         for path in paths {
             do {
                 let image = try RGBImage(
                     bytes: try readFile(path), name: path, white: model.configuration.white)
                 let found = try model.localize(image)
-                try write(found, found.map, image, path, nil)
+                try write(found, found.map, image, path, nil, thresholds.calibration(of: found, image))
             } catch let error as OCCError where error.kind == .badData {
                 failed += 1
                 say("error: \(path): \(error.message)")
             }
         }
-        if others > 0, model.calibration.threshold != nil, !model.calibration.isStated {
-            say(
-                "note: the threshold is for images of \(model.side) x \(model.side) pixels. Of the \(others) of "
-                    + "another size alarm and p_value are empty: among more patches the highest score is higher "
-                    + "in normal images too.")
-        }
-        try regions?.finish()
+        thresholds.finish()
+        regions?.finish()
         guard failed == 0 else {
             throw OCCError(
                 .badData, "\(failed) of \(paths.count) files could not be used; the others are done")
@@ -96,29 +96,25 @@ let localizeCommand = Command(
     }
     guard arguments.positionals.isEmpty else {
         let loading = model.imageLoading
-        // The regions of readable files are written too where others are an error.
-        let result = Result {
-            try forEachPortion(of: arguments.positionals, for: model, portion: 16) { images, paths in
-                for (path, found) in zip(paths, try model.localize(images)) {
-                    let image = try RGBImage(bytes: try readFile(path), name: path, white: loading.white)
-                    let map = mapOverImage(
-                        found.map, side: model.side, width: image.width, height: image.height,
-                        fit: loading.fit)
-                    try write(found, map, image, path, nil)
-                }
+        try forEachPortion(of: arguments.positionals, for: model, portion: 16) { images, paths in
+            for (path, found) in zip(paths, try model.localize(images)) {
+                let image = try RGBImage(bytes: try readFile(path), name: path, white: loading.white)
+                let map = mapOverImage(
+                    found.map, side: model.side, width: image.width, height: image.height, fit: loading.fit)
+                try write(found, map, image, path, nil, model.calibration)
             }
         }
-        if case .failure(let error) = result, (error as? OCCError)?.kind != .badData { throw error }
-        try regions?.finish()
-        return try result.get()
+        regions?.finish()
+        return
     }
     let split = try testSplit(of: model, arguments)
     for first in stride(from: 0, to: split.test.count, by: 16) {
         let range = first..<min(first + 16, split.test.count), images = split.test.subset(range)
         for (place, found) in try model.localize(images).enumerated() {
             let index = first + place, mask = split.testLabels[index] == 1 ? split.testMasks[index] : nil
-            try write(found, found.map, images.image(place), split.testNames[index], mask)
+            try write(
+                found, found.map, images.image(place), split.testNames[index], mask, model.calibration)
         }
     }
-    try regions?.finish()
+    regions?.finish()
 }

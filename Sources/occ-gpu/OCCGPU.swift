@@ -23,6 +23,10 @@ package enum OCCGPU {
             ("OCC_CUDA_PATH", "Folders with CUDA's libraries, separated by colons."),
             ("OCC_KERNEL_CACHE", "The folder for compiled kernels."),
             ("OCC_SYNC", "1: wait after each operation on a GPU, so that an error names its own."),
+            (
+                "OCC_ONNXRUNTIME_PATH",
+                "Folders with ONNX Runtime's library, separated by colons, for export to check its file with."
+            ),
             ("OCC_SIMD", "The most that the CPU's convolutions use: avx512, avx2 or plain."),
         ]
     )

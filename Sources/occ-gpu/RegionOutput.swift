@@ -2,17 +2,17 @@ import Foundation
 import OCCCommandLine
 import OneClass
 
-/// What `localize` writes of the regions above the threshold: a line of JSON an image, and masks.
+/// What `localize` writes of the regions above the threshold, image by image: a line of JSON, in the file as soon as it is
+/// known, and a mask.
 final class RegionOutput {
     private let model: OneClassModel
     private let threshold: Double
-    private let path: String?
-    private var lines: [UInt8] = []
+    private let lines: LineFile?
     private let masks: PictureFolder?
 
     /// Nothing where neither is asked for.
     ///
-    /// - Throws: `OCCError(.usage)` for a model without a threshold, `.cannotCreate` for the masks' folder.
+    /// - Throws: `OCCError(.usage)` for a model without a threshold, `.cannotCreate` for the file and the masks' folder.
     init?(_ model: OneClassModel, regions: String?, masks: String?) throws {
         guard regions != nil || masks != nil else { return nil }
         guard let threshold = model.calibration.threshold else {
@@ -20,21 +20,28 @@ final class RegionOutput {
                 .usage, "--regions and --masks are of what is above the threshold, and the model has none",
                 remedy: "Give --threshold.")
         }
-        (self.model, self.threshold, path) = (model, threshold, regions)
+        (self.model, self.threshold) = (model, threshold)
+        lines = try regions.map { try LineFile($0) }
         self.masks = try masks.map { try PictureFolder($0) }
     }
 
     /// Adds an image by its map, which is as large as the image.
-    func add(_ map: [Float], width: Int, score: Double, isCalibrated: Bool, of name: String) throws {
+    ///
+    /// - Parameter calibration: the one for images of its size; nil where there is none: regions are then above the
+    ///   model's threshold, and have no p-value.
+    func add(
+        _ map: [Float], width: Int, score: Double, _ calibration: ThresholdCalibration?, of name: String
+    ) throws {
+        let threshold = calibration?.threshold ?? threshold
         var mask: String?
         if let masks {
             let values: [UInt8] = map.map { Double($0) > threshold ? 255 : 0 }
             mask = try masks.write(encodePNG(gray: values, width: width), "mask.png", of: name)
         }
-        guard path != nil else { return }
+        guard let lines else { return }
         let found = AnomalousRegion.regions(of: map, width: width, above: threshold)
         let regions = found.map { region -> [String: Any] in
-            let p = isCalibrated ? model.calibration.pValue(region.peak) : nil
+            let p = calibration?.pValue(region.peak)
             return [
                 "box": [region.box.left, region.box.top, region.box.width, region.box.height],
                 "area": region.area, "peak": region.peak, "peak_at": [region.peakColumn, region.peakRow],
@@ -46,13 +53,53 @@ final class RegionOutput {
             "threshold": threshold, "regions": regions,
         ]
         if let mask { fields["mask"] = mask }
-        lines += PathText.encode(try ScoreRow.json(fields) + "\n")
+        try lines.append(try ScoreRow.json(fields))
     }
 
-    /// Writes the lines, whole or not at all.
-    func finish() throws {
-        guard let path else { return }
-        try AtomicFile.write(lines, to: path)
-        say("wrote \(path)")
+    /// Says what was written.
+    func finish() {
+        if let lines { say("wrote \(lines.path)") }
+    }
+}
+
+/// A file that gets a line at a time, each of which is in it when the call returns; a pipe or a device too.
+package final class LineFile {
+    package let path: String
+    private let descriptor: Int32
+    /// The bytes of the whole lines.
+    private var size = 0
+
+    /// Makes the file, empty.
+    ///
+    /// - Throws: `OCCError(.cannotCreate)` naming it, `.inputOutput` for a failing disk.
+    package init(_ path: String) throws {
+        self.path = path
+        descriptor = uninterrupted {
+            PathText.with(path) { open($0, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644) }
+        }
+        guard descriptor >= 0 else {
+            let code = errno
+            throw OCCError(
+                .init(errno: code, otherwise: .cannotCreate),
+                "\(path): cannot be created (\(errnoText(code)))",
+                remedy: "Check that the folder exists and can be written.")
+        }
+    }
+
+    deinit { close(descriptor) }
+
+    /// Appends a line.
+    ///
+    /// - Throws: `OCCError(.inputOutput)` naming the file; no part of the line stays.
+    package func append(_ line: String) throws {
+        let bytes = PathText.encode(line + "\n")
+        let code = bytes.withUnsafeBytes { writeAll($0, to: descriptor) }
+        guard code == 0 else {
+            ftruncate(descriptor, off_t(size))
+            throw OCCError(
+                .inputOutput, "\(path): writing failed (\(errnoText(code)))",
+                remedy: "Check the disk's free space.")
+        }
+        size += bytes.count
     }
 }

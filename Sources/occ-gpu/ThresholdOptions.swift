@@ -21,9 +21,15 @@ enum ThresholdOptions {
     /// Loads the model of a run or file, with the threshold that the options say, and says what an alarm means.
     ///
     /// - Throws: `OCCError(.usage)` for a rate that the model cannot promise, and as loading does.
-    static func model(_ name: String, _ arguments: Arguments) throws -> OneClassModel {
+    ///
+    /// - Parameter isReference: whether it computes on the CPU, in the strict mode, whatever it was trained with.
+    static func model(
+        _ name: String, _ arguments: Arguments, isReference: Bool = false
+    ) throws -> OneClassModel {
         let (rate, threshold) = try given(arguments)
-        let model = try OneClassModel.load(modelPath(name), device: try RunOptions.device(arguments))
+        let model = try OneClassModel.load(
+            modelPath(name), device: isReference ? .cpu() : try RunOptions.device(arguments),
+            math: isReference ? .strict : nil)
         if let rate { try model.setThreshold(falseAlarmRate: rate) }
         if let threshold { try model.setThreshold(threshold) }
         return model

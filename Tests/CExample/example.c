@@ -1,8 +1,9 @@
 /* Scores a PPM file (P6, 8 bits) by a model, and prints score, p-value and alarm, and the highest value of
- * the map of a model of patches; then tries what must be refused.
+ * the map of a model of patches; then scores it from two threads at once, and tries what must be refused.
  *
  *     example MODEL IMAGE.ppm */
 #include <math.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +13,34 @@
 static int fail(const char *what) {
     fprintf(stderr, "%s: %s\n", what, occ_last_error());
     return 1;
+}
+
+/* An image, and what a thread finds of it. */
+typedef struct {
+    occ_model *model;
+    const uint8_t *pixels;
+    int width, height;
+    int64_t stride;
+    occ_result expected;
+    int first; /* the width of its first failing call: no other thread has the same */
+    int differences;
+} work;
+
+/* Scores the image some times, and fails in between: the words of an error are of its thread. */
+static void *thread(void *argument) {
+    work *own = argument;
+    for (int turn = 0; turn < 4; turn++) {
+        occ_result found = {0};
+        char words[32];
+        int width = own->first + turn;
+        own->differences +=
+            occ_score(own->model, own->pixels, own->width, own->height, own->stride, &found) != OCC_OK ||
+            found.score != own->expected.score || found.alarm != own->expected.alarm;
+        snprintf(words, sizeof words, "stride 0: a row of %d ", width);
+        own->differences += occ_score(own->model, own->pixels, width, 1, 0, &found) != OCC_USAGE ||
+                            !strstr(occ_last_error(), words);
+    }
+    return NULL;
 }
 
 int main(int count, char **words) {
@@ -44,6 +73,17 @@ int main(int count, char **words) {
         printf("%.9g\n", highest);
         if (occ_localize(model, pixels, width, height, stride, map, places - 1, &result) != OCC_USAGE)
             return 1;
+    }
+
+    work works[2];
+    pthread_t threads[2];
+    for (int index = 0; index < 2; index++) {
+        works[index] = (work){model, pixels, width, height, stride, result, 1 + 4 * index, 0};
+        if (pthread_create(&threads[index], NULL, thread, &works[index])) return 1;
+    }
+    for (int index = 0; index < 2; index++) {
+        if (pthread_join(threads[index], NULL) || works[index].differences)
+            return fprintf(stderr, "threads differ\n"), 1;
     }
 
     /* What is wrong is said, and nothing ends. */

@@ -43,6 +43,8 @@ import Testing
         Scenario(
             words: ["export", "--model", "WORK/run", "--onnx", "WORK/model.onnx"], product: "model.onnx"),
         Scenario(
+            words: ["export", "--model", "WORK/run", "--torch", "WORK/torch"], product: "torch/occ_model.py"),
+        Scenario(
             words: [
                 "protocol", "--data", "DATA", "--out", "WORK/protocol", "--detectors", "kde", "--seeds", "2",
             ]

@@ -3,6 +3,7 @@ import OCCEngine
 import OneClass
 import TestSupport
 import Testing
+import occ_gpu
 
 /// What `localize` writes of regions, in the pixels of the file.
 extension CommandLineTests {
@@ -48,6 +49,26 @@ extension CommandLineTests {
         #expect(none.status == 65)
         #expect(
             String(decoding: try readFile(folder.file("r.jsonl")), as: UTF8.self).contains("\"regions\":[]"))
+    }
+
+    /// A line is in the file when the call returns, and the file is made before anything is scored.
+    @Test func linesAreWrittenOneByOne() throws {
+        let folder = try TemporaryFolder(), path = try folder.write([1, 2, 3], to: "r.jsonl")
+        let lines = try LineFile(path)
+        #expect(try readFile(path) == [])
+        for (line, content) in [("a", "a\n"), ("é", "a\né\n")] {
+            try lines.append(line)
+            #expect(try readFile(path) == Array(content.utf8))
+        }
+        #expect(throws: OCCError.self) { try LineFile("/dev/full").append("a") }
+        try smallDataset(in: folder)
+        let small = smallPatches.joined(separator: " ")
+        #expect(try shell("$OCC train --data data --out run \(small)", in: folder).status == 0)
+        let none = try shell(
+            "$OCC localize --model run --out q --regions missing/r.jsonl --threshold 1 data/test/bad",
+            in: folder)
+        #expect(none.status == 73 && none.errors.contains("missing/r.jsonl"), "\(none.errors)")
+        #expect(try FileManager.default.contentsOfDirectory(atPath: folder.file("q")) == [])
     }
 
     @Test func regionsNeedAThreshold() throws {

@@ -57,7 +57,7 @@ import Testing
 
     // MARK: Graphs
 
-    private static func model(_ change: (inout RunConfiguration) -> Void = { _ in }) throws -> OneClassModel {
+    static func model(_ change: (inout RunConfiguration) -> Void = { _ in }) throws -> OneClassModel {
         var c = RunConfiguration()
         (c.data, c.imageSize, c.steps, c.batch, c.detectorRows) = ("builtin:surface", 32, 1, 4, 40)
         (c.encoder, c.head) = (ResNet(.resnet10, width: 0.1), [])
@@ -90,13 +90,15 @@ import Testing
         return used
     }
 
-    private static let changes: [@Sendable (inout RunConfiguration) -> Void] = [
+    static let changes: [@Sendable (inout RunConfiguration) -> Void] = [
         { _ in },
         { ($0.detector, $0.fit) = (GaussianDensity(shrinkage: 0.1), .pad) },
         { ($0.detector, $0.fit, $0.layers) = (SupportVectorDataDescription(), .crop, StageNumbers([1, 4])) },
         { ($0.detector, $0.calibration) = (OneClassSVM(kernel: .linear), .cross) },
         { $0.encoder = WideResNet(depth: 10, widening: 1, width: 0.5) },
         { $0.encoder = ResNet(.resnet50, width: 0.1) },
+        { ($0.encoder, $0.layers) = (LeNet(width: 0.2, outputs: 6, biases: true), StageNumbers([2, 4])) },
+        { $0.detector = NearestNeighbors(neighbors: 2) },
         { ($0.method, $0.patch, $0.stride) = (CutPastePrediction(.threeWay), 16, 8) },
         {
             ($0.method, $0.patch, $0.stride) = (CutPastePrediction(.threeWay), 24, 3)
@@ -135,7 +137,7 @@ import Testing
     // MARK: Refusals
 
     /// Twice as many pixels as ResNet's, by an operation without nodes.
-    private struct Enlarging: Encoder {
+    struct Enlarging: Encoder {
         let name = "enlarging", summary = "A network that enlarges its map."
         static let settings: [Setting<Enlarging>] = []
 
@@ -146,7 +148,7 @@ import Testing
     }
 
     /// The first feature.
-    private struct FirstFeature: Detector, OneClassClassifier {
+    struct FirstFeature: Detector, OneClassClassifier {
         let name = "first-feature", summary = "The first feature."
         static let settings: [Setting<FirstFeature>] = []
         var state: DetectorState { DetectorState() }

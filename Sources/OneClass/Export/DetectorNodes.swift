@@ -1,11 +1,7 @@
-import Foundation
 import OCCDetectors
 import OCCEngine
 
 /// Appends a fitted detector's scores to an ONNX graph, in double precision.
-///
-/// L locations have a detector each; a single one stands for all where L is 1. Its arrays have L as their
-/// first extent.
 struct DetectorNodes {
     let graph: GraphBuilder
     /// Places of an image: patches, or 1 for a whole image.
@@ -14,7 +10,7 @@ struct DetectorNodes {
     typealias Value = GraphBuilder.Value
 
     /// The detectors that have nodes, by name: rows [L,R,D] and the classifier -> scores [L,R].
-    private static let known: [String: @Sendable (DetectorNodes, Value, Fitted) throws -> Value] = [
+    private static let known: [String: @Sendable (DetectorNodes, Value, FittedDetector) throws -> Value] = [
         "kde": { try $0.kernelDensity($1, $2) },
         "gaussian": { try $0.gaussian($1, $2) },
         "knn": { try $0.nearestNeighbors($1, $2) },
@@ -22,33 +18,6 @@ struct DetectorNodes {
         "ocsvm-linear": { try $0.linearSupportVectors($1, $2) },
         "svdd": { try $0.dataDescription($1, $2) },
     ]
-
-    /// What a classifier has learned, for each of L locations.
-    private struct Fitted {
-        let classifier: any OneClassClassifier
-        let locations: Int
-        let state: DetectorState
-
-        init(_ classifier: any OneClassClassifier) {
-            self.classifier = classifier
-            let own = classifier.state
-            guard let each = classifier as? LocationwiseDetector else {
-                locations = 1
-                var stacked = DetectorState()
-                for (name, array) in own.arrays {
-                    stacked.set(name, array.values, shape: [1] + array.shape, isSingle: array.isSingle)
-                }
-                for (name, number) in own.numbers { stacked.set("number.\(name)", [number], shape: [1]) }
-                state = stacked
-                return
-            }
-            locations = each.locations
-            state = own
-        }
-
-        /// The number of a name at each location.
-        func numbers(_ name: String) throws -> [Double] { try state.array("number.\(name)").values }
-    }
 
     /// Appends the nodes: features float [N P,D], image by image -> scores double [N,P].
     ///
@@ -63,18 +32,17 @@ struct DetectorNodes {
                 remedy: "Train with one of \(Self.known.keys.sorted().joined(separator: ", ")).")
         }
         let rows = name == "ocsvm-linear" ? graph.cast(features, to: .double) : normalized(features)
-        guard let ensemble = classifier as? DetectorEnsemble else {
-            return try scores(rows, Fitted(classifier), nodes)
-        }
-        let all = try ensemble.members.map { try scores(rows, Fitted($0), nodes) }
+        let all = try FittedDetector.all(of: classifier).map { try scores(rows, $0, nodes) }
+        guard all.count > 1 else { return all[0] }
         let sum = all.dropFirst().reduce(all[0]) { graph.add("Add", $0, $1) }
         return graph.add("Div", sum, graph.double(Double(all.count)))
     }
 
     private func scores(
-        _ rows: Value, _ fitted: Fitted, _ nodes: (DetectorNodes, Value, Fitted) throws -> Value
+        _ rows: Value, _ fitted: FittedDetector,
+        _ nodes: (DetectorNodes, Value, FittedDetector) throws -> Value
     ) throws -> Value {
-        let columns = try columns(fitted)
+        let columns = try fitted.columns
         let grouped: Value
         if fitted.locations == 1 {
             grouped = graph.reshaped(rows, [1, -1, columns])
@@ -84,11 +52,6 @@ struct DetectorNodes {
         let found = try nodes(self, grouped, fitted)
         let byRow = fitted.locations == 1 ? found : graph.transposed(found, [1, 0])
         return graph.reshaped(byRow, [-1, places])
-    }
-
-    private func columns(_ fitted: Fitted) throws -> Int {
-        let array = try fitted.state.arrays["support"] ?? fitted.state.array("mean")
-        return array.shape[array.shape.count - 1]
     }
 
     /// Rows divided by their norm and rounded to single precision, as `FeatureMatrix.normalized` does; in
@@ -104,9 +67,8 @@ struct DetectorNodes {
     // MARK: Parts
 
     /// The products of rows [L,R,D] with the training rows [L,S,D] that the state keeps: [L,R,S].
-    private func products(_ rows: Value, _ fitted: Fitted) throws -> Value {
-        let support = try fitted.state.array("support")
-        // Stored in single precision, which holds them exactly.
+    private func products(_ rows: Value, _ fitted: FittedDetector) throws -> Value {
+        let support = try fitted.support()
         let stored = graph.floats(support.values.map(Float.init), support.shape)
         return graph.add("MatMul", rows, graph.transposed(graph.cast(stored, to: .double), [0, 2, 1]))
     }
@@ -119,7 +81,7 @@ struct DetectorNodes {
     // MARK: Detectors
 
     /// -(1 / gamma) log sum exp(2 gamma u . x), the largest exponent taken out of the sum.
-    private func kernelDensity(_ rows: Value, _ fitted: Fitted) throws -> Value {
+    private func kernelDensity(_ rows: Value, _ fitted: FittedDetector) throws -> Value {
         let gamma = try fitted.numbers("gamma")
         let exponents = graph.add(
             "Mul", try products(rows, fitted), numbers(gamma.map { 2 * $0 }, rank: 3))
@@ -132,44 +94,19 @@ struct DetectorNodes {
     }
 
     /// Half the squared length of the inverse Cholesky factor times (u - mean), and the normalization.
-    private func gaussian(_ rows: Value, _ fitted: Fitted) throws -> Value {
-        let mean = try fitted.state.array("mean"), factors = try fitted.state.array("cholesky").values
-        let columns = mean.shape[1], size = columns * columns
-        let parts = (0..<fitted.locations).map { Array(factors[$0 * size..<($0 + 1) * size]) }
-        let inverses = parallelMap(parts.count) { Self.inverseTransposed(parts[$0], columns) }
-        // Where Gaussians are compared with each other, scores are distances alone.
-        let isDistance = (try? fitted.numbers("distance"))?.allSatisfy { $0 != 0 } ?? false
-        let constants = parts.map { factor in
-            guard !isDistance else { return 0.0 }
-            let determinant = (0..<columns).reduce(0.0) { $0 + log(factor[$1 * columns + $1]) }
-            return 0.5 * Double(columns) * log(2 * Double.pi) + determinant
-        }
+    private func gaussian(_ rows: Value, _ fitted: FittedDetector) throws -> Value {
+        let mean = try fitted.mean(), whitening = try fitted.whitening()
         let centered = graph.add(
-            "Sub", rows, graph.doubles(mean.values, [fitted.locations, 1, columns]))
-        let solved = graph.add(
-            "MatMul", centered,
-            graph.doubles(inverses.flatMap { $0 }, [fitted.locations, columns, columns]))
+            "Sub", rows, graph.doubles(mean.values, [fitted.locations, 1, try fitted.columns]))
+        let solved = graph.add("MatMul", centered, graph.doubles(whitening.values, whitening.shape))
         let distances = graph.sumOfLast(graph.add("Mul", solved, solved), keeps: false)
         return graph.add(
-            "Add", graph.add("Mul", distances, graph.double(0.5)), numbers(constants, rank: 2))
-    }
-
-    /// The inverse of a lower triangular matrix, transposed: row j is column j of the inverse, solved for
-    /// forward.
-    private static func inverseTransposed(_ l: [Double], _ d: Int) -> [Double] {
-        var result = [Double](repeating: 0, count: d * d)
-        for j in 0..<d {
-            for i in j..<d {
-                var sum = i == j ? 1.0 : 0
-                for k in j..<i { sum -= l[i * d + k] * result[j * d + k] }
-                result[j * d + i] = sum / l[i * d + i]
-            }
-        }
-        return result
+            "Add", graph.add("Mul", distances, graph.double(0.5)),
+            numbers(try fitted.normalization(), rank: 2))
     }
 
     /// 1 - the mean of the largest products.
-    private func nearestNeighbors(_ rows: Value, _ fitted: Fitted) throws -> Value {
+    private func nearestNeighbors(_ rows: Value, _ fitted: FittedDetector) throws -> Value {
         let neighbors = Int(try fitted.numbers("neighbors")[0])
         let largest = graph.largest(neighbors, of: try products(rows, fitted))
         let mean = graph.add("Div", graph.sumOfLast(largest, keeps: false), graph.double(Double(neighbors)))
@@ -177,48 +114,35 @@ struct DetectorNodes {
     }
 
     /// The kernel sum -sum a exp(-gamma |u - x|^2).
-    private func supportVectors(_ rows: Value, _ fitted: Fitted) throws -> Value {
+    private func supportVectors(_ rows: Value, _ fitted: FittedDetector) throws -> Value {
         graph.add("Neg", try kernelSums(rows, fitted))
     }
 
-    private func kernelSums(_ rows: Value, _ fitted: Fitted) throws -> Value {
-        let support = try fitted.state.array("support"), columns = support.shape[2]
-        let lengths = (0..<support.shape[1]).map { row in
-            support.values[row * columns..<(row + 1) * columns].reduce(0.0) { $0 + $1 * $1 }
-        }
+    private func kernelSums(_ rows: Value, _ fitted: FittedDetector) throws -> Value {
+        let lengths = try fitted.squaredLengths()
         let own = graph.sumOfLast(graph.add("Mul", rows, rows), keeps: true)
         let both = graph.add("Add", own, graph.doubles(lengths, [1, 1, lengths.count]))
         let twice = graph.add("Mul", try products(rows, fitted), graph.double(2))
         let distances = graph.add("Sub", both, twice)
         let gamma = try fitted.numbers("gamma").map { -$0 }
         let kernel = graph.add("Exp", graph.add("Mul", distances, numbers(gamma, rank: 3)))
-        let multipliers = try fitted.state.array("multipliers").values
+        let multipliers = try fitted.multipliers().values
         let weighted = graph.add(
             "MatMul", kernel, graph.doubles(multipliers, [1, multipliers.count, 1]))
         return graph.add("Squeeze", weighted, graph.integers([-1]))
     }
 
     /// -sum a u . x, whose sum over the training rows is known beforehand.
-    private func linearSupportVectors(_ rows: Value, _ fitted: Fitted) throws -> Value {
-        let support = try fitted.state.array("support"), columns = support.shape[2]
-        let multipliers = try fitted.state.array("multipliers").values
-        var normal = [Double](repeating: 0, count: columns)
-        for (row, multiplier) in multipliers.enumerated() {
-            for column in 0..<columns {
-                normal[column] -= multiplier * support.values[row * columns + column]
-            }
-        }
-        let scores = graph.add("MatMul", rows, graph.doubles(normal, [1, columns, 1]))
+    private func linearSupportVectors(_ rows: Value, _ fitted: FittedDetector) throws -> Value {
+        let normal = try fitted.normal()
+        let scores = graph.add("MatMul", rows, graph.doubles(normal, [1, normal.count, 1]))
         return graph.add("Squeeze", scores, graph.integers([-1]))
     }
 
     /// 1 - 2 sum a k(u, x) / sum a + the squared norm of the center.
-    private func dataDescription(_ rows: Value, _ fitted: Fitted) throws -> Value {
-        guard let description = fitted.classifier as? FittedDataDescription else {
-            throw OCCError(.failure, "svdd: the classifier is not a support vector data description")
-        }
-        let total = try fitted.state.array("multipliers").values.reduce(0, +)
-        let share = graph.add("Mul", try kernelSums(rows, fitted), graph.double(-2 / total))
-        return graph.add("Add", share, graph.double(1 + description.centerNorm))
+    private func dataDescription(_ rows: Value, _ fitted: FittedDetector) throws -> Value {
+        let (offset, factor) = try fitted.description()
+        let share = graph.add("Mul", try kernelSums(rows, fitted), graph.double(factor))
+        return graph.add("Add", share, graph.double(offset))
     }
 }

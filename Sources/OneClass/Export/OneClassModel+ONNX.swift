@@ -25,11 +25,7 @@ extension OneClassModel {
 
     /// The graph of `onnx`.
     package func onnxGraph() throws -> ONNX.Graph {
-        guard !(configuration.detector is OwnScore) else {
-            throw OCCError(
-                .usage, "\(name): scores by \(configuration.method.name) itself, which is not exported",
-                remedy: "Train with another \(setting: "detector"), such as kde.")
-        }
+        try requireExportable()
         let graph = GraphBuilder()
         let pixels = ImageNodes(graph: graph, fit: configuration.fit, side: side)("images")
         let features = try FeatureNodes(
@@ -80,8 +76,11 @@ extension OneClassModel {
         let root = graph.add("Sqrt", graph.add("Add", graph.add("Mul", size, size), graph.double(1)))
         let logs = graph.add("Mul", graph.add("Sign", above), graph.add("Log", graph.add("Add", size, root)))
         let cells = graph.reshaped(logs, [-1, grid.rows.count, grid.columns.count])
-        let down = spread(grid.rows, grid.height, grid, graph)
-        let across = graph.transposed(spread(grid.columns, grid.width, grid, graph), [1, 0])
+        func spread(_ positions: [Int], _ length: Int) -> GraphBuilder.Value {
+            graph.doubles(grid.spread(positions, length), [length, positions.count])
+        }
+        let down = spread(grid.rows, grid.height)
+        let across = graph.transposed(spread(grid.columns, grid.width), [1, 0])
         let means = graph.add("MatMul", graph.add("MatMul", down, cells), across)
         let grown = graph.add("Exp", means), shrunk = graph.add("Exp", graph.add("Neg", means))
         let sinh = graph.add("Sub", grown, shrunk)
@@ -89,16 +88,5 @@ extension OneClassModel {
             "Add", graph.add("Mul", sinh, graph.double(unit / 2)), graph.double(ordinary))
         _ = graph.add(
             "Cast", values, attributes: [.integer("to", ONNX.ElementType.float.rawValue)], as: "map")
-    }
-
-    /// What each patch counts for in each pixel of a line: [length, positions].
-    private func spread(
-        _ positions: [Int], _ length: Int, _ grid: PatchGrid, _ graph: GraphBuilder
-    ) -> GraphBuilder.Value {
-        var values = [Double](repeating: 0, count: length * positions.count)
-        for (pixel, cells) in grid.weights(positions, length).enumerated() {
-            for (cell, weight) in cells { values[pixel * positions.count + cell] = weight }
-        }
-        return graph.doubles(values, [length, positions.count])
     }
 }

@@ -86,6 +86,15 @@ public struct PatchGrid: Sendable, Equatable {
         }
     }
 
+    /// What each patch of a line counts for in each of its pixels: [length, positions].
+    func spread(_ positions: [Int], _ length: Int) -> [Double] {
+        var values = [Double](repeating: 0, count: length * positions.count)
+        for (pixel, cells) in weights(positions, length).enumerated() {
+            for (cell, weight) in cells { values[pixel * positions.count + cell] = weight }
+        }
+        return values
+    }
+
     /// Runs of positions whose patches lie within `side` pixels of the first one's beginning.
     static func tiles(_ positions: [Int], patch: Int, side: Int) -> [Range<Int>] {
         var result: [Range<Int>] = [], first = 0

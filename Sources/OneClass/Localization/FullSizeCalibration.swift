@@ -1,0 +1,46 @@
+import OCCData
+import OCCDetectors
+import OCCEngine
+
+/// Thresholds for images that a model of patches takes as large as they are: among more patches the highest score is higher
+/// in normal images too, and patches show another scale. Held-out images taken so calibrate them, each for images of its
+/// own size.
+public struct FullSizeCalibration: Sendable {
+    private struct Size: Hashable {
+        let width: Int, height: Int
+    }
+
+    private let calibrations: [Size: ThresholdCalibration]
+
+    /// The sizes in pixels that there is a threshold for, and how many held-out images each has; the most first.
+    public var sizes: [(width: Int, height: Int, images: Int)] {
+        calibrations.map { ($0.key.width, $0.key.height, $0.value.scores.count) }
+            .sorted { ($0.images, $0.width, $0.height) > ($1.images, $1.width, $1.height) }
+    }
+
+    /// The threshold for images of a size, and the scores that it comes from; nil where no held-out image has the size.
+    public func calibration(width: Int, height: Int) -> ThresholdCalibration? {
+        calibrations[Size(width: width, height: height)]
+    }
+
+    /// Scores held-out images as large as they are.
+    ///
+    /// - Parameters:
+    ///   - model: a model of patches, whose rate of false alarms is asked of these thresholds too.
+    ///   - paths: the files of its held-out images: normal ones that neither its encoder nor its detector has seen.
+    /// - Throws: as `OneClassModel.localize` does; `OCCError` naming a file that cannot be read.
+    public init(_ model: OneClassModel, heldOut paths: [String]) throws {
+        var scores: [Size: [Double]] = [:]
+        try Work.track("calibrating for images as large as they are", "images", total: paths.count) { work in
+            for path in paths {
+                let image = try RGBImage(
+                    bytes: try readFile(path), name: path, white: model.configuration.white)
+                scores[Size(width: image.width, height: image.height), default: []].append(
+                    try model.localize(image).score)
+                work.advance()
+            }
+        }
+        let asked = model.calibration.promise.asked
+        calibrations = scores.mapValues { ThresholdCalibration(scores: $0, falseAlarmRate: asked) }
+    }
+}

@@ -1,0 +1,97 @@
+"""What the checks of exported models share: the models, the images, and how occ-gpu is asked."""
+
+import csv
+import os
+import subprocess
+import sys
+
+import numpy as np
+
+TOLERANCE = 1e-5
+SHAPES = ["--data", "builtin:shapes", "--image-size", "32", "--steps", "6", "--batch", "8", "--detector-rows", "200"]
+SURFACE = ["--data", "builtin:surface", "--image-size", "64", "--steps", "6", "--batch", "8", "--detector-rows", "300"]
+NARROW = ["--width", "0.125"]
+PATCH = SURFACE + ["--method", "cutpaste", "--patch", "32", "--stride", "8"]
+BARE = ["--padding", "none", "--stages", "3"] + NARROW
+CASES = {
+    "resnet10 rotation kde": SHAPES + NARROW + ["--encoder", "resnet10", "--method", "rotation", "--detector", "kde"],
+    "resnet18 contrastive gaussian": SHAPES + NARROW
+    + ["--encoder", "resnet18", "--method", "contrastive", "--detector", "gaussian", "--shrinkage", "0.1"],
+    "resnet34 knn 3, pad": SHAPES + NARROW
+    + ["--encoder", "resnet34", "--detector", "knn", "--neighbors", "3", "--fit", "pad"],
+    "resnet50 svdd, crop, layers": SHAPES + NARROW
+    + ["--encoder", "resnet50", "--detector", "svdd", "--fit", "crop", "--layers", "2,3,4"],
+    "wideresnet ocsvm-rbf": SHAPES + NARROW + ["--encoder", "wide-resnet-16-4", "--detector", "ocsvm-rbf"],
+    "resnet10 ocsvm-linear, cross": SHAPES + NARROW
+    + ["--encoder", "resnet10", "--detector", "ocsvm-linear", "--calibration", "cross"],
+    "resnet10 of 96 pixels, nothing held out": SURFACE + NARROW
+    + ["--encoder", "resnet10", "--image-size", "96", "--hold-out", "0"],
+    "patches kde": PATCH + NARROW + ["--encoder", "resnet10", "--detector", "kde"],
+    "patches each gaussian": PATCH + NARROW + ["--encoder", "resnet10", "--detector", "gaussian", "--locations", "each"],
+    "patches each knn, cross": PATCH + BARE
+    + ["--encoder", "resnet10", "--detector", "knn", "--locations", "each", "--calibration", "cross"],
+    "patches without padding kde": PATCH + BARE + ["--encoder", "resnet18", "--stages", "2", "--detector", "kde", "--stride", "6"],
+    "patches without padding, layers": PATCH + BARE
+    + ["--encoder", "resnet10", "--detector", "gaussian", "--shrinkage", "0.1", "--layers", "1,2,3", "--stride", "2"],
+    "wideresnet patches without padding": PATCH + NARROW
+    + ["--encoder", "wide-resnet-16-4", "--padding", "none", "--stages", "2", "--detector", "kde"],
+    "lenet kde": SHAPES + NARROW + ["--encoder", "lenet", "--method", "rotation", "--detector", "kde"],
+    "lenet with biases, patches, layers": PATCH + NARROW
+    + ["--encoder", "lenet", "--biases", "--outputs", "16", "--detector", "knn", "--layers", "2,4"],
+}
+SIZES = [(32, 32), (64, 64), (96, 96), (45, 70), (201, 131), (20, 24), (300, 96)]
+
+
+def picture(height, width, seed):
+    """A gradient with blocks of noise: bytes [height, width, 3]."""
+    random = np.random.default_rng(seed)
+    ramp = np.linspace(0, 160, height)[:, None, None] * random.random(3) + np.linspace(0, 60, width)[None, :, None]
+    blocks = random.integers(0, 60, (height // 4 + 1, width // 4 + 1, 3)).repeat(4, 0).repeat(4, 1)
+    return (ramp + blocks[:height, :width]).clip(0, 255).astype(np.uint8)
+
+
+def run(*words):
+    found = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    if found.returncode != 0:
+        sys.exit(f"{' '.join(words)}\n{found.stderr}")
+    return found.stdout
+
+
+def difference(ours, theirs, least=1.0):
+    ours, theirs = np.asarray(ours, np.float64), np.asarray(theirs, np.float64)
+    return float(np.max(np.abs(ours - theirs) / np.maximum(max(1, least), np.abs(ours))))
+
+
+def trained(program, scratch, number, options, pictures):
+    """Trains a model, and scores the pictures, or localizes in them: the model, the rows by file, whether there are maps."""
+    model = os.path.join(scratch, f"run{number}")
+    run(program, "train", *options, "--math", "strict", "--device", "cpu", "--quiet", "--out", model)
+    maps = "--patch" in options
+    command = ["localize", "--raw", "--out", os.path.join(scratch, f"pictures{number}")] if maps else ["score"]
+    rows = csv.DictReader(run(program, *command, "--model", model, "--quiet", "--device", "cpu", *pictures).splitlines())
+    return model, {row["file"]: row for row in rows}, maps
+
+
+def differences(row, found, maps, ordinary):
+    """The largest difference of score, p-value and map from a row of occ-gpu's, and how many alarms differ."""
+    if ("p_value" in found) != (row["p_value"] != "") or ("anomalous" in found) != (row["alarm"] != ""):
+        sys.exit(f"the outputs are {list(found)}, and the row is {row}")
+    score = difference(float(row["score"]), found["score"])
+    p_value = difference(float(row["p_value"]), found["p_value"]) if "p_value" in found else 0.0
+    alarms = int(np.sum(found["anomalous"] != (row["alarm"] == "true"))) if "anomalous" in found else 0
+    localized = 0.0
+    if maps:
+        own = np.load(row["picture"].replace(".overlay.png", ".npy"))
+        localized = difference(own[None], found["map"], abs(ordinary))
+    return score, p_value, localized, alarms
+
+
+def write_pictures(scratch):
+    """Files of every size, and their pixels, by path."""
+    pictures = {}
+    for seed, (height, width) in enumerate(SIZES):
+        path = os.path.join(scratch, f"{height}x{width}.ppm")
+        pictures[path] = picture(height, width, seed)
+        with open(path, "wb") as file:
+            file.write(b"P6 %d %d 255\n" % (width, height) + pictures[path].tobytes())
+    return pictures
