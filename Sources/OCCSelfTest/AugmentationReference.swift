@@ -21,7 +21,7 @@ public enum AugmentationReference {
         return (0..<Int(p.n)).flatMap { body($0, Array(x[$0 * size..<($0 + 1) * size])) }
     }
 
-    /// Mirrors first, then rotates by quarter turns counter-clockwise, each done literally.
+    /// Rotates by quarter turns counter-clockwise, then mirrors left to right, each done literally.
     public static func dihedral(_ image: Image, transform: Int, side: Int, channels: Int) -> Image {
         func moved(_ image: Image, _ source: (Int, Int) -> (Int, Int)) -> Image {
             var result = image
@@ -35,9 +35,9 @@ public enum AugmentationReference {
             }
             return result
         }
-        var result = transform % 2 == 1 ? moved(image) { ($0, side - 1 - $1) } : image
+        var result = image
         for _ in 0..<transform / 2 { result = moved(result) { ($1, side - 1 - $0) } }
-        return result
+        return transform % 2 == 1 ? moved(result) { ($0, side - 1 - $1) } : result
     }
 
     /// Cuts out the square that the counters draw and resizes it to the whole, bilinearly.

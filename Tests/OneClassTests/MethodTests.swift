@@ -49,7 +49,9 @@ import Testing
         // Row i and row i + batch are the two views of one instance.
         #expect(method.row(index: 3, copy: 0, batch: 8) == 3)
         #expect(method.row(index: 3, copy: 1, batch: 8) == 11)
-        for (name, expected) in [("hflip", [0, 1]), ("vflip", [0, 5]), ("3", [0, 1, 2])] {
+        for (name, expected) in [
+            ("hflip", [0, 1]), ("vflip", [0, 5]), ("3", [0, 1, 2]), ("8", Array(0..<8)),
+        ] {
             method.distributionAugmentation = name
             #expect(method.symmetries == expected)
         }
