@@ -7,8 +7,10 @@ import OCCEngine
 ///
 /// - `cnrX`: square crop of side uniform in X*S...S, resized back.
 /// - `hflip`: left-right mirror, probability 1/2.
-/// - `jitter_bB_cC_sS_hH`: brightness added in +-B, contrast in 1+-C, saturation in 1+-S, hue shifted by +-H
-///   of the color circle, in an order drawn for every image; an absent strength is 0.
+/// - `jitter_bB_cC_sS_hH`: brightness added in +-B, contrast in 1+-C about each channel's mean, HSV's saturation
+///   in 1+-S and clipped, hue shifted by +-H of the color circle (the formulas of TensorFlow's `tf.image`); an
+///   absent strength is 0. The order of the four is drawn for every image and step. (The released reference code
+///   draws one order of the 24 for a run and view: each image here meets them all.)
 /// - `grayP`: to gray with probability P.
 /// - `solarizeP`: values from 0.5 on inverted with probability P (Grill et al., NeurIPS 2020, appendix B).
 /// - `blurP`: Gaussian blur with probability P: kernel S/10 made odd, sigma uniform in 0.1...2. (The released

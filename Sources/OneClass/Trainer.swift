@@ -374,8 +374,9 @@ public final class Trainer {
         return file
     }
 
-    /// Counts what augmentation means: 2 since a symmetry's mirror follows its rotation.
-    private static let augmentationNumber = 2
+    /// Counts what augmentation means: 2 since a symmetry's mirror follows its rotation, 3 since contrast and
+    /// saturation are those of TensorFlow.
+    private static let augmentationNumber = 3
 
     /// Why the steps after a checkpoint may not be those that its own program would take; nil where they are.
     func notice(on file: TensorFile) -> String? {

@@ -79,14 +79,21 @@ def shift_hue(x, shift):
     return torch.stack(channels, 1)
 
 
+def scale_saturation(x, factor):
+    """HSV's saturation scaled and clipped, as tf.image.adjust_saturation does."""
+    high, low = x.amax(1, keepdim=True), x.amin(1, keepdim=True)
+    largest = torch.where(high > low, high / (high - low).clamp_min(1e-30), torch.ones_like(high))
+    return high + torch.minimum(factor, largest).clamp_min(0) * (x - high)
+
+
 def jitter(x, strength=0.4):
     n = len(x)
     view = (-1, 1, 1, 1)
     amount = lambda center: uniform(n, center - strength, center + strength)  # noqa: E731
     operations = [
         lambda x: x + amount(0).view(view),
-        lambda x: (m := luma(x).mean((1, 2, 3), keepdim=True)) + amount(1).view(view) * (x - m),
-        lambda x: (m := luma(x)) + amount(1).view(view) * (x - m),
+        lambda x: (m := x.mean((2, 3), keepdim=True)) + amount(1).view(view) * (x - m),
+        lambda x: scale_saturation(x, amount(1).view(view)),
         lambda x: shift_hue(x, amount(0)),
     ]
     for index in torch.randperm(4, device="cpu").tolist():
