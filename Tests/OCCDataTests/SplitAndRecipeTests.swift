@@ -142,6 +142,28 @@ import Testing
         #expect(try AugmentationRecipe(text).description == text)
     }
 
+    /// What the released code of Sohn et al. does to training images: its scripts' string less the blur, which
+    /// returns them unchanged.
+    @Test func theStandardRecipeIsWhatWasRun() throws {
+        #expect(
+            AugmentationRecipe.standard.steps == [
+                .crop(minimum: 0.5), .flip,
+                .jitter(brightness: 0.4, contrast: 0.4, saturation: 0.4, hue: 0.4),
+                .gray(probability: 0.2),
+            ])
+    }
+
+    /// SimCLR's kernel: a tenth of the side, made odd.
+    @Test(arguments: [(32, 3), (64, 7), (96, 9), (256, 25)])
+    func blurringKernelsGrowWithTheImage(_ side: Int, _ taps: Int32) throws {
+        let program = Program(device: try .cpu(), math: .strict)
+        let plan = try program.add("blur", .inference) { plan in
+            let images = try plan.input("images", [1, side, side, 3], type: .float32)
+            plan.keep(try AugmentationRecipe("blur0.5")(images, in: plan))
+        }.plan
+        #expect(plan.operations.map(\.params.image.taps) == [taps])
+    }
+
     @Test func stepsAreTyped() throws {
         #expect(
             try AugmentationRecipe("cnr0.5+jitter_s0.2").steps == [

@@ -36,7 +36,7 @@ def load(folder, prefix):
     return torch.from_numpy(np.repeat(images[:, None], 3, axis=1)), read_idx(folder, f"{prefix}-labels-idx1-ubyte")
 
 
-# ---- Augmentation: cnr0.5+hflip+jitter_b0.4_c0.4_s0.4_h0.4+gray0.2+blur0.5, each image with its own draw ----------------
+# ---- Augmentation: cnr0.5+hflip+jitter_b0.4_c0.4_s0.4_h0.4+gray0.2, each image with its own draw ------------------------
 
 
 def uniform(n, low, high):
@@ -101,17 +101,6 @@ def jitter(x, strength=0.4):
     return x
 
 
-def blur(x):
-    n, _, s, _ = x.shape
-    reach = (s // 10 // 2 * 2 + 1) // 2
-    offsets = torch.arange(-reach, reach + 1)
-    weights = torch.exp(-0.5 * offsets**2 / uniform(n, 0.1, 2).view(-1, 1) ** 2)
-    weights = weights / weights.sum(1, keepdim=True)
-    padded = F.pad(x, (reach,) * 4, mode="replicate")
-    y = sum(weights[:, i].view(-1, 1, 1, 1) * padded[:, :, i : i + s] for i in range(2 * reach + 1))
-    return sum(weights[:, i].view(-1, 1, 1, 1) * y[:, :, :, i : i + s] for i in range(2 * reach + 1))
-
-
 def either(x, y, probability):
     return torch.where((torch.rand(len(x)) < probability).view(-1, 1, 1, 1), y, x)
 
@@ -120,8 +109,7 @@ def augment(x):
     x = random_crop(x)
     x = either(x, x.flip(3), 0.5)
     x = jitter(x)
-    x = either(x, luma(x).expand_as(x), 0.2)
-    return either(x, blur(x), 0.5)
+    return either(x, luma(x).expand_as(x), 0.2)
 
 
 # ---- Training and scoring --------------------------------------------------------------------------------------------
