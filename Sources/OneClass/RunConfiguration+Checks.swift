@@ -47,6 +47,12 @@ extension RunConfiguration {
                 "\(setting: "detector") \(detector.name): the method \(method.name) does not train an encoder",
                 remedy: "Choose the detector own, or another \(setting: "method").")
         }
+        let curve = schedule ?? method.defaults.schedule
+        guard curve != .milestones || milestones != nil || !method.defaults.milestones.isEmpty else {
+            throw OCCError(
+                .usage, "\(setting: "schedule") milestones: \(method.name) has none of its own",
+                remedy: "Give \(setting: "milestones").")
+        }
         // What would do nothing, and why.
         let ignored: [(isGiven: Bool, setting: Wording, why: Wording)] = [
             (
@@ -64,6 +70,10 @@ extension RunConfiguration {
             (
                 optimizerInForce.kind == .adam && nesterov, "\(setting: "nesterov")",
                 "Adam does not look ahead"
+            ),
+            (
+                milestones != nil && curve != .milestones, "\(setting: "milestones")",
+                "the \(setting: "schedule") is \(curve.rawValue)"
             ),
         ]
         if let found = ignored.first(where: \.isGiven) {

@@ -125,7 +125,7 @@ public final class Trainer {
         method = configuration.method
         tensors = training.tensors
         ownImages = images.count
-        schedule = configuration.scheduleInForce
+        schedule = configuration.learningRates(images: images.count)
         cornerRange = images.side - (try configuration.grid(side: images.side)?.patch ?? images.side) + 1
         sampler = BatchSampler(
             items: method.itemCount(images: images.count), batch: configuration.itemsPerStep,

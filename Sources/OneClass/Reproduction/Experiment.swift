@@ -219,10 +219,11 @@ public struct Experiment: Sendable {
 
     private func scale(_ c: inout RunConfiguration, by share: Double) {
         func scaled(_ count: Int) -> Int { max(1, Int((share * Double(count)).rounded())) }
-        if let steps = c.steps {
+        let whole = c.resolved
+        if let steps = whole.steps {
             c.steps = steps == 0 ? 0 : scaled(steps)
         } else {
-            c.epochs = scaled(c.resolved.epochs!)
+            c.epochs = scaled(whole.epochs!)
         }
     }
 }
