@@ -118,7 +118,7 @@ public struct Experiment: Sendable {
     /// What a reader must know: where the paper's setting is not known, for instance.
     public let remarks: [String]
     /// Changes the configuration for a category.
-    let adjusting: @Sendable (String, inout RunConfiguration) -> Void
+    package let adjusting: @Sendable (String, inout RunConfiguration) -> Void
 
     package init(
         _ name: String, _ summary: String, source: String, data: Data = .any, rows: [Row],
