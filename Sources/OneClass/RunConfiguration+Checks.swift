@@ -14,13 +14,21 @@ extension RunConfiguration {
     ///
     /// - Throws: `OCCError(.usage)` naming a setting.
     func checkCombinations() throws {
+        if let scorePatch, patch == nil {
+            throw OCCError(
+                .usage, "\(setting: "score-patch") \(scorePatch): it is for models that learn from patches",
+                remedy: "Give \(setting: "patch").")
+        }
         if let stride {
-            guard let patch, stride <= patch else {
+            guard let scoredPatch, stride <= scoredPatch else {
                 throw OCCError(
                     .usage, "\(setting: "stride") \(stride): it is for patches, and at most their side")
             }
         }
-        if let imageSize { _ = try grid(side: imageSize) }
+        if let imageSize {
+            _ = try grid(side: imageSize)
+            _ = try learnedGrid(side: imageSize)
+        }
         if let side = patch ?? imageSize { try checkStep(side: side) }
         if let labeledNormals, let maxTrain, labeledNormals > maxTrain {
             throw OCCError(
@@ -211,7 +219,9 @@ extension TrainingPlan {
     ///
     /// - Throws: `OCCError(.usage)` naming a setting, `.deviceUnavailable` where there is too little memory.
     public static func check(_ configuration: RunConfiguration, device: Device) throws {
-        let side = configuration.imageSize ?? configuration.patch ?? ImageDataset.sides.lowerBound
+        let side =
+            configuration.imageSize ?? [configuration.patch, configuration.scorePatch].compactMap { $0 }.max()
+            ?? ImageDataset.sides.lowerBound
         let training = try TrainingPlan(
             configuration, images: 1, outliers: configuration.outliers == nil ? 0 : 1, side: side,
             device: device)

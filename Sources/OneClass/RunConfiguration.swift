@@ -66,7 +66,9 @@ public struct RunConfiguration: HasSettings, Sendable {
     // MARK: Patches
     /// The side in pixels of the patches that the encoder sees; nil for whole images.
     public var patch: Int?
-    /// Pixels between patches when images are scored; nil for an eighth of the patch.
+    /// The side in pixels of the patches that are scored; nil for that of the patches learned from.
+    public var scorePatch: Int?
+    /// Pixels between patches when images are scored; nil for an eighth of the patch that is scored.
     public var stride: Int?
     /// Which patches share a detector.
     public var locations = Locations.shared
@@ -173,6 +175,10 @@ public struct RunConfiguration: HasSettings, Sendable {
             "patch", \.patch, "PIXELS", range: .multiple(of: 8, in: 16...ImageDataset.sides.upperBound),
             "Learn from patches and localize; by itself from whole images."),
         Setting(
+            "score-patch", \.scorePatch, "PIXELS",
+            range: .multiple(of: 8, in: 16...ImageDataset.sides.upperBound),
+            "Score patches of this side; by itself of the side that is learned from."),
+        Setting(
             "stride", \.stride, "PIXELS", range: .within(1...Double(ImageDataset.sides.upperBound)),
             "From one patch of a scored image to the next; by itself an eighth of the patch."),
         Setting("locations", \.locations, "One detector for all patches, or one for each place."),
@@ -262,7 +268,7 @@ public struct RunConfiguration: HasSettings, Sendable {
         result.weightDecay = weightDecay ?? defaults.weightDecay
         result.optimizer = optimizer ?? defaults.optimizer
         result.schedule = schedule ?? defaults.schedule
-        result.stride = stride ?? patch.map { max(1, $0 / 8) }
+        result.stride = stride ?? scoredPatch.map { max(1, $0 / 8) }
         return result
     }
 
@@ -344,9 +350,20 @@ public struct RunConfiguration: HasSettings, Sendable {
         stepsInForce ?? (epochs ?? method.defaults.epochs) * stepsPerEpoch(images: images)
     }
 
-    /// Lays patches over an image of this side; nil for whole images.
+    /// The side in pixels of the patches that are scored; nil for whole images.
+    public var scoredPatch: Int? { scorePatch ?? patch }
+
+    /// Lays the patches that are scored over an image of this side; nil for whole images.
     public func grid(side: Int) throws -> PatchGrid? {
-        guard let patch else { return nil }
+        try scoredPatch.map { try grid($0, of: scorePatch == nil ? "patch" : "score-patch", side: side) }
+    }
+
+    /// Lays patches of the side that is learned from over an image, as those that are scored lie; nil for whole images.
+    package func learnedGrid(side: Int) throws -> PatchGrid? {
+        try patch.map { try grid($0, of: "patch", side: side) }
+    }
+
+    private func grid(_ patch: Int, of name: String, side: Int) throws -> PatchGrid {
         guard patch <= side else {
             throw OCCError(
                 .usage, "patches of \(patch) pixels in images of \(side)",

@@ -126,7 +126,7 @@ public final class Trainer {
         tensors = training.tensors
         ownImages = images.count
         schedule = configuration.learningRates(images: images.count)
-        cornerRange = images.side - (try configuration.grid(side: images.side)?.patch ?? images.side) + 1
+        cornerRange = images.side - (configuration.patch ?? images.side) + 1
         sampler = BatchSampler(
             items: method.itemCount(images: images.count), batch: configuration.itemsPerStep,
             seed: configuration.seed)
@@ -143,7 +143,7 @@ public final class Trainer {
     /// Shows the method the images with the first weights, where it asks for that.
     package func takeFirstPass(over images: ImageBatch) throws {
         guard let method = method as? any FirstPass, let pass = training.firstPass else { return }
-        let grid = try configuration.grid(side: images.side)
+        let grid = try configuration.learnedGrid(side: images.side)
         let features = try pass.features(
             of: images, places: PatchPlace.evenly(atMost: configuration.detectorRows, of: images, grid: grid),
             program: program)
