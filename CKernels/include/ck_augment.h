@@ -91,15 +91,14 @@ CK_INLINE ck_drawn_jitter ck_draw_jitter(ck_jitter j, ck_random4 r, ck_random4 o
     return drawn;
 }
 
-// One of the four on one pixel; `mean` is the mean luma of all pixels, which contrast needs.
-CK_INLINE void ck_jitter_pixel(float *pixel, int what, float amount, float mean) {
+// One of the four on one pixel; `mean` is that of each channel over all pixels, which contrast needs.
+CK_INLINE void ck_jitter_pixel(float *pixel, int what, float amount, const float *mean) {
     if (what == CK_BRIGHTNESS) {
         for (int c = 0; c < 3; c++) pixel[c] += amount;
     } else if (what == CK_CONTRAST) {
-        for (int c = 0; c < 3; c++) pixel[c] = mean + amount * (pixel[c] - mean);
+        for (int c = 0; c < 3; c++) pixel[c] = mean[c] + amount * (pixel[c] - mean[c]);
     } else if (what == CK_SATURATION) {
-        float gray = ck_luma(pixel[0], pixel[1], pixel[2]);
-        for (int c = 0; c < 3; c++) pixel[c] = gray + amount * (pixel[c] - gray);
+        ck_scale_saturation(pixel, pixel + 1, pixel + 2, amount);
     } else {
         ck_shift_hue(pixel, pixel + 1, pixel + 2, amount);
     }

@@ -7,12 +7,13 @@ import OCCEngine
 ///
 /// - `cnrX`: square crop of side uniform in X*S...S, resized back.
 /// - `hflip`: left-right mirror, probability 1/2.
-/// - `jitter_bB_cC_sS_hH`: brightness added in +-B, contrast in 1+-C, saturation in 1+-S, hue shifted by +-H
-///   of the color circle, in an order drawn for every image; an absent strength is 0.
+/// - `jitter_bB_cC_sS_hH`: brightness added in +-B, contrast in 1+-C about each channel's mean, HSV's saturation
+///   in 1+-S and clipped, hue shifted by +-H of the color circle (the formulas of TensorFlow's `tf.image`); an
+///   absent strength is 0. The order of the four is drawn for every image and step. (The released reference code
+///   draws one order of the 24 for a run and view: each image here meets them all.)
 /// - `grayP`: to gray with probability P.
 /// - `solarizeP`: values from 0.5 on inverted with probability P (Grill et al., NeurIPS 2020, appendix B).
-/// - `blurP`: Gaussian blur with probability P: kernel S/10 made odd, sigma uniform in 0.1...2. (The released
-///   reference code skips its blur while training; leave `blur` out to reproduce it exactly.)
+/// - `blurP`: Gaussian blur with probability P: kernel S/10 made odd, sigma uniform in 0.1...2.
 ///
 /// The empty recipe is written `none`.
 public struct AugmentationRecipe: Sendable, Equatable, CustomStringConvertible {
@@ -38,9 +39,9 @@ public struct AugmentationRecipe: Sendable, Equatable, CustomStringConvertible {
     /// A recipe of these operations.
     public init(steps: [Step]) { self.steps = steps }
 
-    /// The paper's recipe for every data set and method.
-    public static let standard = try! AugmentationRecipe(
-        "cnr0.5+hflip+jitter_b0.4_c0.4_s0.4_h0.4+gray0.2+blur0.5")
+    /// The recipe of Sohn et al. (ICLR 2021) for every data set and method, as their released code runs it: its
+    /// scripts ask for `blur0.5` besides, which leaves training images unchanged there (data/augment_ops.py).
+    public static let standard = try! AugmentationRecipe("cnr0.5+hflip+jitter_b0.4_c0.4_s0.4_h0.4+gray0.2")
 
     /// Reads a recipe.
     ///

@@ -14,7 +14,9 @@ public func gather(
     return y
 }
 
-/// Maps each image by its own symmetry of the square, 0...7 (see ck_dihedral.h); transforms int32 [N].
+/// Maps each image by its own symmetry of the square (Sohn et al., ICLR 2021, figure 7, numbered from 0;
+/// ck_dihedral.h): t / 2 quarter turns counter-clockwise, then, where t is odd, mirrored left to right;
+/// transforms int32 [N], each 0...7.
 public func dihedral(_ images: Tensor, transforms: Tensor, in plan: PlanBuilder) throws -> Tensor {
     let y = plan.transient("rotated", images.shape)
     try plan.dihedral(

@@ -8,7 +8,7 @@ public struct PlannedOperation: Sendable {
     /// The operands in the order of the operation's declaration (ck_operations.h); nil where an optional one
     /// is absent.
     public let tensors: [Tensor?]
-    let params: ck_operation_params
+    package let params: ck_operation_params
     /// The number of floating-point operations (a multiply-add is two).
     public let flop: Int
 

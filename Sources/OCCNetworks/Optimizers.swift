@@ -78,6 +78,8 @@ public struct LearningRateSchedule: Codable, Sendable, Equatable {
         case constant
         /// Half a period of a cosine, from the peak to zero at the last step.
         case cosine
+        /// The peak, and from each milestone on a tenth of the rate before it.
+        case milestones
     }
 
     /// The curve after the warm-up.
@@ -88,14 +90,21 @@ public struct LearningRateSchedule: Codable, Sendable, Equatable {
     public var warmupSteps = 0
     /// Steps for which the cosine keeps its value (the reference updates once an epoch); 1: every step.
     public var holdSteps = 1
+    /// The steps, from 0, that are the first ones at a tenth of the rate before, for `Kind.milestones`.
+    public var milestones: [Int] = []
 
     /// A cosine from 0.01 without a warm-up.
     public init() {}
 
-    /// The rate of step `step` (from 0) of `steps`: 0.5 * peak * (1 + cos(pi * progress)) after the warm-up.
+    /// The rate of step `step` (from 0) of `steps`. After the warm-up a cosine is 0.5 * peak * (1 + cos(pi *
+    /// progress)), and milestones make it peak * 0.1^k, k of them at or before the step.
     public func rate(step: Int, of steps: Int) -> Double {
         if step < warmupSteps { return peak * Double(step + 1) / Double(warmupSteps) }
-        guard kind == .cosine else { return peak }
+        switch kind {
+        case .constant: return peak
+        case .milestones: return peak * pow(0.1, Double(milestones.count { $0 <= step }))
+        case .cosine: break
+        }
         let hold = max(1, holdSteps), after = (step - warmupSteps) / hold * hold
         return 0.5 * peak * (1 + cos(.pi * Double(after) / Double(max(1, steps - warmupSteps))))
     }

@@ -21,7 +21,7 @@ public enum AugmentationReference {
         return (0..<Int(p.n)).flatMap { body($0, Array(x[$0 * size..<($0 + 1) * size])) }
     }
 
-    /// Mirrors first, then rotates by quarter turns counter-clockwise, each done literally.
+    /// Rotates by quarter turns counter-clockwise, then mirrors left to right, each done literally.
     public static func dihedral(_ image: Image, transform: Int, side: Int, channels: Int) -> Image {
         func moved(_ image: Image, _ source: (Int, Int) -> (Int, Int)) -> Image {
             var result = image
@@ -35,9 +35,9 @@ public enum AugmentationReference {
             }
             return result
         }
-        var result = transform % 2 == 1 ? moved(image) { ($0, side - 1 - $1) } : image
+        var result = image
         for _ in 0..<transform / 2 { result = moved(result) { ($1, side - 1 - $0) } }
-        return result
+        return transform % 2 == 1 ? moved(result) { ($0, side - 1 - $1) } : result
     }
 
     /// Cuts out the square that the counters draw and resizes it to the whole, bilinearly.
@@ -101,6 +101,24 @@ public enum AugmentationReference {
         ][whole]
     }
 
+    /// Scales the saturation and clips it to 0...1: RGB -> HSV -> RGB by the textbook's six sectors. What is not
+    /// above black has none.
+    static func scaleSaturation(_ rgb: [Double], by factor: Double) -> [Double] {
+        let high = rgb.max()!, range = high - rgb.min()!
+        guard range > 0 else { return rgb }
+        let saturation = min(1, max(0, (high > 0 ? range / high : 0) * factor)), low = high * (1 - saturation)
+        let hue: Double =
+            if rgb[0] == high { (rgb[1] - rgb[2]) / range } else if rgb[1] == high {
+                2 + (rgb[2] - rgb[0]) / range
+            } else { 4 + (rgb[0] - rgb[1]) / range }
+        let h6 = hue < 0 ? hue + 6 : hue, sector = Int(h6) % 6, f = h6 - h6.rounded(.down)
+        let falling = high - (high - low) * f, rising = low + (high - low) * f
+        return [
+            [high, rising, low], [falling, high, low], [low, high, rising], [low, falling, high],
+            [rising, low, high], [high, low, falling],
+        ][sector]
+    }
+
     /// Jitters brightness, contrast, saturation and hue by the amounts and in the order that the counters
     /// draw.
     public static func jitter(_ image: Image, _ p: ck_image_params, _ step: ck_step_state, _ sample: Int)
@@ -123,12 +141,14 @@ public enum AugmentationReference {
             switch kind {
             case 0: image = image.map { $0 + brightness }
             case 1:
-                let mean = (0..<pixels).reduce(0) { $0 + luma(image, $1) } / Double(pixels)
-                image = image.map { mean + contrast * ($0 - mean) }
+                let means = (0..<3).map { channel -> Double in
+                    let values = stride(from: channel, to: image.count, by: 3).map { image[$0] }
+                    return values.reduce(0, +) / Double(pixels)
+                }
+                image = image.indices.map { means[$0 % 3] + contrast * (image[$0] - means[$0 % 3]) }
             case 2:
-                image = image.indices.map { i in
-                    let gray = luma(image, i / 3)
-                    return gray + saturation * (image[i] - gray)
+                image = (0..<pixels).flatMap {
+                    scaleSaturation(Array(image[3 * $0..<3 * $0 + 3]), by: saturation)
                 }
             default:
                 image = (0..<pixels).flatMap { shiftHue(Array(image[3 * $0..<3 * $0 + 3]), by: hue) }

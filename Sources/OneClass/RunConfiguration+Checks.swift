@@ -14,13 +14,21 @@ extension RunConfiguration {
     ///
     /// - Throws: `OCCError(.usage)` naming a setting.
     func checkCombinations() throws {
+        if let scorePatch, patch == nil {
+            throw OCCError(
+                .usage, "\(setting: "score-patch") \(scorePatch): it is for models that learn from patches",
+                remedy: "Give \(setting: "patch").")
+        }
         if let stride {
-            guard let patch, stride <= patch else {
+            guard let scoredPatch, stride <= scoredPatch else {
                 throw OCCError(
                     .usage, "\(setting: "stride") \(stride): it is for patches, and at most their side")
             }
         }
-        if let imageSize { _ = try grid(side: imageSize) }
+        if let imageSize {
+            _ = try grid(side: imageSize)
+            _ = try learnedGrid(side: imageSize)
+        }
         if let side = patch ?? imageSize { try checkStep(side: side) }
         if let labeledNormals, let maxTrain, labeledNormals > maxTrain {
             throw OCCError(
@@ -47,6 +55,12 @@ extension RunConfiguration {
                 "\(setting: "detector") \(detector.name): the method \(method.name) does not train an encoder",
                 remedy: "Choose the detector own, or another \(setting: "method").")
         }
+        let curve = schedule ?? method.defaults.schedule
+        guard curve != .milestones || milestones != nil || !method.defaults.milestones.isEmpty else {
+            throw OCCError(
+                .usage, "\(setting: "schedule") milestones: \(method.name) has none of its own",
+                remedy: "Give \(setting: "milestones").")
+        }
         // What would do nothing, and why.
         let ignored: [(isGiven: Bool, setting: Wording, why: Wording)] = [
             (
@@ -64,6 +78,10 @@ extension RunConfiguration {
             (
                 optimizerInForce.kind == .adam && nesterov, "\(setting: "nesterov")",
                 "Adam does not look ahead"
+            ),
+            (
+                milestones != nil && curve != .milestones, "\(setting: "milestones")",
+                "the \(setting: "schedule") is \(curve.rawValue)"
             ),
         ]
         if let found = ignored.first(where: \.isGiven) {
@@ -201,7 +219,9 @@ extension TrainingPlan {
     ///
     /// - Throws: `OCCError(.usage)` naming a setting, `.deviceUnavailable` where there is too little memory.
     public static func check(_ configuration: RunConfiguration, device: Device) throws {
-        let side = configuration.imageSize ?? configuration.patch ?? ImageDataset.sides.lowerBound
+        let side =
+            configuration.imageSize ?? [configuration.patch, configuration.scorePatch].compactMap { $0 }.max()
+            ?? ImageDataset.sides.lowerBound
         let training = try TrainingPlan(
             configuration, images: 1, outliers: configuration.outliers == nil ? 0 : 1, side: side,
             device: device)

@@ -66,7 +66,9 @@ public struct RunConfiguration: HasSettings, Sendable {
     // MARK: Patches
     /// The side in pixels of the patches that the encoder sees; nil for whole images.
     public var patch: Int?
-    /// Pixels between patches when images are scored; nil for an eighth of the patch.
+    /// The side in pixels of the patches that are scored; nil for that of the patches learned from.
+    public var scorePatch: Int?
+    /// Pixels between patches when images are scored; nil for an eighth of the patch that is scored.
     public var stride: Int?
     /// Which patches share a detector.
     public var locations = Locations.shared
@@ -78,20 +80,22 @@ public struct RunConfiguration: HasSettings, Sendable {
     public var batch: Int?
     /// Pairs that go through the network at once, the loss being over all of the batch; nil for all.
     public var microBatch: Int?
-    /// The number of optimizer steps; nil to count by epochs.
+    /// The number of optimizer steps; nil to count by epochs, or for the method's own.
     public var steps: Int?
-    /// Passes over the items of the method; nil for the method's own.
+    /// Passes over the items of the method; nil for the method's own, or its steps.
     public var epochs: Int?
     /// The rule by which steps follow from gradients; nil for the method's own.
     public var optimizer: Optimizer.Kind?
     /// The peak of the learning rate; nil for the method's own.
     public var learningRate: Double?
-    /// The curve of the learning rate after the warm-up.
-    public var schedule = LearningRateSchedule.Kind.cosine
-    /// Steps of linear warm-up from zero.
-    public var warmup = 0
-    /// Steps for which the cosine keeps its value.
-    public var holdSteps = 1
+    /// The curve of the learning rate after the warm-up; nil for the method's own.
+    public var schedule: LearningRateSchedule.Kind?
+    /// Steps of linear warm-up from zero; nil for the method's own.
+    public var warmup: Int?
+    /// Steps for which the cosine keeps its value; nil for the method's own.
+    public var holdSteps: Int?
+    /// The epochs after which the learning rate is a tenth of what it was; nil for the method's own.
+    public var milestones: EpochNumbers?
     /// The share of the velocity that a step keeps, in 0..<1.
     public var momentum = 0.9
     /// Whether steps look ahead along the velocity (Nesterov 1983).
@@ -171,6 +175,10 @@ public struct RunConfiguration: HasSettings, Sendable {
             "patch", \.patch, "PIXELS", range: .multiple(of: 8, in: 16...ImageDataset.sides.upperBound),
             "Learn from patches and localize; by itself from whole images."),
         Setting(
+            "score-patch", \.scorePatch, "PIXELS",
+            range: .multiple(of: 8, in: 16...ImageDataset.sides.upperBound),
+            "Score patches of this side; by itself of the side that is learned from."),
+        Setting(
             "stride", \.stride, "PIXELS", range: .within(1...Double(ImageDataset.sides.upperBound)),
             "From one patch of a scored image to the next; by itself an eighth of the patch."),
         Setting("locations", \.locations, "One detector for all patches, or one for each place."),
@@ -186,7 +194,7 @@ public struct RunConfiguration: HasSettings, Sendable {
         ),
         Setting(
             "steps", \.steps, "N", range: .count(from: 0),
-            "Optimizer steps, whatever the epochs; by itself by the epochs."),
+            "Optimizer steps, whatever the epochs; by itself by the epochs, or the method's."),
         Setting(
             "epochs", \.epochs, "N", range: .within(0...1e6),
             "Passes over the training images, or pairs; by itself the method's."),
@@ -197,13 +205,20 @@ public struct RunConfiguration: HasSettings, Sendable {
         Setting(
             "learning-rate", \.learningRate, "RATE", range: .within(1e-30...1e30),
             "The learning rate at its peak; by itself the method's."),
-        Setting("schedule", \.schedule, "How the learning rate falls after the warm-up."),
+        Setting(
+            "schedule", \.schedule,
+            "How the learning rate falls after the warm-up: not, by a cosine, or to a tenth at each milestone; by itself the method's."
+        ),
         Setting(
             "warmup", \.warmup, "STEPS", range: .count(from: 0),
-            "Steps in which the learning rate rises from zero to its peak."),
+            "Steps in which the learning rate rises from zero to its peak; by itself the method's."),
         Setting(
             "hold-steps", \.holdSteps, "STEPS", range: .count(from: 1),
-            "Steps for which the cosine schedule keeps its value."),
+            "Steps for which the cosine schedule keeps its value; by itself the method's: an epoch, or 1."),
+        Setting(
+            "milestones", \.milestones, "EPOCHS", range: .within(1...1e6),
+            "Epochs, such as 50,100, after which the learning rate is a tenth of what it was; by itself the method's."
+        ),
         Setting(
             "momentum", \.momentum, "M", range: .within(0...0.9999),
             "Share of a step that the next one keeps."),
@@ -247,11 +262,13 @@ public struct RunConfiguration: HasSettings, Sendable {
         result.head = head ?? defaults.headWidths
         result.augment = augment ?? defaults.recipe
         result.batch = batch ?? defaults.batch
+        result.steps = stepsInForce
         result.epochs = epochs ?? defaults.epochs
         result.learningRate = learningRate ?? defaults.learningRate
         result.weightDecay = weightDecay ?? defaults.weightDecay
         result.optimizer = optimizer ?? defaults.optimizer
-        result.stride = stride ?? patch.map { max(1, $0 / 8) }
+        result.schedule = schedule ?? defaults.schedule
+        result.stride = stride ?? scoredPatch.map { max(1, $0 / 8) }
         return result
     }
 
@@ -262,9 +279,11 @@ public struct RunConfiguration: HasSettings, Sendable {
         if augment == old.recipe { augment = nil }
         if batch == old.batch { batch = nil }
         if epochs == old.epochs { epochs = nil }
+        if steps == old.steps { steps = nil }
         if learningRate == old.learningRate { learningRate = nil }
         if weightDecay == old.weightDecay { weightDecay = nil }
         if optimizer == old.optimizer { optimizer = nil }
+        if schedule == old.schedule { schedule = nil }
         method = other
         // Methods that score by themselves do so unless another detector is chosen after the method.
         if other.defaults.scoresItself {
@@ -295,11 +314,20 @@ public struct RunConfiguration: HasSettings, Sendable {
         result.weightDecay = weightDecay ?? method.defaults.weightDecay
         return result
     }
-    /// The learning rate over the run.
-    var scheduleInForce: LearningRateSchedule {
+    /// The learning rate over a run on `images` training images.
+    ///
+    /// What the method counts in its own epochs keeps its share of a run that is longer or shorter.
+    package func learningRates(images: Int) -> LearningRateSchedule {
+        let defaults = method.defaults, total = totalSteps(images: images)
+        func steps(ofOwn epochs: Int) -> Int { epochs * total / max(1, defaults.epochs) }
         var result = LearningRateSchedule()
-        (result.kind, result.warmupSteps, result.holdSteps) = (schedule, warmup, holdSteps)
-        result.peak = learningRate ?? method.defaults.learningRate
+        result.kind = schedule ?? defaults.schedule
+        result.peak = learningRate ?? defaults.learningRate
+        result.warmupSteps = warmup ?? steps(ofOwn: defaults.warmupEpochs)
+        result.holdSteps = holdSteps ?? (defaults.holdsEpoch ? max(1, steps(ofOwn: 1)) : 1)
+        result.milestones =
+            milestones?.numbers.map { $0 * stepsPerEpoch(images: images) }
+            ?? defaults.milestones.map(steps(ofOwn:))
         return result
     }
     /// The augmentation recipe.
@@ -307,21 +335,41 @@ public struct RunConfiguration: HasSettings, Sendable {
         get throws { try AugmentationRecipe(augment ?? method.defaults.recipe) }
     }
 
+    /// The number of optimizer steps, given or the method's own; nil where epochs count.
+    private var stepsInForce: Int? { steps ?? (epochs == nil ? method.defaults.steps : nil) }
+
+    /// The steps of a pass over the method's items of `images` training images, which drops its last incomplete
+    /// batch.
+    private func stepsPerEpoch(images: Int) -> Int {
+        max(1, method.itemCount(images: images) / itemsPerStep)
+    }
+
     /// Counts the optimizer steps of a run on `images` training images; an epoch drops its last incomplete
     /// batch.
     public func totalSteps(images: Int) -> Int {
-        steps ?? (epochs ?? method.defaults.epochs) * max(1, method.itemCount(images: images) / itemsPerStep)
+        stepsInForce ?? (epochs ?? method.defaults.epochs) * stepsPerEpoch(images: images)
     }
 
-    /// Lays patches over an image of this side; nil for whole images.
+    /// The side in pixels of the patches that are scored; nil for whole images.
+    public var scoredPatch: Int? { scorePatch ?? patch }
+
+    /// Lays the patches that are scored over an image of this side; nil for whole images.
     public func grid(side: Int) throws -> PatchGrid? {
-        guard let patch else { return nil }
+        try scoredPatch.map { try grid($0, of: scorePatch == nil ? "patch" : "score-patch", side: side) }
+    }
+
+    /// Lays patches of the side that is learned from over an image, as those that are scored lie; nil for whole images.
+    package func learnedGrid(side: Int) throws -> PatchGrid? {
+        try patch.map { try grid($0, of: "patch", side: side) }
+    }
+
+    private func grid(_ patch: Int, of name: String, side: Int) throws -> PatchGrid {
         guard patch <= side else {
             throw OCCError(
                 .usage, "patches of \(patch) pixels in images of \(side)",
-                remedy: "Lower \(setting: "patch") or raise \(setting: "image-size").")
+                remedy: "Lower \(setting: name) or raise \(setting: "image-size").")
         }
-        return PatchGrid(side: side, patch: patch, stride: stride ?? max(1, patch / 8))
+        return PatchGrid(side: side, patch: patch, stride: min(patch, stride ?? max(1, patch / 8)))
     }
 
     /// Checks what can be checked without data.
@@ -379,4 +427,35 @@ public struct RunConfiguration: HasSettings, Sendable {
         }
         return split
     }
+}
+
+/// Epochs of a run by number, in rising order: a rate that falls after 50 epochs has 50.
+public struct EpochNumbers: Sendable, Equatable, SettingNumber {
+    /// The numbers, one at least.
+    public let numbers: [Int]
+
+    /// Epochs that are in rising order, from 1; nil where they are not, or there are none.
+    public init?(_ numbers: [Int]) {
+        guard let first = numbers.first, first >= 1, zip(numbers, numbers.dropFirst()).allSatisfy(<) else {
+            return nil
+        }
+        self.numbers = numbers
+    }
+
+    /// A JSON array of whole numbers.
+    public var json: JSONValue { numbers.json }
+    /// The epochs in a JSON array; nil for anything else.
+    public init?(json: JSONValue) {
+        guard let numbers = [Int](json: json) else { return nil }
+        self.init(numbers)
+    }
+    /// The epochs of text such as `50,100`; nil for other text.
+    public init?(text: String) {
+        guard let numbers = [Int](text: text), !text.contains("x") else { return nil }
+        self.init(numbers)
+    }
+    /// The type in words, for messages.
+    public static var typeName: String { "epochs in rising order, such as 50,100" }
+    /// The numbers.
+    public var magnitudes: [Double] { numbers.map(Double.init) }
 }

@@ -125,8 +125,8 @@ public final class Trainer {
         method = configuration.method
         tensors = training.tensors
         ownImages = images.count
-        schedule = configuration.scheduleInForce
-        cornerRange = images.side - (try configuration.grid(side: images.side)?.patch ?? images.side) + 1
+        schedule = configuration.learningRates(images: images.count)
+        cornerRange = images.side - (configuration.patch ?? images.side) + 1
         sampler = BatchSampler(
             items: method.itemCount(images: images.count), batch: configuration.itemsPerStep,
             seed: configuration.seed)
@@ -143,7 +143,7 @@ public final class Trainer {
     /// Shows the method the images with the first weights, where it asks for that.
     package func takeFirstPass(over images: ImageBatch) throws {
         guard let method = method as? any FirstPass, let pass = training.firstPass else { return }
-        let grid = try configuration.grid(side: images.side)
+        let grid = try configuration.learnedGrid(side: images.side)
         let features = try pass.features(
             of: images, places: PatchPlace.evenly(atMost: configuration.detectorRows, of: images, grid: grid),
             program: program)
@@ -370,7 +370,21 @@ public final class Trainer {
         file.metadata["step"] = String(step)
         file.metadata["data_digest"] = dataDigest
         file.metadata["configuration"] = try configuration.json()
+        file.metadata["augmentation"] = String(Self.augmentationNumber)
         return file
+    }
+
+    /// Counts what augmentation means: 2 since a symmetry's mirror follows its rotation, 3 since contrast and
+    /// saturation are those of TensorFlow.
+    private static let augmentationNumber = 3
+
+    /// Why the steps after a checkpoint may not be those that its own program would take; nil where they are.
+    func notice(on file: TensorFile) -> String? {
+        let written = file.metadata["augmentation"].flatMap(Int.init) ?? 1
+        guard written != Self.augmentationNumber else { return nil }
+        if configuration.augment == "none", method.rowInputs.isEmpty { return nil }
+        return "another version of occ-gpu wrote it, which augments images in another way; "
+            + "the steps that are left are as this version takes them"
     }
 
     /// Continues from a checkpoint.

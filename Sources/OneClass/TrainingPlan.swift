@@ -77,15 +77,17 @@ public struct TrainingPlan {
         let share = try Self.share(configuration, of: device.communicator, parts: parts)
         self.share = share
         let rows = configuration.itemsPerStep / (share?.ranks ?? 1) / parts * method.copies
-        let grid = try configuration.grid(side: side), augmentation = try configuration.augmentation
+        try Self.requireSameWeights(configuration)
+        let patch = try configuration.learnedGrid(side: side)?.patch
+        let augmentation = try configuration.augmentation
         let optimizer = configuration.optimizerInForce
         func network(in plan: PlanBuilder) throws -> Tensors {
             let data = try plan.input("data", [images + outliers, side, side, 3], type: .uint8)
             let indices = try plan.input("indices", [rows], type: .int32)
             let labels = try plan.input("labels", [rows], type: .int32)
             let inputs = try RowInputTensors(method.rowInputs, rows: rows, prefix: "", in: plan)
-            let corners = try grid.map { _ in try plan.input("corners", [rows, 2], type: .int32) }
-            let views = try gather(data, indices: indices, corners: corners, side: grid?.patch, in: plan)
+            let corners = try patch.map { _ in try plan.input("corners", [rows, 2], type: .int32) }
+            let views = try gather(data, indices: indices, corners: corners, side: patch, in: plan)
             let batch = TrainingBatch(
                 images: views, labels: labels, inputs: inputs, recipe: augmentation,
                 encoder: configuration.encoder,
@@ -177,6 +179,28 @@ public struct TrainingPlan {
         return try PartExtractor(
             program, encoder: configuration.encoder, side: side, patch: configuration.patch, firstOf: method,
             headWidths: configuration.headWidths)
+    }
+
+    /// Checks that the encoder that learns from patches of one side can see those of another.
+    ///
+    /// - Throws: `OCCError(.usage)` where its weights are others there: of other shapes, such as a larger stem's.
+    private static func requireSameWeights(_ configuration: RunConfiguration) throws {
+        guard let learned = configuration.patch, let scored = configuration.scorePatch, scored != learned
+        else { return }
+        let scratch = Program(device: try .cpu(), math: .strict)
+        do {
+            for side in [learned, scored] {
+                _ = try scratch.add("patches of \(side)", .inference) { plan in
+                    let images = try plan.input("images of \(side)", [1, side, side, 3], type: .float32)
+                    plan.keep(try configuration.encoder(images, in: plan).pooled)
+                }
+            }
+        } catch let error as OCCError where error.kind == .failure {
+            throw OCCError(
+                .usage,
+                "\(setting: "score-patch") \(scored): \(configuration.encoder.name) has other weights for patches of \(learned) (\(error.problem))",
+                remedy: "Choose sides nearer to each other, or another \(setting: "encoder").")
+        }
     }
 
     /// The number of parts that a rank's share of a batch goes through the network in.

@@ -61,7 +61,7 @@ struct RecipeOptions {
         }
         // What options say is checked before the data is looked at; places need the patches that come of it.
         var assumed = RunConfiguration()
-        if arguments["locations"] == RunConfiguration.Locations.each.rawValue, arguments["patch"] == nil {
+        if Self.wantsPatches(arguments), arguments["patch"] == nil {
             assumed.patch = ImageDataset.sides.lowerBound
         }
         configuration = try RunOptions.configuration(arguments, from: assumed)
@@ -71,10 +71,12 @@ struct RecipeOptions {
         let seesMaps = configuration.detector is any MapDetector
         if seesMaps {
             reason = Self.seeMaps(&start, glance)
-        } else if arguments["patch"] != nil {
+        } else if arguments["patch"] != nil || arguments["score-patch"] != nil {
             start.stride = nil
+            if arguments["score-patch"] == nil { start.scorePatch = nil }
             // The stages see no more than a patch.
-            if start.layers != nil, let patch = configuration.patch {
+            let sides = [configuration.patch ?? start.patch, configuration.scorePatch].compactMap { $0 }
+            if start.layers != nil, let patch = sides.min() {
                 let fitting = Recipe.encoder(patch: patch)
                 (start.encoder, start.layers) = (fitting.encoder, fitting.layers)
             }
@@ -114,7 +116,8 @@ struct RecipeOptions {
         let c = configuration
         isTimed = wanted != nil
         let size = glance.isFixedSize ? "" : ", images of \(c.imageSize ?? glance.side) pixels"
-        let patches = c.patch.map { " in patches of \($0), every \(c.stride ?? max(1, $0 / 8))" } ?? ""
+        let patches =
+            c.scoredPatch.map { " in patches of \($0), every \(c.stride ?? max(1, $0 / 8))" } ?? ""
         // The images choose the detector of patches.
         let detector = chooses.detector && c.patch != nil ? "" : ", \(c.detector.name)"
         choice =
@@ -128,17 +131,21 @@ struct RecipeOptions {
     private static func seeMaps(_ c: inout RunConfiguration, _ glance: DatasetGlance) -> String {
         let data = RunConfiguration()
         (c.method, c.head, c.augment, c.learningRate) = (data.method, nil, nil, nil)
-        (c.patch, c.stride, c.warmup) = (nil, nil, data.warmup)
+        (c.patch, c.scorePatch, c.stride, c.warmup) = (nil, nil, nil, data.warmup)
         (c.encoder, c.layers) = (ResNet(.resnet18), StageNumbers([1, 2, 3]))
         if !glance.isFixedSize { c.imageSize = min(256, max(64, glance.side / 32 * 32)) }
         return "the detector sees the maps of a network that is not trained"
     }
 
+    /// Whether options ask for patches, by what only patches have.
+    private static func wantsPatches(_ arguments: Arguments) -> Bool {
+        ["patch", "score-patch"].contains { arguments[$0] != nil }
+            || arguments["locations"] == RunConfiguration.Locations.each.rawValue
+    }
+
     /// Whether options ask for patches, or for what is not of patches; nil where they leave it open.
     private static func patches(_ arguments: Arguments, _ c: RunConfiguration) -> Bool? {
-        if arguments["patch"] != nil || arguments["locations"] == RunConfiguration.Locations.each.rawValue {
-            return true
-        }
+        if wantsPatches(arguments) { return true }
         if c.detector is any MapDetector { return false }
         guard arguments["method"] != nil else { return nil }
         return c.method is CutPastePrediction ? nil : false

@@ -94,6 +94,43 @@ import Testing
     }
 }
 
+/// What the symmetries of the square do, by pictures.
+@Suite struct SymmetryTests {
+    /// In the order of the released code of Sohn et al. (data/cifar.py, `geotrans_array_deterministic`): each
+    /// rotation, counter-clockwise, and it mirrored left to right.
+    @Test func theEightAreThePapers() throws {
+        let names = [
+            "abc/def/ghi",  // as it is
+            "cba/fed/ihg",  // mirrored
+            "cfi/beh/adg",  // rotated by 90 degrees
+            "ifc/heb/gda",  // the same, mirrored
+            "ihg/fed/cba",  // rotated by 180 degrees
+            "ghi/def/abc",  // the same, mirrored: upside down
+            "gda/heb/ifc",  // rotated by 270 degrees
+            "adg/beh/cfi",  // the same, mirrored
+        ]
+        func letters(_ text: String) -> [Float] { text.utf8.filter { $0 != 0x2F }.map { Float($0) } }
+        let program = Program(device: try .cpu(), math: .strict)
+        let (plan, (images, transforms, y)) = try program.add("symmetries", .inference) { plan in
+            let images = try plan.input("images", [8, 3, 3, 3], type: .float32)
+            let transforms = try plan.input("transforms", [8], type: .int32)
+            let y = try dihedral(images, transforms: transforms, in: plan)
+            plan.keep(y)
+            return (images, transforms, y)
+        }
+        try program.load()
+        let picture = letters(names[0]).flatMap { [$0, 2 * $0, 3 * $0] }
+        try program.write((0..<8).flatMap { _ in picture }, to: images)
+        try program.write((0..<8).map { Int32($0) }, to: transforms)
+        try plan.run()
+        let values = try program.read(y, of: plan)
+        for (index, name) in names.enumerated() {
+            let got = Array(values[27 * index..<27 * index + 27])
+            #expect(got == letters(name).flatMap { [$0, 2 * $0, 3 * $0] }, "transform \(index)")
+        }
+    }
+}
+
 @Suite struct AugmentationRecipeTests {
     @Test(arguments: [
         "cnr0.5+hflip+jitter_b0.4_c0.4_s0.4_h0.4+gray0.2+blur0.5", "none", "hflip", "jitter_c0.3",
@@ -103,6 +140,28 @@ import Testing
     ])
     func printsBackIdentically(_ text: String) throws {
         #expect(try AugmentationRecipe(text).description == text)
+    }
+
+    /// What the released code of Sohn et al. does to training images: its scripts' string less the blur, which
+    /// returns them unchanged.
+    @Test func theStandardRecipeIsWhatWasRun() throws {
+        #expect(
+            AugmentationRecipe.standard.steps == [
+                .crop(minimum: 0.5), .flip,
+                .jitter(brightness: 0.4, contrast: 0.4, saturation: 0.4, hue: 0.4),
+                .gray(probability: 0.2),
+            ])
+    }
+
+    /// SimCLR's kernel: a tenth of the side, made odd.
+    @Test(arguments: [(32, 3), (64, 7), (96, 9), (256, 25)])
+    func blurringKernelsGrowWithTheImage(_ side: Int, _ taps: Int32) throws {
+        let program = Program(device: try .cpu(), math: .strict)
+        let plan = try program.add("blur", .inference) { plan in
+            let images = try plan.input("images", [1, side, side, 3], type: .float32)
+            plan.keep(try AugmentationRecipe("blur0.5")(images, in: plan))
+        }.plan
+        #expect(plan.operations.map(\.params.image.taps) == [taps])
     }
 
     @Test func stepsAreTyped() throws {

@@ -180,6 +180,99 @@ import Testing
         #expect(s.rate(step: 4, of: 100) == 0.01)
         s.kind = .constant
         #expect(s.rate(step: 90, of: 100) == 0.01)
+        (s.kind, s.milestones) = (.milestones, [50, 80])
+        #expect((0..<4).map { s.rate(step: $0, of: 100) } == [0.0025, 0.005, 0.0075, 0.01])
+        for (step, rate) in [(49, 1e-2), (50, 1e-3), (79, 1e-3), (80, 1e-4), (99, 1e-4)] {
+            #expect(abs(s.rate(step: step, of: 100) / rate - 1) < 1e-12)
+        }
+    }
+
+    /// The released code of Sohn et al. sets the rate once an epoch: 0.005 (1 + cos(pi epoch / 2048)). By itself a run
+    /// of the method's epochs does the same on 5,000 images, and a short one keeps a 2,048th of its steps.
+    @Test func theRateFallsOnceAnEpoch() {
+        for (method, perEpoch) in [
+            (RotationPrediction(), 78), (Contrastive(), 156), (Contrastive.distributionAugmented, 625),
+        ] as [(any Method, Int)] {
+            var c = RunConfiguration()
+            c.method = method
+            let rates = c.learningRates(images: 5000), total = 2048 * perEpoch
+            for epoch in [0, 1, 1000, 2047] {
+                let expected = 0.005 * (1 + cos(.pi * Double(epoch) / 2048))
+                for step in [epoch * perEpoch, epoch * perEpoch + perEpoch - 1] {
+                    #expect(abs(rates.rate(step: step, of: total) - expected) < 1e-15, "step \(step)")
+                }
+            }
+            c.steps = 5000
+            #expect(c.learningRates(images: 5000).holdSteps == 2)
+            c.steps = 300
+            #expect(c.learningRates(images: 5000).holdSteps == 1)
+            c.holdSteps = 7
+            #expect(c.learningRates(images: 5000).holdSteps == 7)
+        }
+        // The paper of CutPaste says nothing of it.
+        var c = RunConfiguration()
+        c.method = CutPastePrediction(.threeWay)
+        #expect(c.learningRates(images: 5000).holdSteps == 1)
+    }
+
+    /// Ruff et al.'s code for CIFAR-10: 150 epochs with a tenth of the rate after 50, its auto-encoder 350 and 250, in
+    /// batches of 200. What a person gives is in epochs of the run.
+    @Test func milestonesAreEpochs() throws {
+        var c = RunConfiguration()
+        for (method, milestone, epochs) in [("deep-svdd", 50, 150), ("autoencoder", 250, 350)] {
+            c.method = try Methods.registry.entry(method)
+            let rates = c.learningRates(images: 5000), total = c.totalSteps(images: 5000)
+            #expect(total == 25 * epochs && rates.kind == .milestones)
+            #expect(rates.rate(step: 25 * milestone - 1, of: total) == 1e-4)
+            #expect(abs(rates.rate(step: 25 * milestone, of: total) / 1e-5 - 1) < 1e-12)
+            c.steps = 300
+            #expect(c.learningRates(images: 5000).milestones == [300 * milestone / epochs])
+            c.milestones = EpochNumbers([3, 9])
+            #expect(c.learningRates(images: 5000).milestones == [75, 225])
+            (c.steps, c.milestones) = (nil, nil)
+        }
+        #expect(
+            try Self.read(#"{"schedule":"milestones","milestones":[2,5]}"#).milestones?.numbers == [2, 5])
+        #expect(EpochNumbers(text: "50,100")?.numbers == [50, 100])
+        for text in ["", "none", "100,50", "5,5", "0", "2x3", "1.5"] {
+            #expect(EpochNumbers(text: text) == nil)
+        }
+        // Milestones that nothing looks at, and a schedule without any.
+        c = RunConfiguration()
+        c.milestones = EpochNumbers([5])
+        #expect(throws: OCCError.self) { try c.validate() }
+        c.schedule = .milestones
+        #expect(throws: Never.self) { try c.validate() }
+        c.milestones = nil
+        let error = #expect(throws: OCCError.self) { try c.validate() }
+        #expect(error?.kind == .usage && error?.remedy?.contains("milestones") == true)
+    }
+
+    /// Tack et al.'s code: ten of 1,000 epochs of linear warm-up; a hundredth of a shorter run.
+    @Test func shiftedInstancesWarmUp() throws {
+        var c = RunConfiguration()
+        c.method = ContrastingShiftedInstances()
+        let perEpoch = 5000 / c.method.defaults.batch, rates = c.learningRates(images: 5000)
+        #expect(rates.warmupSteps == 10 * perEpoch)
+        #expect(rates.rate(step: 10 * perEpoch - 1, of: c.totalSteps(images: 5000)) == rates.peak)
+        c.steps = 500
+        #expect(c.learningRates(images: 5000).warmupSteps == 5)
+        c.warmup = 0
+        #expect(c.learningRates(images: 5000).warmupSteps == 0)
+    }
+
+    /// CutPaste counts steps, 256 epochs of 256 whatever there are of images (Li et al., appendix A.1); epochs that a
+    /// person gives are passes.
+    @Test func cutPasteCountsSteps() throws {
+        var c = RunConfiguration()
+        c.method = CutPastePrediction(.threeWay)
+        for images in [60, 391] { #expect(c.totalSteps(images: images) == 65_536) }
+        #expect(c.resolved.steps == 65_536 && c.resolved.resolved == c.resolved)
+        c.epochs = 3
+        #expect(c.totalSteps(images: 209) == 18 && c.resolved.steps == nil)
+        var other = try Self.read(#"{"method":"cutpaste","steps":65536}"#)
+        try ChosenComponent.all[1].choose(&other, "rotation")
+        #expect(other.steps == nil)
     }
 
     /// The paper's numbers of steps: 5,000 images of one CIFAR-10 class (90 % of it trains here by default).

@@ -145,6 +145,52 @@ import Testing
         #expect(Set(first).count == first.count)
     }
 
+    /// Li et al. learn from patches of 64 and score patches of 32, every 4 pixels of 256 (appendix A.5): 57 x 57 places. A
+    /// small model learns from one side and scores another; its file remembers both.
+    @Test func otherPatchesAreScoredThanLearnedFrom() throws {
+        let experiment = try Experiment.registry.entry("cutpaste-localization")
+        let published = try experiment.configuration(of: experiment.rows[0])
+        let grid = try #require(try published.grid(side: 256))
+        #expect(published.patch == 64 && grid.patch == 32 && grid.stride == 4)
+        #expect(grid.rows.count == 57 && grid.columns.count == 57 && grid.rows.last == 224)
+        var c = Self.configuration()
+        (c.scorePatch, c.stride) = (16, nil)
+        let plan = try TrainingPlan(c, images: 4, side: 64, device: .cpu()).plan
+        #expect(plan.operations.first { $0.name == "cutpaste" }?.tensors[0]?.shape == [24, 32, 32, 3])
+        let model = try OneClassModel.fit(try Self.surface(), configuration: c),
+            images = try Self.surface().test
+        #expect(model.grid == PatchGrid(side: 64, patch: 16, stride: 2))
+        let folder = try TemporaryFolder(), path = folder.file("model.safetensors")
+        try model.save(path)
+        #expect(try OneClassModel.load(path).score(images) == model.score(images))
+        // The weights are those that patches of 32 give; the scores are not those of such.
+        let same = try Self.model()
+        #expect(try same.exportWeights().map(\.values) == model.exportWeights().map(\.values))
+        #expect(try same.score(images) != model.score(images))
+    }
+
+    @Test func patchesThatCannotBeScoredAreRefused() throws {
+        func refusal(_ change: (inout RunConfiguration) -> Void) throws -> OCCError? {
+            var c = Self.configuration()
+            change(&c)
+            return #expect(throws: OCCError.self) {
+                try TrainingPlan(c, images: 4, side: 128, device: .cpu())
+            }
+        }
+        // A model of whole images; patches that leave gaps; one larger than the image; one for the large stem, which has
+        // other weights.
+        for error in [
+            try refusal { ($0.patch, $0.stride, $0.scorePatch) = (nil, nil, 32) },
+            try refusal { ($0.scorePatch, $0.stride) = (16, 24) },
+            try refusal { ($0.imageSize, $0.scorePatch) = (128, 136) },
+            try refusal { ($0.imageSize, $0.scorePatch) = (128, 96) },
+        ] {
+            #expect(error?.kind == .usage)
+            let text = "\(error?.message ?? "") \(error?.remedy ?? "")"
+            #expect(text.contains("scorePatch") || text.contains("stride"), "\(text)")
+        }
+    }
+
     @Test func evaluationHasPixelMetrics() throws {
         let evaluation = try Evaluation(try Self.model(), on: try Self.surface(), rawPixels: true)
         let pixel = try #require(evaluation.pixelAUROC), pro = try #require(evaluation.aupro)

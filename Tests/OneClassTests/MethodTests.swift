@@ -49,11 +49,38 @@ import Testing
         // Row i and row i + batch are the two views of one instance.
         #expect(method.row(index: 3, copy: 0, batch: 8) == 3)
         #expect(method.row(index: 3, copy: 1, batch: 8) == 11)
-        for (name, expected) in [("hflip", [0, 1]), ("vflip", [0, 5]), ("3", [0, 1, 2])] {
+        for (name, expected) in [
+            ("hflip", [0, 1]), ("vflip", [0, 5]), ("3", [0, 1, 2]), ("8", Array(0..<8)),
+        ] {
             method.distributionAugmentation = name
             #expect(method.symmetries == expected)
         }
         #expect(Contrastive().itemCount(images: 10) == 10)
+    }
+
+    /// The two scores of the rotation classifier (util/train.py of Sohn et al., `logit` and `dscore`), by hand: 1 - p(0 | x),
+    /// and 1 less the product of the right class's probabilities under the four rotations.
+    @Test func rotationScoresAreTheirFormulas() {
+        // By rotation: what an image that is told with ease gives, and one that is not.
+        let p = TransformationProbabilities(
+            images: 2, classes: 4,
+            values: [
+                [0.9, 0.05, 0.03, 0.02, 0.25, 0.25, 0.25, 0.25], [0.1, 0.8, 0.05, 0.05, 0.4, 0.1, 0.3, 0.2],
+                [0.1, 0.1, 0.75, 0.05, 0.5, 0.0, 0.5, 0.0], [0.2, 0.1, 0.1, 0.6, 0.3, 0.3, 0.3, 0.1],
+            ])
+        let scores = RotationPrediction().transformationScores(p, state: DetectorState())
+        let upright = [1 - 0.9, 1 - 0.25], product = [1 - 0.9 * 0.8 * 0.75 * 0.6, 1 - 0.25 * 0.1 * 0.5 * 0.1]
+        #expect(Set(scores.keys) == ["upright", "product"])
+        for (name, expected) in [("upright", upright), ("product", product)] {
+            for (got, want) in zip(scores[name] ?? [], expected) {
+                #expect(abs(got - want) < 1e-7, "\(name)")
+            }
+            #expect(scores[name]?.count == 2)
+        }
+        // A class that is ruled out makes the second score 1.
+        let never = TransformationProbabilities(
+            images: 1, classes: 4, values: [[1, 0, 0, 0], [0, 1, 0, 0], [1, 0, 0, 0], [0, 0, 0, 1]])
+        #expect(RotationPrediction().transformationScores(never, state: DetectorState())["product"] == [1])
     }
 
     /// 72 different transformations, the first none; each image under each is an item of its own.

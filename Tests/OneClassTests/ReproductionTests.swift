@@ -40,6 +40,25 @@ import Testing
         }
     }
 
+    /// Behind ± in a mean's line stands the mean of the classes' deviations, as in the papers' tables, and not the
+    /// deviation of the means over seeds (0 here), nor that over classes.
+    @Test func deviationsOfClassesAreAveraged() throws {
+        let values = ["cat": [0.90, 0.92, 0.94], "dog": [0.60, 0.56, 0.52]]
+        let results = values.flatMap { name, values in
+            values.enumerated().map { seed, value in
+                ProtocolRun.Result(
+                    name: name, seed: UInt64(seed), values: ["kde": value], configuration: RunConfiguration())
+            }
+        }
+        let table = ProtocolTable(
+            method: "rotation", columns: ["kde"], names: ["cat", "dog"], results: results)
+        let cells = try (table.rows + [table.mean]).map { try #require($0.cells["kde"]) }
+        for (cell, (mean, deviation)) in zip(cells, [(0.92, 0.02), (0.56, 0.04), (0.74, 0.03)]) {
+            #expect(abs(cell.mean - mean) < 1e-12 && abs(cell.deviation - deviation) < 1e-12)
+        }
+        #expect(table.text.contains("74.0±3.0"))
+    }
+
     /// The tables agree with each other: the means of their classes are those that they print, and those of Table 7.
     @Test(arguments: [("CIFAR-10", 10), ("CIFAR-100", 20), ("Fashion-MNIST", 10), ("Cat-vs-Dog", 2)])
     func publishedMeansAreThoseOfTheirClasses(_ dataset: String, _ count: Int) throws {

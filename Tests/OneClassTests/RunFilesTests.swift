@@ -84,6 +84,32 @@ import Testing
         #expect(try Self.split(less).trainingDigest != split.trainingDigest)
     }
 
+    /// A run whose first steps were augmented by other formulas is continued, and says so; of images as they are,
+    /// there is nothing to say.
+    @Test(arguments: [true, false]) func checkpointsKnowTheirAugmentation(_ augments: Bool) throws {
+        var c = Self.configuration()
+        c.steps = 2
+        if !augments { (c.method, c.augment, c.head) = (Denoising(), "none", []) }
+        let split = try Self.split(c), device = try Device.cpu()
+        func notices(_ change: (inout TensorFile) -> Void) throws -> [String] {
+            let folder = try TemporaryFolder()
+            let trainer = try Trainer(
+                configuration: c, images: split.train, device: device, dataDigest: split.trainingDigest)
+            _ = try trainer.run(shouldStop: { true })
+            var saved = try trainer.checkpoint()
+            change(&saved)
+            let run = TrainingRun(
+                directory: try RunDirectory(folder.file("run")), split: split, configuration: c)
+            try run.directory.save(saved)
+            var notices: [String] = []
+            _ = try run.run(device: device, notice: { notices.append($0) })
+            return notices.filter { $0.contains("augments") }
+        }
+        #expect(try notices { _ in } == [])
+        #expect(try notices { $0.metadata["augmentation"] = nil }.count == (augments ? 1 : 0))
+        #expect(try notices { $0.metadata["augmentation"] = "1" }.count == (augments ? 1 : 0))
+    }
+
     /// The checkpoints that are there stay when the new one cannot be made.
     @Test func aFailedSaveLosesNothing() throws {
         let folder = try TemporaryFolder(), directory = try RunDirectory(folder.file("run"))

@@ -146,6 +146,37 @@ import Testing
         }
     }
 
+    /// The first step from weights none of which is 0: w - rate (g + decay w), for the factors and offsets of batch
+    /// normalization and for biases as for filters (util/train.py of Sohn et al., whose `regularize_bn` leaves none
+    /// out).
+    @Test func noParameterIsWithoutDecay() throws {
+        var c = Self.configuration()
+        (c.learningRate, c.weightDecay, c.math, c.schedule) = (0.125, 0.5, .strict, .constant)
+        let trainer = try Trainer(configuration: c, images: try Self.split(c).train, device: try .cpu())
+        let before = try trainer.program.exportWeights().map { weight in
+            NamedWeights(
+                name: weight.name, shape: weight.shape,
+                values: weight.name.hasSuffix("running_var") ? weight.values : weight.values.map { $0 + 0.25 }
+            )
+        }
+        try trainer.program.importWeights { name in before.first { $0.name == name } }
+        try trainer.advance()
+        let gradients = try trainer.program.exportGradients(), after = try trainer.program.exportWeights()
+        for suffix in ["bn1.weight", "bn1.bias", "head.0.bn.bias", "head.embed.bias", "head.logits.bias"] {
+            #expect(gradients.contains { $0.name.hasSuffix(suffix) }, "\(suffix)")
+        }
+        for gradient in gradients {
+            let old = try #require(before.first { $0.name == gradient.name })
+            let new = try #require(after.first { $0.name == gradient.name })
+            for index in old.values.indices {
+                let (w, g) = (Double(old.values[index]), Double(gradient.values[index]))
+                let expected = w - 0.125 * (g + 0.5 * w)
+                let error = abs(Double(new.values[index]) - expected)
+                #expect(error <= 1e-6 * (abs(w) + abs(g)), "\(gradient.name)[\(index)]")
+            }
+        }
+    }
+
     @Test func aDivergedRunStopsWithTheReason() throws {
         var c = Self.configuration()
         (c.steps, c.learningRate) = (200, 1e6)

@@ -5,17 +5,18 @@
 #include "ck_augment.h"
 #include "ck_device.cuh"
 
-// Each thread keeps to its own pixels; only the mean that contrast needs is shared.
+// Each thread keeps to its own pixels; only the means that contrast needs are shared.
 CK_DEVICE void ck_jitter_block(float *y, int64_t pixels, const ck_drawn_jitter &j, double *shared) {
     for (int i = 0; i < 4; i++) {
         int what = j.order[i];
         if (what < 0) continue;
-        float mean = 0;
+        float mean[3] = {0, 0, 0};
         if (what == CK_CONTRAST) {
-            double sum = 0;
+            double sum[3] = {0, 0, 0};
             for (int64_t k = threadIdx.x; k < pixels; k += 256)
-                sum += ck_luma(y[3 * k], y[3 * k + 1], y[3 * k + 2]);
-            mean = (float)(ck_block_reduce<256>(sum, shared, ck_plus()) / (double)pixels);
+                for (int c = 0; c < 3; c++) sum[c] += y[3 * k + c];
+            for (int c = 0; c < 3; c++)
+                mean[c] = (float)(ck_block_reduce<256>(sum[c], shared, ck_plus()) / (double)pixels);
         }
         for (int64_t k = threadIdx.x; k < pixels; k += 256)
             ck_jitter_pixel(y + 3 * k, what, j.amount[what], mean);

@@ -76,7 +76,7 @@ struct ScoringPlans {
         let encoder = configuration.encoder, layers = configuration.layers
         if configuration.detector is OwnScore, let own = configuration.method as? any OwnScoring {
             features = try PartExtractor(
-                program, encoder: encoder, side: side, patch: configuration.patch, ownOf: own,
+                program, encoder: encoder, side: side, patch: configuration.scoredPatch, ownOf: own,
                 headWidths: configuration.headWidths)
         } else if let detector = configuration.mapDetector {
             features = try MapExtractor(
@@ -85,7 +85,7 @@ struct ScoringPlans {
             features = try DenseExtractor(program, encoder: encoder, layers: layers, grid: grid)
         } else {
             features = try PartExtractor(
-                program, encoder: encoder, layers: layers, side: side, patch: configuration.patch)
+                program, encoder: encoder, layers: layers, side: side, patch: configuration.scoredPatch)
         }
         let isPooled = configuration.patch == nil && configuration.mapDetector == nil
         method = isPooled ? configuration.method as? any TransformationScoring : nil

@@ -28,7 +28,7 @@ public struct AutoEncoder: OwnScoring, Equatable {
     public var defaults: TrainingDefaults {
         TrainingDefaults(
             headWidths: [], recipe: "none", learningRate: 1e-4, weightDecay: 5e-7, batch: 200, epochs: 350,
-            optimizer: .adam, scoresItself: true)
+            optimizer: .adam, schedule: .milestones, milestones: [250], scoresItself: true)
     }
     /// One view of each image.
     public let copies = 1

@@ -32,11 +32,12 @@ public struct ContrastingShiftedInstances: OwnScoring, Equatable {
             "Temperature of the contrastive loss.")
     ]
 
-    /// The authors' head of two layers, rate, decay, batch, epochs and LARS.
+    /// The authors' head of two layers, rate, decay, warm-up, epochs and LARS. Their warm-up ends at ten times the
+    /// rate that their option is called by (`GradualWarmupScheduler(multiplier=10)`).
     public var defaults: TrainingDefaults {
         TrainingDefaults(
-            headWidths: [512, 128], learningRate: 0.1, weightDecay: 1e-6, batch: 32, epochs: 1000,
-            optimizer: .lars, scoresItself: true)
+            headWidths: [512, 128], learningRate: 1, weightDecay: 1e-6, batch: 32, epochs: 1000,
+            optimizer: .lars, warmupEpochs: 10, holdsEpoch: false, scoresItself: true)
     }
     /// The symmetry that rotates each row (ck_dihedral.h).
     public let rowInputs = [RowInput("rotation")]

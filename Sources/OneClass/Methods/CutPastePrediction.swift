@@ -45,7 +45,7 @@ public struct CutPastePrediction: Method, Equatable {
     public var defaults: TrainingDefaults {
         TrainingDefaults(
             headWidths: [512, 128], recipe: "cnr0.9+jitter_b0.1_c0.1_s0.1_h0.1", learningRate: 0.03,
-            weightDecay: 3e-5, batch: 32)
+            weightDecay: 3e-5, batch: 32, steps: 65_536, holdsEpoch: false)
     }
     /// What is pasted into each row: a `CutPaste.Kind`.
     public let rowInputs = [RowInput("pasted")]

@@ -49,7 +49,7 @@ public struct DAGMM: OwnScoring, Equatable {
     public var defaults: TrainingDefaults {
         TrainingDefaults(
             headWidths: [], recipe: "none", learningRate: 1e-3, weightDecay: 0, batch: 256, epochs: 200,
-            optimizer: .adam, scoresItself: true)
+            optimizer: .adam, holdsEpoch: false, scoresItself: true)
     }
     /// One view of each image.
     public let copies = 1

@@ -50,7 +50,7 @@ public struct DeepSVDD: OwnScoring, FirstPass, Equatable {
     public var defaults: TrainingDefaults {
         TrainingDefaults(
             headWidths: [], recipe: "none", learningRate: 1e-4, weightDecay: 5e-7, batch: 200, epochs: 150,
-            optimizer: .adam, scoresItself: true)
+            optimizer: .adam, schedule: .milestones, milestones: [50], scoresItself: true)
     }
     /// One view of each image.
     public let copies = 1

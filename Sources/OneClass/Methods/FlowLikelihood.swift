@@ -39,7 +39,7 @@ public struct FlowLikelihood: OwnScoring, Equatable {
     public var defaults: TrainingDefaults {
         TrainingDefaults(
             headWidths: [], recipe: "none", learningRate: 1e-3, weightDecay: 5e-5, batch: 64, epochs: 100,
-            optimizer: .adam, scoresItself: true)
+            optimizer: .adam, holdsEpoch: false, scoresItself: true)
     }
     /// One view of each image.
     public let copies = 1

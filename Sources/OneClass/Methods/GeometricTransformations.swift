@@ -24,7 +24,7 @@ public struct GeometricTransformations: TransformationScoring, Equatable {
 
     /// The released code's batch of 128 and three epochs, and no further augmentation; the classifier stands on the features.
     public var defaults: TrainingDefaults {
-        TrainingDefaults(headWidths: [], recipe: "none", batch: 128, epochs: 3)
+        TrainingDefaults(headWidths: [], recipe: "none", batch: 128, epochs: 3, holdsEpoch: false)
     }
     /// The four numbers of a transformation.
     public let rowInputs = [RowInput("mirror"), RowInput("shift", width: 2), RowInput("rotation")]

@@ -89,8 +89,20 @@ public struct TrainingDefaults: Sendable, Equatable {
     public var batch: Int
     /// Passes over the items.
     public var epochs: Int
+    /// Optimizer steps, where the source counts these, whatever the epochs; nil where it counts epochs.
+    public var steps: Int?
     /// The rule by which steps follow from gradients.
     public var optimizer: Optimizer.Kind
+    /// The curve of the learning rate.
+    public var schedule: LearningRateSchedule.Kind
+    /// Epochs of linear warm-up from zero; in a run of another length than `epochs`, the same share of it.
+    public var warmupEpochs: Int
+    /// The epochs after which the learning rate is a tenth of what it was, for the schedule `milestones`; in a run
+    /// of another length than `epochs`, after the same share of it.
+    public var milestones: [Int]
+    /// Whether the cosine keeps its value for an epoch; in a run of another length than `epochs`, for the same
+    /// share of it.
+    public var holdsEpoch: Bool
     /// Whether a method that scores by itself (`OwnScoring`) does so where no detector is chosen.
     public var scoresItself: Bool
 
@@ -99,7 +111,9 @@ public struct TrainingDefaults: Sendable, Equatable {
         headWidths: [Int] = [Int](repeating: 512, count: 8),
         recipe: String = "\(AugmentationRecipe.standard)",
         learningRate: Double = 0.01, weightDecay: Double = 3e-4, batch: Int = 64, epochs: Int = 2048,
-        optimizer: Optimizer.Kind = .sgd, scoresItself: Bool = false
+        steps: Int? = nil, optimizer: Optimizer.Kind = .sgd,
+        schedule: LearningRateSchedule.Kind = .cosine, warmupEpochs: Int = 0, milestones: [Int] = [],
+        holdsEpoch: Bool = true, scoresItself: Bool = false
     ) {
         self.headWidths = headWidths
         self.recipe = recipe
@@ -107,7 +121,12 @@ public struct TrainingDefaults: Sendable, Equatable {
         self.weightDecay = weightDecay
         self.batch = batch
         self.epochs = epochs
+        self.steps = steps
         self.optimizer = optimizer
+        self.schedule = schedule
+        self.warmupEpochs = warmupEpochs
+        self.milestones = milestones
+        self.holdsEpoch = holdsEpoch
         self.scoresItself = scoresItself
     }
 }

@@ -114,8 +114,7 @@ public struct Recipe: Sendable {
         guard glance.hasDefects, glance.side >= 64 else { return "Sohn et al., ICLR 2021" }
         if !glance.isFixedSize { c.imageSize = 256 }
         c.method = CutPastePrediction(.threeWay)
-        c.patch = 64
-        c.stride = 4
+        (c.patch, c.scorePatch, c.stride) = (64, 32, 4)
         c.detector = GaussianDensity()
         return "Li et al., CVPR 2021"
     }

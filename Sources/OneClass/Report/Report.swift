@@ -52,7 +52,10 @@ public struct Report {
 
     private var subtitle: String {
         let c = model.configuration
-        let seen = c.patch.map { "patches of \($0) pixels" } ?? "whole images"
+        let learned = c.scorePatch == nil || c.scorePatch == c.patch ? nil : c.patch
+        let seen =
+            c.scoredPatch.map { "patches of \($0) pixels\(learned.map { ", learned from \($0)" } ?? "")" }
+            ?? "whole images"
         return
             "\(c.method.name) on \(seen) of \(model.side) x \(model.side), encoder \(c.encoder.name), "
             + "\(c.detector.name) detector; \(evaluation.normals) normal and \(evaluation.outliers) anomalous test images"

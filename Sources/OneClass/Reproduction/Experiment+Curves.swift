@@ -110,7 +110,7 @@ extension Experiment {
                 [
                     "distribution-augmentation": String(format: "%g", $1),
                     // The flip is a transformation here, and no augmentation besides.
-                    "augment": "cnr0.5+jitter_b0.4_c0.4_s0.4_h0.4+gray0.2+blur0.5",
+                    "augment": "cnr0.5+jitter_b0.4_c0.4_s0.4_h0.4+gray0.2",
                 ]
             }),
         axis: Axis(name: "geometric transformations", unit: "", factor: 1, isLogarithmic: false),

@@ -86,11 +86,10 @@ extension Experiment {
                 "CutPaste (3-way), patches", "localization", ["method": "cutpaste-3way"],
                 measures: [.pixels, .patchImages])
         ], showsClasses: true,
-        defaults: cutPasteDefaults.merging(["patch": "64", "stride": "4"]) { $1 },
+        defaults: cutPasteDefaults.merging(["patch": "64", "score-patch": "32", "stride": "4"]) { $1 },
         detector: GaussianDensity(),
         remarks: [
-            "The paper learns from patches of 64 and scores patches of 32; here both are of --patch. The width of its "
-                + "Gaussian, and how it keeps covariances of few images regular, are not known here."
+            "The width of the paper's Gaussian, and how it keeps covariances of few images regular, are not known here."
         ]
     ) { category, c in c.locations = aligned.contains(category) ? .each : .shared }
 

@@ -118,7 +118,7 @@ public struct Experiment: Sendable {
     /// What a reader must know: where the paper's setting is not known, for instance.
     public let remarks: [String]
     /// Changes the configuration for a category.
-    let adjusting: @Sendable (String, inout RunConfiguration) -> Void
+    package let adjusting: @Sendable (String, inout RunConfiguration) -> Void
 
     package init(
         _ name: String, _ summary: String, source: String, data: Data = .any, rows: [Row],
@@ -219,10 +219,11 @@ public struct Experiment: Sendable {
 
     private func scale(_ c: inout RunConfiguration, by share: Double) {
         func scaled(_ count: Int) -> Int { max(1, Int((share * Double(count)).rounded())) }
-        if let steps = c.steps {
+        let whole = c.resolved
+        if let steps = whole.steps {
             c.steps = steps == 0 ? 0 : scaled(steps)
         } else {
-            c.epochs = scaled(c.resolved.epochs!)
+            c.epochs = scaled(whole.epochs!)
         }
     }
 }

@@ -64,7 +64,7 @@ public struct ProtocolTable: Codable, Sendable {
     /// The runs that gave nothing, in order; the means are over the others.
     public let failures: [Failure]
 
-    init(
+    package init(
         method: String, columns: [String], names: [String], results: [ProtocolRun.Result],
         failures: [Failure] = []
     ) {

@@ -63,6 +63,7 @@ public struct TrainingRun {
             if let warning = found.warning { notice("warning: \(warning); using \(found.path)") }
             let isChecked = try trainer.restore(found.file, name: found.path)
             if !isChecked { notice("\(found.path): does not say what images it was trained on") }
+            if let other = trainer.notice(on: found.file) { notice("warning: \(found.path): \(other)") }
             notice("resuming at step \(trainer.step) of \(trainer.totalSteps)")
         }
         try trainer.agree(on: checkpoint?.file)
