@@ -37,10 +37,11 @@ let localizeCommand = Command(
     let writer = try PictureFolder(out)
     ThresholdOptions.announce(model)
     let middle =
-        model.calibration.threshold == nil ? "the highest score of some training images" : "the threshold"
+        model.mapCalibration.threshold == nil ? "the highest score of some training images" : "the threshold"
     say(
         String(
-            format: "scale of the pictures: %g (an ordinary patch) to %g; \(middle), %g, is in the middle",
+            format:
+                "scale of the pictures: %g (an ordinary \(model.mapUnit.rawValue)) to %g; \(middle), %g, is in the middle",
             model.scale.lowerBound, model.scale.upperBound, model.alarmScore))
     var others = 0
     try emit(CSV.row(ScoreRow.columns + ["picture"]))
@@ -50,7 +51,7 @@ let localizeCommand = Command(
         _ found: OneClassModel.Localized, _ map: [Float], _ image: RGBImage, _ name: String, _ mask: [UInt8]?
     ) throws {
         let picture = Overlay.picture(
-            image, map: map, range: model.scale, mask: mask, threshold: model.calibration.threshold,
+            image, map: map, range: model.scale, mask: mask, threshold: model.mapCalibration.threshold,
             numbers: true)
         let path = try writer.write(picture.encodedPNG(), "overlay.png", of: name)
         if arguments.has("raw") {

@@ -15,10 +15,11 @@ final class RegionOutput {
     /// - Throws: `OCCError(.usage)` for a model without a threshold, `.cannotCreate` for the masks' folder.
     init?(_ model: OneClassModel, regions: String?, masks: String?) throws {
         guard regions != nil || masks != nil else { return nil }
-        guard let threshold = model.calibration.threshold else {
+        guard let threshold = model.mapCalibration.threshold else {
             throw OCCError(
                 .usage, "--regions and --masks are of what is above the threshold, and the model has none",
-                remedy: "Give --threshold.")
+                remedy: model.mapUnit == .patch
+                    ? "Give --threshold." : "Train with images held out: their maps calibrate it.")
         }
         (self.model, self.threshold, path) = (model, threshold, regions)
         self.masks = try masks.map { try PictureFolder($0) }
@@ -34,7 +35,7 @@ final class RegionOutput {
         guard path != nil else { return }
         let found = AnomalousRegion.regions(of: map, width: width, above: threshold)
         let regions = found.map { region -> [String: Any] in
-            let p = isCalibrated ? model.calibration.pValue(region.peak) : nil
+            let p = isCalibrated ? model.mapCalibration.pValue(region.peak) : nil
             return [
                 "box": [region.box.left, region.box.top, region.box.width, region.box.height],
                 "area": region.area, "peak": region.peak, "peak_at": [region.peakColumn, region.peakRow],
