@@ -3,9 +3,10 @@
     swift build -c release --product occ-gpu
     python bench/peers/check_onnx.py .build/release/occ-gpu        (onnxruntime, numpy)
 
-Trains a tiny model of every encoder, detector, calibration and fit, of whole images and of patches, exports it, and prints the
-largest difference of each output, relative to max(1, |value|); of maps, whose values occ-gpu computes in single precision from the
-ordinary score on, relative to that too where it is larger. Exits with 1 above 1e-5, or where an alarm differs.
+Trains a tiny model of every encoder, detector, calibration, fit and method with a score of its own, of whole images and of
+patches, exports it, and prints the largest difference of each output, relative to max(1, |value|); of maps, whose values
+occ-gpu computes in single precision from the ordinary score on, relative to that too where it is larger. Exits with 1 above
+1e-5, or where an alarm differs.
 """
 
 import csv
@@ -46,6 +47,30 @@ CASES = {
     "wideresnet patches without padding": PATCH + NARROW
     + ["--encoder", "wide-resnet-16-4", "--padding", "none", "--stages", "2", "--detector", "kde"],
 }
+OWN = SHAPES + NARROW + ["--encoder", "resnet10", "--head", "none"]
+METHODS = {
+    "autoencoder": OWN + ["--method", "autoencoder"],
+    "autoencoder, lenet": OWN + ["--method", "autoencoder", "--encoder", "lenet"],
+    "autoencoder of 96 pixels, pad": OWN + ["--method", "autoencoder", "--image-size", "96", "--fit", "pad"],
+    "autoencoder of patches": SURFACE + NARROW
+    + ["--encoder", "resnet10", "--method", "autoencoder", "--patch", "32", "--stride", "8"],
+    "denoising, own": OWN + ["--method", "denoising", "--detector", "own"],
+    "deep-svdd, lenet": OWN + ["--method", "deep-svdd", "--encoder", "lenet"],
+    "deep-svdd-soft with a head": OWN + ["--method", "deep-svdd-soft", "--head", "16,8"],
+    "deep-svdd of patches": SURFACE + NARROW
+    + ["--encoder", "resnet10", "--method", "deep-svdd", "--patch", "32", "--stride", "16"],
+    "outlier-exposure": OWN + ["--method", "outlier-exposure", "--outliers", "builtin:surface"],
+    "rotation-exposed kde": OWN + ["--method", "rotation-exposed", "--outliers", "builtin:surface"],
+    "csi": OWN + ["--method", "csi", "--head", "24,8"],
+    "dagmm": OWN + ["--method", "dagmm", "--batch", "32"],
+    "dagmm, lenet": OWN + ["--method", "dagmm", "--encoder", "lenet", "--batch", "32", "--components", "2"],
+    "flow": OWN + ["--method", "flow"],
+    "flow of three scales": OWN + ["--method", "flow", "--flow-scales", "3", "--flow-blocks", "1", "--flow-filters", "6"],
+    "lenet kde": OWN + ["--encoder", "lenet", "--biases"],
+    "detector flow": OWN + ["--detector", "flow", "--flow-steps", "20"],
+    "detector flow, cross": OWN + ["--detector", "flow", "--flow-steps", "20", "--flow-layers", "3", "--calibration", "cross"],
+}
+CASES |= METHODS
 SIZES = [(32, 32), (64, 64), (96, 96), (45, 70), (201, 131), (20, 24), (300, 96)]
 
 
@@ -74,13 +99,16 @@ def compare(program, scratch, number, options, pictures):
     model, onnx = os.path.join(scratch, f"run{number}"), os.path.join(scratch, f"{number}.onnx")
     run(program, "train", *options, "--math", "strict", "--device", "cpu", "--quiet", "--out", model)
     run(program, "export", "--model", model, "--onnx", onnx, "--quiet")
-    maps = "--patch" in options
+    # A model of patches has maps, and one of a method that scores pixels.
+    session = onnxruntime.InferenceSession(onnx)
+    names = [output.name for output in session.get_outputs()]
+    maps = "map" in names
+    if "--patch" in options and not maps:
+        sys.exit(f"{options}: has no map")
     command = ["localize", "--raw", "--out", os.path.join(scratch, f"pictures{number}")] if maps else ["score"]
     rows = csv.DictReader(run(program, *command, "--model", model, "--quiet", "--device", "cpu", *pictures).splitlines())
     ours = {row["file"]: row for row in rows}
-    session = onnxruntime.InferenceSession(onnx)
     ordinary = abs(float(session.get_modelmeta().custom_metadata_map["ordinary_score"]))
-    names = [output.name for output in session.get_outputs()]
     score, p_value, localized, alarms = 0.0, 0.0, 0.0, 0
     for path, pixels in pictures.items():
         # Two at once: a batch of any number is one of the promises.
