@@ -46,6 +46,8 @@ public final class OneClassModel {
     private var peakCalibration: ThresholdCalibration?
     /// The maps of a method that scores pixels itself.
     let ownMaps: OwnMaps?
+    /// The encoder's features, once they were asked for of a method that scores by others.
+    private var ownEmbedding: Embedding?
 
     // MARK: Fitting
 
@@ -133,6 +135,37 @@ public final class OneClassModel {
 
     /// The number of features that an image has, or each of its patches: D.
     public var featureCount: Int { scoring.features.featureCount }
+
+    /// Pools the encoder's features of images, or of all their patches, [count, D]: also of a model whose method scores by
+    /// itself, whose `features` are what it scores by. Where the method has no encoder, they are these.
+    public func embeddings(of images: ImageBatch) throws -> FeatureMatrix {
+        guard let embedding = try embedding() else { return try features(of: images) }
+        return try embedding.extractor.features(
+            of: images, places: PatchPlace.all(of: images, grid: grid), program: embedding.program)
+    }
+
+    /// The number of columns of `embeddings`.
+    public func embeddingCount() throws -> Int { try embedding()?.extractor.featureCount ?? featureCount }
+
+    /// The plan of the encoder's features, where the detector sees others.
+    private func embedding() throws -> Embedding? {
+        guard configuration.detector is OwnScore, configuration.method.trainsEncoder else { return nil }
+        if let known = ownEmbedding { return known }
+        let own = Program(device: device, math: configuration.math)
+        let extractor = try ScoringPlans.encoderFeatures(configuration, own, side: side)
+        try own.load()
+        let weights = Dictionary(uniqueKeysWithValues: try exportWeights().map { ($0.name, $0) })
+        try own.importWeights { weights[$0] }
+        let made = Embedding(program: own, extractor: extractor)
+        ownEmbedding = made
+        return made
+    }
+
+    /// A program of the encoder's features alone.
+    private struct Embedding {
+        let program: Program
+        let extractor: any FeatureExtractor
+    }
 
     /// Scores images; higher is more anomalous. Of a model of patches, the highest of its patches' scores.
     public func score(_ images: ImageBatch) throws -> [Double] {

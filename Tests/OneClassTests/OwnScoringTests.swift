@@ -180,6 +180,34 @@ import Testing
         #expect(!blind.localizes && refused?.remedy?.contains("autoencoder") == true)
     }
 
+    // MARK: Features
+
+    /// What `embed` writes is the encoder's, as a model with another detector has it; of a flow it is what it scores by.
+    @Test(arguments: ["autoencoder", "csi", "deep-svdd"])
+    func embeddingsAreTheEncoders(_ name: String) throws {
+        let (model, split) = try Self.mapModel(try Methods.registry.entry(name)) {
+            if name == "csi" { $0.head = [8, 4] }
+        }
+        let found = try model.embeddings(of: split.test)
+        #expect(try model.embeddingCount() == found.columns && found.rows == split.test.count)
+        var other = model.configuration
+        other.detector = KernelDensity()
+        let trainer = try Trainer(configuration: other, images: split.train, device: try .cpu())
+        let weights = Dictionary(uniqueKeysWithValues: try model.exportWeights().map { ($0.name, $0) })
+        let drawn = Dictionary(
+            uniqueKeysWithValues: try trainer.program.exportWeights().map { ($0.name, $0) })
+        try trainer.program.importWeights { weights[$0] ?? drawn[$0] }
+        #expect(try trainer.features(of: split.test) == found)
+        #expect(try model.features(of: split.test) != found)
+    }
+
+    @Test func aFlowHasNoEncoderToEmbed() throws {
+        let (model, split) = try Self.mapModel(try smallMethod("flow"))
+        let found = try model.embeddings(of: split.test)
+        #expect(try found == model.features(of: split.test) && found.columns == 1)
+        #expect(try model.embeddingCount() == 1)
+    }
+
     // MARK: Deep SVDD
 
     /// The center is the mean of the network's first outputs, in inference mode, kept away from zero.
