@@ -255,6 +255,22 @@ import Testing
         #expect(spread > 0.01)
     }
 
+    /// How long features are counts where a score is a distance, and not in directions.
+    @Test func aLineHasDistances() {
+        let lengths: [Float] = [2, 3, 4, 2, 3, 4, 2, 3, 4, 2, 3, 4]
+        let line = lengths.flatMap { [$0, 2 * $0] }
+        let directions = CollapseMonitor.reading(features: line, rows: 12, gradientNorm: 1)
+        let distances = CollapseMonitor.reading(
+            features: line, rows: 12, gradientNorm: 1, scale: .rootMeanSquare)
+        #expect(directions.spread < 1e-6)
+        // Lengths 2, 3, 4: a deviation of sqrt(2/3), of a root mean square of sqrt(29/3).
+        #expect(abs(distances.spread - (2.0 / 29).squareRoot()) < 1e-6)
+        #expect(abs(distances.effectiveRank - 1) < 1e-6)
+        var monitor = CollapseMonitor()
+        #expect((0..<5).allSatisfy { _ in monitor.check(distances, scale: .rootMeanSquare) == nil })
+        #expect((0..<5).contains { _ in monitor.check(directions) != nil })
+    }
+
     /// A detector of features takes them for scores only where there is one column, and a method without a
     /// score of its own has no such detector.
     @Test func ownScoresAreOfMethodsThatHaveSome() throws {
