@@ -20,6 +20,10 @@ public struct FeatureMap: Sendable, Equatable {
         self.values = values
     }
 
+    /// The deviation in pixels of the Gaussian that maps of scores are smoothed by (Defard et al. 2021; Roth et al.
+    /// 2022).
+    public static let smoothing = 4.0
+
     /// How places between those of a map get their values.
     public enum Interpolation: Sendable {
         /// The value of the place that begins last before.

@@ -56,7 +56,8 @@ public struct FlowDensity: Detector {
     /// Rows of a step, where there are as many.
     private static let batch = 256
 
-    private static func coupling(_ layer: Int) -> AffineCoupling {
+    /// A coupling by its number, from 0.
+    package static func coupling(_ layer: Int) -> AffineCoupling {
         AffineCoupling("coupling.\(layer)", mask: .channels, keepsOther: layer % 2 == 1)
     }
 

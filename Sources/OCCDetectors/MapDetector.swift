@@ -27,10 +27,11 @@ public struct MapShape: Sendable, Equatable {
         return FeatureMatrix(rows: features.rows * places, columns: channels, values: features.values)
     }
 
-    /// The map of an image's pixels, [side, side], of the scores of its places, smoothed by a Gaussian of deviation 4.
+    /// The map of an image's pixels, [side, side], of the scores of its places, smoothed by a Gaussian of deviation
+    /// `FeatureMap.smoothing`.
     func pixels(_ scores: some Sequence<Double>, by interpolation: FeatureMap.Interpolation) -> [Float] {
         FeatureMap(rows: rows, columns: columns, channels: 1, values: scores.map { Float($0) })
-            .resized(rows: side, columns: side, by: interpolation).blurred(sigma: 4).values
+            .resized(rows: side, columns: side, by: interpolation).blurred(sigma: FeatureMap.smoothing).values
     }
 
     /// Keeps the shape in a state.

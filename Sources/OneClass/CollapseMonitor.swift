@@ -8,8 +8,8 @@ import OCCEngine
 public struct CollapseMonitor: Sendable {
     /// The state of one batch of features.
     public struct Reading: Sendable, Equatable {
-        /// The root mean square distance of the L2-normalized features from their mean: 0 when all are one
-        /// point, 1 when they cancel out.
+        /// The root mean square distance of the features, by a scale, from their mean: 0 when all are one point, 1 when they
+        /// cancel out. See `Scale`.
         public let spread: Double
         /// The participation ratio (sum l)^2 / sum l^2 of the covariance's eigenvalues l: from 1 (a line) to
         /// min(N - 1, D) for the N rows that are looked at.
@@ -23,6 +23,14 @@ public struct CollapseMonitor: Sendable {
             self.effectiveRank = effectiveRank
             self.gradientNorm = gradientNorm
         }
+    }
+
+    /// What features are divided by before their spread is measured.
+    public enum Scale: Sendable {
+        /// Each by its own norm: detectors of features see directions.
+        case norms
+        /// All by the root mean square of their norms: how long they are counts, as where a score is a distance.
+        case rootMeanSquare
     }
 
     /// Readings in a row that must be bad.
@@ -41,9 +49,14 @@ public struct CollapseMonitor: Sendable {
 
     /// Measures the spread and the rank of one batch of features, on at most 256 of its rows, evenly chosen.
     ///
-    /// - Parameter features: [rows, columns].
-    public static func reading(features: [Float], rows: Int, gradientNorm: Double) -> Reading {
+    /// - Parameters:
+    ///   - features: [rows, columns].
+    ///   - scale: what they are divided by.
+    public static func reading(
+        features: [Float], rows: Int, gradientNorm: Double, scale kind: Scale = .norms
+    ) -> Reading {
         let columns = features.count / rows, count = min(rows, rowLimit)
+        let common = kind == .norms ? nil : rootMeanSquare(features, rows: rows, count: count)
         // Whole blocks of 4: rows and columns of zeros add nothing.
         let width = (columns + 3) / 4 * 4
         var centered = [Float](repeating: 0, count: (count + 3) / 4 * 4 * width)
@@ -64,7 +77,7 @@ public struct CollapseMonitor: Sendable {
                                 Double(own[column + 3]))
                             norm += four * four
                         }
-                        let scale = 1 / max(norm.sum().squareRoot(), 1e-12)
+                        let scale = 1 / max(common ?? norm.sum().squareRoot(), 1e-12)
                         for column in 0..<columns {
                             own[column] = Float(Double(own[column]) * scale)
                             mean[column] += Double(own[column])
@@ -83,6 +96,16 @@ public struct CollapseMonitor: Sendable {
             spread: (sums.trace / Double(count)).squareRoot(),
             effectiveRank: sums.squares > 0 ? sums.trace * sums.trace / sums.squares : 0,
             gradientNorm: gradientNorm)
+    }
+
+    /// The root mean square of the norms of so many rows, evenly chosen.
+    private static func rootMeanSquare(_ features: [Float], rows: Int, count: Int) -> Double {
+        let columns = features.count / rows
+        let squares = (0..<count).reduce(0.0) { sum, row in
+            let first = row * rows / count * columns
+            return features[first..<first + columns].reduce(sum) { $0 + Double($1) * Double($1) }
+        }
+        return (squares / Double(count)).squareRoot()
     }
 
     /// The trace of the Gram matrix X X', and the sum of its squares. It has the covariance's non-zero
@@ -127,13 +150,16 @@ public struct CollapseMonitor: Sendable {
     }
 
     /// Takes in a reading; the reason to stop once several in a row were bad.
-    public mutating func check(_ reading: Reading) -> String? {
+    ///
+    /// - Parameter scale: what the features of the reading were divided by: features on a line are no directions, but
+    ///   have distances.
+    public mutating func check(_ reading: Reading, scale: Scale = .norms) -> String? {
         let reason: String? =
             if !reading.spread.isFinite {
                 "the features are not finite: training has diverged"
             } else if !(reading.spread >= Self.smallestSpread) {
                 "the features have collapsed to one point (spread \(reading.spread))"
-            } else if !(reading.effectiveRank >= Self.smallestRank) {
+            } else if scale == .norms, !(reading.effectiveRank >= Self.smallestRank) {
                 "the features have collapsed to a line (effective rank \(reading.effectiveRank))"
             } else if !(reading.gradientNorm >= Self.smallestGradient) {
                 "the gradient has vanished (norm \(reading.gradientNorm))"

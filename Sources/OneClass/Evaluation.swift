@@ -7,7 +7,7 @@ import OCCEngine
 public struct ScoredTest: Sendable {
     /// The score of each image; higher is more anomalous.
     public let scores: [Double]
-    /// The map of each image, side * side scores; nil for a model of whole images.
+    /// The map of each image, side * side scores; nil for a model without maps.
     public let maps: [[Float]]?
 
     /// Scores the test images of a split, if any.
@@ -79,8 +79,8 @@ public struct Evaluation: Codable, Sendable {
     public let untrainedPixelAUROC: Double?
     /// The area under the per-region-overlap curve of the maps of that model.
     public let untrainedAUPRO: Double?
-    /// The AUROC of the pixels by the maps; nil, as all that follow, for a model of whole images or a test
-    /// set without masks.
+    /// The AUROC of the pixels by the maps; nil, as all that follow, for a model without maps or a test set
+    /// without masks.
     public let pixelAUROC: Double?
     /// The area under the per-region-overlap curve of the maps, up to a false-positive rate of 0.3.
     public let aupro: Double?

@@ -19,10 +19,13 @@ public final class OneClassModel {
     public private(set) var calibration: ThresholdCalibration
     /// Where the patches lie, for a model of patches.
     public let grid: PatchGrid?
-    /// The score of an ordinary patch: the median over the calibration images, or without such over training
-    /// images. 0 for a model of whole images.
+    /// The threshold for the pixels of maps. Where an image's score is its map's highest, it is `calibration`; a method
+    /// that scores pixels itself (`MapScoring`) has one of the highest pixels of the same held-out images' maps.
+    public var mapCalibration: ThresholdCalibration { peakCalibration ?? calibration }
+    /// The score of an ordinary patch, or pixel where the method scores those itself: the median over the calibration
+    /// images, or without such over training images. 0 for a model of whole images without such maps.
     public let ordinaryScore: Double
-    /// What the middle of a picture's scale stands for: the threshold, or where there is none, the highest
+    /// What the middle of a picture's scale stands for: the threshold of maps, or where there is none, the highest
     /// score of some training images.
     public private(set) var alarmScore: Double
     /// The digest of the images that it was made from: `OneClassSplit.trainingDigest`; nil of a file that
@@ -39,6 +42,12 @@ public final class OneClassModel {
     let fitting: DetectorFitting
     /// What the method's own scores need to know of normal images.
     private let scoreState: DetectorState
+    /// Of the highest pixels of maps, where the method scores pixels itself.
+    private var peakCalibration: ThresholdCalibration?
+    /// The maps of a method that scores pixels itself.
+    let ownMaps: OwnMaps?
+    /// The encoder's features, once they were asked for of a method that scores by others.
+    private var ownEmbedding: Embedding?
 
     // MARK: Fitting
 
@@ -82,14 +91,24 @@ public final class OneClassModel {
         calibration = ThresholdCalibration(
             scores: heldScores, falseAlarmRate: configuration.falseAlarmRate,
             kind: configuration.calibration)
-        if grid == nil {
+        ownMaps = scoring.maps.map { [detector, program, name] in
+            OwnMaps(extractor: $0, program: program, detector: detector, name: name)
+        }
+        if let ownMaps {
+            let isHeld = heldImages.count > 0
+            let found = try ownMaps.summary(of: isHeld ? heldImages : Self.some(of: fit))
+            let peaks = ThresholdCalibration(
+                scores: isHeld ? found.peaks : [], falseAlarmRate: configuration.falseAlarmRate,
+                kind: configuration.calibration)
+            peakCalibration = peaks
+            (ordinaryScore, alarmScore) = (found.ordinary, peaks.threshold ?? found.peaks.max()!)
+        } else if grid == nil {
             (ordinaryScore, alarmScore) = (0, calibration.threshold ?? 0)
         } else if let threshold = calibration.threshold {
             (ordinaryScore, alarmScore) = (held.sorted()[held.count / 2], threshold)
         } else {
             // Pictures need a scale without calibration images too: some training images give it.
-            let count = min(16, fit.count), some = (0..<count).map { $0 * fit.count / count }
-            let scores = try fitting.patchScores(of: fit.subset(some), detector).sorted()
+            let scores = try fitting.patchScores(of: Self.some(of: fit), detector).sorted()
             (ordinaryScore, alarmScore) = (scores[scores.count / 2], scores.last!)
         }
         if let method = scoring.method, method.scoresAreFitted, let classifier = scoring.classifier {
@@ -98,6 +117,12 @@ public final class OneClassModel {
         } else {
             scoreState = DetectorState()
         }
+    }
+
+    /// A few images, evenly chosen.
+    private static func some(of images: ImageBatch) -> ImageBatch {
+        let count = min(16, images.count)
+        return images.subset((0..<count).map { $0 * images.count / count })
     }
 
     // MARK: Scoring
@@ -110,6 +135,37 @@ public final class OneClassModel {
 
     /// The number of features that an image has, or each of its patches: D.
     public var featureCount: Int { scoring.features.featureCount }
+
+    /// Pools the encoder's features of images, or of all their patches, [count, D]: also of a model whose method scores by
+    /// itself, whose `features` are what it scores by. Where the method has no encoder, they are these.
+    public func embeddings(of images: ImageBatch) throws -> FeatureMatrix {
+        guard let embedding = try embedding() else { return try features(of: images) }
+        return try embedding.extractor.features(
+            of: images, places: PatchPlace.all(of: images, grid: grid), program: embedding.program)
+    }
+
+    /// The number of columns of `embeddings`.
+    public func embeddingCount() throws -> Int { try embedding()?.extractor.featureCount ?? featureCount }
+
+    /// The plan of the encoder's features, where the detector sees others.
+    private func embedding() throws -> Embedding? {
+        guard configuration.detector is OwnScore, configuration.method.trainsEncoder else { return nil }
+        if let known = ownEmbedding { return known }
+        let own = Program(device: device, math: configuration.math)
+        let extractor = try ScoringPlans.encoderFeatures(configuration, own, side: side)
+        try own.load()
+        let weights = Dictionary(uniqueKeysWithValues: try exportWeights().map { ($0.name, $0) })
+        try own.importWeights { weights[$0] }
+        let made = Embedding(program: own, extractor: extractor)
+        ownEmbedding = made
+        return made
+    }
+
+    /// A program of the encoder's features alone.
+    private struct Embedding {
+        let program: Program
+        let extractor: any FeatureExtractor
+    }
 
     /// Scores images; higher is more anomalous. Of a model of patches, the highest of its patches' scores.
     public func score(_ images: ImageBatch) throws -> [Double] {
@@ -142,15 +198,25 @@ public final class OneClassModel {
     /// - Throws: `OCCError(.usage)` for a rate that they cannot promise.
     public func setThreshold(falseAlarmRate rate: Double) throws {
         calibration = try calibration.at(falseAlarmRate: rate)
-        alarmScore = calibration.threshold ?? alarmScore
+        movePeaks(to: rate)
     }
 
-    /// Moves the threshold to a score.
+    /// The threshold of the highest pixels at a rate of false alarms, where there is one; and the middle of pictures.
+    private func movePeaks(to rate: Double?) {
+        if let peaks = peakCalibration {
+            peakCalibration = ThresholdCalibration(
+                scores: peaks.scores, falseAlarmRate: rate, kind: peaks.promise.kind)
+        }
+        alarmScore = mapCalibration.threshold ?? alarmScore
+    }
+
+    /// Moves the threshold to a score. Where pixels have a threshold of their own, it moves to the rate of false alarms
+    /// that the score promises.
     ///
     /// - Throws: `OCCError(.usage)` for one that all of its calibration scores are above.
     public func setThreshold(_ score: Double) throws {
         calibration = try calibration.at(threshold: score)
-        alarmScore = score
+        movePeaks(to: calibration.promise.rate)
     }
 
     // MARK: Images
@@ -170,6 +236,8 @@ public final class OneClassModel {
     // MARK: Files
 
     private static let format = "occ-gpu model "
+    /// The array of what calibrates the threshold of maps, where it is not that of scores.
+    private static let peaksName = "calibration.peaks"
     /// Counts the format: 2 since settings are flat, by one name each; 3 since a threshold can be calibrated
     /// across folds.
     private static let formatNumber = 3
@@ -210,6 +278,9 @@ public final class OneClassModel {
         file.set("detector", detector.state)
         file.set("scores", scoreState)
         file.tensors["calibration.scores"] = .init(calibration.scores, shape: [calibration.scores.count])
+        if let peaks = peakCalibration {
+            file.tensors[Self.peaksName] = .init(peaks.scores, shape: [peaks.scores.count])
+        }
         file.metadata.merge(try metadata()) { $1 }
         if let tensor = file.firstNotFinite {
             throw OCCError(
@@ -307,9 +378,23 @@ public final class OneClassModel {
             configuration: configuration, extractor: scoring.features, program: program, grid: grid,
             name: name)
         detector = try fitting.restored(state)
+        ownMaps = scoring.maps.map { [detector, program] in
+            OwnMaps(extractor: $0, program: program, detector: detector, name: name)
+        }
         calibration = ThresholdCalibration(
             scores: held, falseAlarmRate: configuration.falseAlarmRate, kind: configuration.calibration)
-        alarmScore = calibration.threshold ?? alarm
         scoreBiases = []
+        guard ownMaps != nil else {
+            alarmScore = calibration.threshold ?? alarm
+            return
+        }
+        // A file of a version without such maps has no threshold for them.
+        let peaks = file.tensors[Self.peaksName]?.doubles ?? []
+        guard peaks.isEmpty || peaks.count == held.count, peaks.allSatisfy(\.isFinite) else {
+            throw OCCError(.badData, "\(Self.peaksName) is damaged", remedy: "Train again.")
+        }
+        let own = ThresholdCalibration(
+            scores: peaks, falseAlarmRate: configuration.falseAlarmRate, kind: configuration.calibration)
+        (peakCalibration, alarmScore) = (own, own.threshold ?? alarm)
     }
 }

@@ -331,8 +331,9 @@ public final class Trainer {
         let own = try partsResult?.features ?? program.read(tensors.outputs.features, of: plan)
         let reading = CollapseMonitor.reading(
             features: try communicator?.gather(own) ?? own, rows: training.viewsAtOnce,
-            gradientNorm: try training.squaredGradientNorm.value(in: program).squareRoot())
-        if let reason = monitor.check(reading) {
+            gradientNorm: try training.squaredGradientNorm.value(in: program).squareRoot(),
+            scale: tensors.outputs.scale)
+        if let reason = monitor.check(reading, scale: tensors.outputs.scale) {
             throw OCCError(
                 .failure, "step \(step): \(reason)",
                 remedy: "Try another seed, a lower learning rate, or a shallower head.")

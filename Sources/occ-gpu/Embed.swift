@@ -11,7 +11,7 @@ enum DataPart: String, CaseIterable {
 let embedCommand = Command(
     name: "embed",
     summary:
-        "Writes the features that a model's encoder gives images, as a NumPy file; of a model of patches, theirs.",
+        "Writes the features that a model's encoder gives images, as a NumPy file; of a model of patches, theirs. Of a method without an encoder, what it scores by.",
     usage: "--model FILE --out FEATURES.npy [IMAGE|FOLDER...]",
     examples: [
         "occ-gpu embed --model runs/own --out new.npy incoming/",
@@ -37,25 +37,25 @@ let embedCommand = Command(
         throw OCCError(.usage, "images, and --part or --data, are two ways: take one")
     }
     let model = try OneClassModel.load(modelPath(name), device: try RunOptions.device(arguments))
-    let patches = model.grid?.count ?? 1
+    let patches = model.grid?.count ?? 1, columns = try model.embeddingCount()
     var values: [Float] = [], names: [String] = []
     /// Refuses what there is no memory for before it is computed.
     func reserve(_ images: Int) throws {
         // The array and the file's bytes.
-        let needed = 2 * 4 * images * patches * model.featureCount, free = try Device.availableHostMemory()
+        let needed = 2 * 4 * images * patches * columns, free = try Device.availableHostMemory()
         guard needed <= free else {
             throw OCCError(
                 .deviceUnavailable,
-                "\(images) images of \(patches) rows of \(model.featureCount) features need \(formatBytes(needed)); "
+                "\(images) images of \(patches) rows of \(columns) features need \(formatBytes(needed)); "
                     + "\(formatBytes(free)) are free", remedy: "Give fewer images at a time.")
         }
-        values.reserveCapacity(images * patches * model.featureCount)
+        values.reserveCapacity(images * patches * columns)
     }
     func add(_ images: ImageBatch, _ own: [String]) throws {
         // A few images at a time: their features are on the device too.
         for first in stride(from: 0, to: images.count, by: portion(model)) {
             let some = images.subset(first..<min(first + portion(model), images.count))
-            values += try model.features(of: some).values
+            values += try model.embeddings(of: some).values
         }
         names += own.flatMap { [String](repeating: $0, count: patches) }
     }
@@ -79,7 +79,7 @@ let embedCommand = Command(
     if case .failure(let error) = result, (error as? OCCError)?.kind != .badData || names.isEmpty {
         throw error
     }
-    let features = FeatureMatrix(rows: names.count, columns: model.featureCount, values: values)
+    let features = FeatureMatrix(rows: names.count, columns: columns, values: values)
     try FeatureRows.write(features, names: names, to: out)
     say(
         "wrote \(out): \(features.rows) rows of \(features.columns) features, and \(FeatureRows.paths(of: out))"

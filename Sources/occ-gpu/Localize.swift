@@ -40,10 +40,11 @@ let localizeCommand = Command(
     let writer = try PictureFolder(out)
     ThresholdOptions.announce(model)
     let middle =
-        model.calibration.threshold == nil ? "the highest score of some training images" : "the threshold"
+        model.mapCalibration.threshold == nil ? "the highest score of some training images" : "the threshold"
     say(
         String(
-            format: "scale of the pictures: %g (an ordinary patch) to %g; \(middle), %g, is in the middle",
+            format:
+                "scale of the pictures: %g (an ordinary \(model.mapUnit.rawValue)) to %g; \(middle), %g, is in the middle",
             model.scale.lowerBound, model.scale.upperBound, model.alarmScore))
     try emit(CSV.row(ScoreRow.columns + ["picture"]))
     let regions = try RegionOutput(model, regions: arguments["regions"], masks: arguments["masks"])
@@ -54,16 +55,18 @@ let localizeCommand = Command(
         _ found: OneClassModel.Localized, _ map: [Float], _ image: RGBImage, _ name: String, _ mask: [UInt8]?,
         _ calibration: ThresholdCalibration?
     ) throws {
+        // A method's maps have a calibration of their own, and no other size.
+        let ofMap = calibration == nil || model.mapUnit == .patch ? calibration : model.mapCalibration
         let picture = Overlay.picture(
             image, map: map, range: model.scale, mask: mask,
-            threshold: (calibration ?? model.calibration).threshold, numbers: true)
+            threshold: (ofMap ?? model.mapCalibration).threshold, numbers: true)
         let path = try writer.write(picture.encodedPNG(), "overlay.png", of: name)
         if arguments.has("raw") {
             let width = found.map.count == map.count ? image.width : model.side
             try writer.write(Overlay.npy(found.map, width: width), "npy", of: name)
             try writer.write(Overlay.png16(found.map, width: width, range: model.scale), "map.png", of: name)
         }
-        try regions?.add(map, width: image.width, score: found.score, calibration, of: name)
+        try regions?.add(map, width: image.width, score: found.score, ofMap, of: name)
         let row = ScoreRow(
             name, found.score, calibration ?? model.calibration, isCalibrated: calibration != nil)
         try emit(CSV.row(row.fields + [path]))

@@ -15,10 +15,11 @@ final class RegionOutput {
     /// - Throws: `OCCError(.usage)` for a model without a threshold, `.cannotCreate` for the file and the masks' folder.
     init?(_ model: OneClassModel, regions: String?, masks: String?) throws {
         guard regions != nil || masks != nil else { return nil }
-        guard let threshold = model.calibration.threshold else {
+        guard let threshold = model.mapCalibration.threshold else {
             throw OCCError(
                 .usage, "--regions and --masks are of what is above the threshold, and the model has none",
-                remedy: "Give --threshold.")
+                remedy: model.mapUnit == .patch
+                    ? "Give --threshold." : "Train with images held out: their maps calibrate it.")
         }
         (self.model, self.threshold) = (model, threshold)
         lines = try regions.map { try LineFile($0) }

@@ -71,6 +71,39 @@ extension CommandLineTests {
         #expect(try FileManager.default.contentsOfDirectory(atPath: folder.file("q")) == [])
     }
 
+    /// An auto-encoder of whole images: regions by its pixels' own threshold.
+    @Test func autoEncodersHaveRegions() throws {
+        let folder = try TemporaryFolder()
+        try smallDataset(in: folder)
+        let trained = try shell(
+            "$OCC train --data data --out run \(smallRun.joined(separator: " ")) --method autoencoder",
+            in: folder)
+        #expect(trained.status == 0, "\(trained.errors)")
+        let found = try shell(
+            "$OCC localize --model run --out pictures --regions r.jsonl --raw data/test/bad", in: folder)
+        #expect(found.status == 0 && found.errors.contains("an ordinary pixel"), "\(found.errors)")
+        let model = try OneClassModel.load(folder.file("run/model.safetensors"))
+        let lines = String(decoding: try readFile(folder.file("r.jsonl")), as: UTF8.self).split(
+            separator: "\n")
+        #expect(lines.count == 3)
+        for line in lines {
+            let fields = try #require(
+                try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any])
+            #expect(fields["threshold"] as? Double == model.mapCalibration.threshold)
+            for region in try #require(fields["regions"] as? [[String: Any]]) {
+                let peak = try #require(region["peak"] as? Double)
+                #expect(region["p_value"] as? Double == model.mapCalibration.pValue(peak))
+            }
+        }
+        let evaluated = try shell("$OCC evaluate run --report report.html", in: folder)
+        #expect(evaluated.status == 0, "\(evaluated.errors)")
+        let report = String(decoding: try readFile(folder.file("report.html")), as: UTF8.self)
+        #expect(report.contains("an ordinary pixel") && report.contains("Image and anomaly map"))
+        let refused = try shell(
+            "$OCC localize --model run --out pictures --full-size data/test/bad/0.png", in: folder)
+        #expect(refused.status == 64 && refused.errors.contains("--full-size"), "\(refused.errors)")
+    }
+
     @Test func regionsNeedAThreshold() throws {
         let folder = try TemporaryFolder()
         try smallDataset(in: folder)

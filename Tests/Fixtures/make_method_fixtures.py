@@ -1,7 +1,8 @@
 """Writes the fixtures of the methods that score by themselves: from weights and images that both sides compute from their
-names, PyTorch's losses of ten steps, the first step's gradients, and afterwards the scores of images; all in double precision, with the
-small network `lenet`. A case is only worth something when it is well conditioned: the script refuses one where single precision, or
-rounding the weights to it at random, misses the losses.
+names, PyTorch's losses of ten steps, the first step's gradients, and before them the scores of images, and of their pixels
+where the method has such; all in double precision, with the small network `lenet`. A case is only worth something when it
+is well conditioned: the script refuses one where single precision, or rounding the weights to it at random, misses the
+losses.
 
     python Tests/Fixtures/make_method_fixtures.py [CASE...]       (PyTorch 2.13, numpy)
 """
@@ -163,6 +164,16 @@ def scores(name, net, x, others, state):
     return 1 - torch.softmax(logits, 1)[:, 0]
 
 
+def maps(net, others, deviation=4.0):
+    """The mean over channels of the squared error, smoothed by a Gaussian that is cut off at four deviations."""
+    error = ((net.decoder(net.encoder(others)) - others) ** 2).mean(1, keepdim=True)
+    reach = int(4 * deviation + 0.5)
+    taps = torch.exp(-0.5 * (torch.arange(-reach, reach + 1, dtype=error.dtype) / deviation) ** 2)
+    taps /= taps.sum()
+    padded = F.pad(error, (reach,) * 4, mode="reflect")
+    return F.conv2d(F.conv2d(padded, taps.view(1, 1, 1, -1)), taps.view(1, 1, -1, 1))[:, 0]
+
+
 def run(name, case, dtype, noise=0):
     net = Net(name, case)
     with torch.no_grad():
@@ -179,6 +190,8 @@ def run(name, case, dtype, noise=0):
     tensors = {"first": net.encoder(x).mean(0).detach().numpy()}
     state["center"] = torch.from_numpy(weight("svdd.center", (8,)).astype(np.float32)).to(dtype)
     tensors["scores"] = scores(name, net, x, others, state).numpy()
+    if net.decoder is not None:
+        tensors["maps"] = maps(net, others).detach().numpy()
     kind = {"adam": torch.optim.Adam, "sgd": torch.optim.SGD}[case["optimizer"]]
     extra = {"momentum": 0.9} if case["optimizer"] == "sgd" else {}
     optimizer = kind(net.parameters(), lr=case["rate"], weight_decay=case["decay"], **extra)

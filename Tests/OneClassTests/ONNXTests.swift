@@ -64,8 +64,9 @@ import Testing
         change(&c)
         var options = OneClassSplit.Options()
         (options.maxTrain, options.maxTest, options.holdOut) = (40, 4, c.holdOut)
-        let split = try OneClassSplit(
+        var split = try OneClassSplit(
             ImageDataset.load("builtin:surface", imageSize: 32), normal: nil, options: options)
+        split.outliers = try c.outliers.map { try ImageDataset.load($0, imageSize: 32).train.images }
         return try OneClassModel.fit(split, configuration: c)
     }
 
@@ -119,6 +120,40 @@ import Testing
         #expect(first.shape == own.shape && first.bytes == own.values.withUnsafeBytes { Array($0) })
     }
 
+    /// Methods that score by themselves, with the operations that a graph of each has; and flows on features.
+    private static let own:
+        [(change: @Sendable (inout RunConfiguration) -> Void, operation: String, hasMap: Bool)] = [
+            ({ $0.method = AutoEncoder(code: 8) }, "Expand", true),
+            ({ ($0.method, $0.encoder) = (AutoEncoder(), LeNet(width: 0.1, outputs: 8)) }, "LeakyRelu", true),
+            ({ $0.method = Denoising() }, "Expand", true),
+            ({ ($0.method, $0.patch, $0.stride) = (AutoEncoder(code: 8), 16, 8) }, "Expand", true),
+            ({ ($0.method, $0.head) = (DeepSVDD(), [8, 4]) }, "ReduceSum", false),
+            ({ ($0.method, $0.outliers) = (OutlierExposure(), "builtin:part") }, "MatMul", false),
+            ({ ($0.method, $0.head) = (ContrastingShiftedInstances(), [8, 4]) }, "ReduceMax", false),
+            ({ ($0.method, $0.batch) = (DAGMM(), 16) }, "Softmax", false),
+            ({ $0.method = (try? smallMethod("flow")) ?? $0.method }, "Tanh", false),
+            ({ $0.detector = FlowDensity() }, "Tanh", false),
+        ]
+
+    @Test(arguments: 0..<own.count) func graphsOfOwnScoresAreWhole(_ number: Int) throws {
+        let (change, operation, hasMap) = Self.own[number]
+        let model = try Self.model { c in
+            change(&c)
+            if c.method is any OwnScoring { c.detector = OwnScore() }
+        }
+        let graph = try model.onnxGraph()
+        let used = Self.check(graph)
+        #expect(graph.nodes.contains { $0.operation == operation })
+        #expect(
+            graph.outputs.map(\.name) == ["score", "p_value", "anomalous"] + (hasMap ? ["map"] : []))
+        // Every weight that scores depend on is there under its own name, and stored once.
+        let arrays = graph.arrays.map(\.name)
+        #expect(Set(arrays).count == arrays.count && Set(arrays).isSubset(of: used))
+        let weights = Set(try model.exportWeights().map(\.name))
+        #expect(!weights.isDisjoint(with: arrays))
+        #expect(try model.onnx() == model.onnx())
+    }
+
     @Test func withoutThresholdThereIsNoAlarm() throws {
         let model = try Self.model { $0.holdOut = 0 }
         #expect(try model.onnxGraph().outputs.map(\.name) == ["score"])
@@ -136,13 +171,14 @@ import Testing
 
     // MARK: Refusals
 
-    /// Twice as many pixels as ResNet's, by an operation without nodes.
-    struct Enlarging: Encoder {
-        let name = "enlarging", summary = "A network that enlarges its map."
-        static let settings: [Setting<Enlarging>] = []
+    /// A network whose map is noisy, by an operation without nodes.
+    struct Noisy: Encoder {
+        let name = "noisy", summary = "A network with noise on its map."
+        static let settings: [Setting<Noisy>] = []
 
         func callAsFunction(_ images: Tensor, in plan: PlanBuilder) throws -> EncoderOutput {
-            let map = try upsample(ResNet(.resnet10, width: 0.1)(images, in: plan).map, in: plan)
+            let map = try gaussianNoise(
+                ResNet(.resnet10, width: 0.1)(images, in: plan).map, sigma: 0.1, in: plan)
             return EncoderOutput(map: map, pooled: try globalAveragePool(map, in: plan))
         }
     }
@@ -161,12 +197,15 @@ import Testing
     }
 
     @Test func whatHasNoNodesIsRefusedByName() throws {
-        let enlarging = try Self.model { $0.encoder = Enlarging() }
-        let operation = #expect(throws: OCCError.self) { try enlarging.onnx() }
-        #expect(operation?.kind == .usage && operation?.message.contains("upsample_forward") == true)
+        let noisy = try Self.model { $0.encoder = Noisy() }
+        let operation = #expect(throws: OCCError.self) { try noisy.onnx() }
+        #expect(operation?.kind == .usage && operation?.message.contains("gaussian_noise") == true)
         let first = try Self.model { $0.detector = FirstFeature() }
         let detector = #expect(throws: OCCError.self) { try first.onnx() }
         #expect(detector?.kind == .usage && detector?.message.contains("first-feature") == true)
+        let maps = try Self.model { ($0.detector, $0.layers) = (PaDiM(), StageNumbers([1])) }
+        let padim = #expect(throws: OCCError.self) { try maps.onnx() }
+        #expect(padim?.kind == .usage && padim?.message.contains("padim") == true)
     }
 }
 

@@ -88,6 +88,27 @@ import Testing
         }
     }
 
+    /// With Adam, at the rate and with the decay of the methods that are trained with it: where a gradient is next to nothing,
+    /// rounding turns its sign and Adam's step, which the loss hardly sees.
+    @Test(arguments: Methods.registry.entries.filter { $0.defaults.optimizer == .adam }.map(\.name), [2, 3])
+    func ranksTrainAsOneProcessByAdam(_ method: String, _ ranks: Int) throws {
+        var c = try Self.configuration(method, steps: 6)
+        (c.optimizer, c.learningRate, c.weightDecay) = (nil, nil, nil)
+        #expect(c.resolved.optimizer == .adam)
+        let alone = try Self.train(c, .choose("cpu"))
+        let all = try Self.shared(c, ranks: ranks) { try .choose("cpu") }
+        c.steps = 0
+        let start = try Self.train(c, .choose("cpu")).weights
+        let change = zip(alone.weights, start).map { Double($0) - Double($1) }
+        for rank in all {
+            #expect(Self.close(rank.losses, alone.losses, 1e-4), "\(rank.losses) \(alone.losses)")
+            let gap = zip(rank.weights, alone.weights).map { Double($0) - Double($1) }
+            let error = (dot(gap, gap) / dot(change, change)).squareRoot()
+            #expect(error <= 0.1, "what training changes is off by \(error) of itself")
+            #expect(rank == all[0])
+        }
+    }
+
     @Test func symmetricNTXentAndLARSAreSharedToo() throws {
         var c = try Self.configuration("contrastive", steps: 3)
         var method = Contrastive()

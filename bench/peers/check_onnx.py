@@ -3,10 +3,10 @@
     swift build -c release --product occ-gpu
     python bench/peers/check_onnx.py .build/release/occ-gpu        (onnxruntime, numpy)
 
-Trains a tiny model of every encoder, detector, calibration and fit, of whole images and of patches, exports it, and prints the
-largest difference of each output, relative to max(1, |value|); of maps, whose values occ-gpu computes in single precision from the
-ordinary score on, relative to that too where it is larger. Exits with 1 above 1e-5, or where an alarm differs. Each export checks
-itself too, by the library of the same package.
+Trains a tiny model of every encoder, detector, calibration, fit and method with a score of its own, of whole images and of
+patches, exports it, and prints the largest difference of each output, relative to max(1, |value|); of maps, whose values
+occ-gpu computes in single precision from the ordinary score on, relative to that too where it is larger. Exits with 1 above
+1e-5, or where an alarm differs. Each export checks itself too, by the library of the same package.
 """
 
 import os
@@ -16,7 +16,7 @@ import tempfile
 
 import numpy as np
 import onnxruntime
-from exported import CASES, TOLERANCE, differences, trained, write_pictures
+from exported import CASES, METHODS, TOLERANCE, differences, scored, trained, write_pictures
 
 LIBRARY = os.path.join(os.path.dirname(onnxruntime.__file__), "capi")
 
@@ -31,12 +31,16 @@ def export(program, model, path):
 
 def compare(program, scratch, number, options, pictures):
     """The largest difference of score, p-value and map, and how many alarms differ."""
-    model, rows, maps = trained(program, scratch, number, options, pictures)
-    onnx = os.path.join(scratch, f"{number}.onnx")
+    model, onnx = trained(program, scratch, number, options), os.path.join(scratch, f"{number}.onnx")
     export(program, model, onnx)
     session = onnxruntime.InferenceSession(onnx)
     ordinary = float(session.get_modelmeta().custom_metadata_map["ordinary_score"])
     names = [output.name for output in session.get_outputs()]
+    # A model of patches has maps, and one of a method that scores pixels.
+    maps = "map" in names
+    if "--patch" in options and not maps:
+        sys.exit(f"{options}: has no map")
+    rows = scored(program, scratch, number, model, maps, pictures)
     all = []
     for path, pixels in pictures.items():
         # Two at once: a batch of any number is one of the promises.
@@ -51,7 +55,7 @@ def main():
     print(f"{'model':45s} {'score':>9s} {'p-value':>9s} {'map':>9s} {'alarms':>6s}")
     with tempfile.TemporaryDirectory() as scratch:
         pictures = write_pictures(scratch)
-        for number, (name, options) in enumerate(CASES.items()):
+        for number, (name, options) in enumerate((CASES | METHODS).items()):
             score, p_value, localized, alarms = compare(program, scratch, number, options, pictures)
             failed |= not max(score, p_value, localized) <= TOLERANCE or alarms > 0
             print(f"{name:45s} {score:9.1e} {p_value:9.1e} {localized:9.1e} {alarms:6d}", flush=True)

@@ -16,7 +16,7 @@ import tempfile
 
 import numpy as np
 import torch
-from exported import CASES, TOLERANCE, difference, differences, run, trained, write_pictures
+from exported import CASES, TOLERANCE, difference, differences, run, scored, trained, write_pictures
 
 
 def load(folder, number):
@@ -29,7 +29,9 @@ def load(folder, number):
 
 def compare(program, scratch, number, options, pictures):
     """The largest difference of features, score, p-value and map, how many alarms differ, and the module's lines."""
-    model, rows, maps = trained(program, scratch, number, options, pictures)
+    maps = "--patch" in options
+    model = trained(program, scratch, number, options)
+    rows = scored(program, scratch, number, model, maps, pictures)
     folder, features = os.path.join(scratch, f"torch{number}"), os.path.join(scratch, f"{number}.npy")
     run(program, "export", "--model", model, "--torch", folder, "--quiet")
     run(program, "embed", "--model", model, "--device", "cpu", "--quiet", "--out", features, *pictures)

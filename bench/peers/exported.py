@@ -39,6 +39,29 @@ CASES = {
     "lenet with biases, patches, layers": PATCH + NARROW
     + ["--encoder", "lenet", "--biases", "--outputs", "16", "--detector", "knn", "--layers", "2,4"],
 }
+# What methods score by themselves, and flows: ONNX alone has them.
+OWN = SHAPES + NARROW + ["--encoder", "resnet10", "--head", "none"]
+METHODS = {
+    "autoencoder": OWN + ["--method", "autoencoder"],
+    "autoencoder, lenet": OWN + ["--method", "autoencoder", "--encoder", "lenet"],
+    "autoencoder of 96 pixels, pad": OWN + ["--method", "autoencoder", "--image-size", "96", "--fit", "pad"],
+    "autoencoder of patches": SURFACE + NARROW
+    + ["--encoder", "resnet10", "--method", "autoencoder", "--patch", "32", "--stride", "8"],
+    "denoising, own": OWN + ["--method", "denoising", "--detector", "own"],
+    "deep-svdd, lenet": OWN + ["--method", "deep-svdd", "--encoder", "lenet"],
+    "deep-svdd-soft with a head": OWN + ["--method", "deep-svdd-soft", "--head", "16,8"],
+    "deep-svdd of patches": SURFACE + NARROW
+    + ["--encoder", "resnet10", "--method", "deep-svdd", "--patch", "32", "--stride", "16"],
+    "outlier-exposure": OWN + ["--method", "outlier-exposure", "--outliers", "builtin:surface"],
+    "rotation-exposed kde": OWN + ["--method", "rotation-exposed", "--outliers", "builtin:surface"],
+    "csi": OWN + ["--method", "csi", "--head", "24,8"],
+    "dagmm": OWN + ["--method", "dagmm", "--batch", "32"],
+    "dagmm, lenet": OWN + ["--method", "dagmm", "--encoder", "lenet", "--batch", "32", "--components", "2"],
+    "flow": OWN + ["--method", "flow"],
+    "flow of three scales": OWN + ["--method", "flow", "--flow-scales", "3", "--flow-blocks", "1", "--flow-filters", "6"],
+    "detector flow": OWN + ["--detector", "flow", "--flow-steps", "20"],
+    "detector flow, cross": OWN + ["--detector", "flow", "--flow-steps", "20", "--flow-layers", "3", "--calibration", "cross"],
+}
 SIZES = [(32, 32), (64, 64), (96, 96), (45, 70), (201, 131), (20, 24), (300, 96)]
 
 
@@ -62,14 +85,18 @@ def difference(ours, theirs, least=1.0):
     return float(np.max(np.abs(ours - theirs) / np.maximum(max(1, least), np.abs(ours))))
 
 
-def trained(program, scratch, number, options, pictures):
-    """Trains a model, and scores the pictures, or localizes in them: the model, the rows by file, whether there are maps."""
+def trained(program, scratch, number, options):
+    """Trains a model: its file."""
     model = os.path.join(scratch, f"run{number}")
     run(program, "train", *options, "--math", "strict", "--device", "cpu", "--quiet", "--out", model)
-    maps = "--patch" in options
+    return model
+
+
+def scored(program, scratch, number, model, maps, pictures):
+    """What occ-gpu says of the pictures, the rows by file: it localizes in them where there are maps."""
     command = ["localize", "--raw", "--out", os.path.join(scratch, f"pictures{number}")] if maps else ["score"]
     rows = csv.DictReader(run(program, *command, "--model", model, "--quiet", "--device", "cpu", *pictures).splitlines())
-    return model, {row["file"]: row for row in rows}, maps
+    return {row["file"]: row for row in rows}
 
 
 def differences(row, found, maps, ordinary):

@@ -2,7 +2,7 @@
 
     python bench/peers/train_torch.py --data fashion-mnist --normal 5 --method rotation --width 0.25 --steps 300 --seed 1
 
-Prints one JSON line: {"auroc": ..., "seconds": ...}.
+Prints one JSON line: {"auroc": ..., "seconds": ...}; with --log-every N a line with the loss every N steps before it.
 """
 
 import argparse
@@ -153,6 +153,8 @@ def train(images, o):
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()
+        if o.log_every and (step + 1) % o.log_every == 0:
+            print(json.dumps({"step": step + 1, "loss": round(loss.item(), 4)}), flush=True)
     return model
 
 
@@ -179,6 +181,7 @@ def main():
     parser.add_argument("--batch", type=int)
     parser.add_argument("--hidden", type=int, default=8, help="layers of 512 in the head")
     parser.add_argument("--learning-rate", type=float, default=0.01)
+    parser.add_argument("--log-every", type=int, default=0, help="steps between lines with the loss")
     parser.add_argument("--weights", help="a checkpoint of occ-gpu to start from")
     parser.add_argument("--hold-out", type=float, default=0.1)
     parser.add_argument("--seed", type=int, default=1)

@@ -31,7 +31,7 @@ typedef int32_t occ_status;
 /* What a model takes and gives. */
 typedef struct {
     int32_t side;          /* of the square that images become, and of maps, in pixels */
-    int32_t has_map;       /* 1 for a model of patches, which occ_localize takes */
+    int32_t has_map;       /* 1 for a model that occ_localize takes: of patches, for instance */
     int32_t has_threshold; /* 1 if scores have p-values and alarms */
     double threshold;      /* a score above it is an alarm; NaN without */
 } occ_info;
@@ -58,8 +58,8 @@ occ_status occ_model_info(const occ_model *model, occ_info *info);
 occ_status occ_score(occ_model *model, const uint8_t *pixels, int32_t width, int32_t height, int64_t stride,
                      occ_result *result);
 
-/* Scores an image by a model of patches, and writes the score of each of side * side pixels to map, which has
- * room for count floats. */
+/* Scores an image by a model that has maps, and writes the score of each of side * side pixels to map, which
+ * has room for count floats. */
 occ_status occ_localize(occ_model *model, const uint8_t *pixels, int32_t width, int32_t height,
                         int64_t stride, float *map, size_t count, occ_result *result);
 

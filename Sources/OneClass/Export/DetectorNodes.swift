@@ -9,40 +9,58 @@ struct DetectorNodes {
 
     typealias Value = GraphBuilder.Value
 
-    /// The detectors that have nodes, by name: rows [L,R,D] and the classifier -> scores [L,R].
-    private static let known: [String: @Sendable (DetectorNodes, Value, FittedDetector) throws -> Value] = [
+    /// The nodes of a detector: rows [L,R,D] and the classifier -> scores [L,R].
+    private typealias Nodes = @Sendable (DetectorNodes, Value, FittedDetector) throws -> Value
+
+    /// The detectors that have nodes and see normalized rows, by name.
+    private static let ofNormalized: [String: Nodes] = [
         "kde": { try $0.kernelDensity($1, $2) },
         "gaussian": { try $0.gaussian($1, $2) },
         "knn": { try $0.nearestNeighbors($1, $2) },
         "ocsvm-rbf": { try $0.supportVectors($1, $2) },
-        "ocsvm-linear": { try $0.linearSupportVectors($1, $2) },
         "svdd": { try $0.dataDescription($1, $2) },
+    ]
+
+    /// Those that see rows as they are.
+    private static let ofPlain: [String: Nodes] = [
+        "ocsvm-linear": { try $0.linearSupportVectors($1, $2) },
+        FlowDensity().name: { try $0.flow($1, $2) },
+    ]
+
+    /// Those of what methods score by themselves, which see rows as they are.
+    private static let ofMethods: [String: Nodes] = [
+        OwnScore().name: { try $0.score($1, $2) },
+        LogitDifference().name: { try $0.logitDifference($1, $2) },
+        ShiftedInstanceScore(shifts: 1).name: { try $0.shiftedInstances($1, $2) },
+        MixtureEnergy(components: 1, epsilon: 0).name: { try $0.mixture($1, $2) },
     ]
 
     /// Appends the nodes: features float [N P,D], image by image -> scores double [N,P].
     ///
-    /// - Parameter name: the detector's.
+    /// - Parameters:
+    ///   - name: the detector's.
+    ///   - columns: of the features, D.
     /// - Throws: `OCCError(.usage)` for a detector that has no nodes here.
     func callAsFunction(
-        _ features: Value, _ classifier: any OneClassClassifier, named name: String
+        _ features: Value, _ classifier: any OneClassClassifier, named name: String, columns: Int
     ) throws -> Value {
-        guard let nodes = Self.known[name] else {
+        guard let nodes = Self.ofNormalized[name] ?? Self.ofPlain[name] ?? Self.ofMethods[name] else {
+            let able = [String](Self.ofNormalized.keys) + Self.ofPlain.keys
             throw OCCError(
                 .usage, "\(setting: "detector") \(name): cannot be exported",
-                remedy: "Train with one of \(Self.known.keys.sorted().joined(separator: ", ")).")
+                remedy: "Train with one of \(able.sorted().joined(separator: ", ")).")
         }
-        let rows = name == "ocsvm-linear" ? graph.cast(features, to: .double) : normalized(features)
-        let all = try FittedDetector.all(of: classifier).map { try scores(rows, $0, nodes) }
+        let rows =
+            Self.ofNormalized[name] == nil ? graph.cast(features, to: .double) : normalized(features)
+        let all = try FittedDetector.all(of: classifier).map { try scores(rows, $0, columns, nodes) }
         guard all.count > 1 else { return all[0] }
         let sum = all.dropFirst().reduce(all[0]) { graph.add("Add", $0, $1) }
         return graph.add("Div", sum, graph.double(Double(all.count)))
     }
 
     private func scores(
-        _ rows: Value, _ fitted: FittedDetector,
-        _ nodes: (DetectorNodes, Value, FittedDetector) throws -> Value
+        _ rows: Value, _ fitted: FittedDetector, _ columns: Int, _ nodes: Nodes
     ) throws -> Value {
-        let columns = try fitted.columns
         let grouped: Value
         if fitted.locations == 1 {
             grouped = graph.reshaped(rows, [1, -1, columns])
@@ -56,7 +74,7 @@ struct DetectorNodes {
 
     /// Rows divided by their norm and rounded to single precision, as `FeatureMatrix.normalized` does; in
     /// double.
-    private func normalized(_ features: Value) -> Value {
+    func normalized(_ features: Value) -> Value {
         let rows = graph.cast(features, to: .double)
         let squares = graph.sumOfLast(graph.add("Mul", rows, rows), keeps: true)
         let norms = graph.add("Max", graph.add("Sqrt", squares), graph.double(1e-12))

@@ -142,7 +142,7 @@ struct EncoderSteps {
         case ("crop_forward", let window?): return try step(1, .crop(border: window.padding))
         case ("relu_forward", _): return try step(1, .relu)
         case ("leaky_relu_forward", _):
-            guard let factor = operation.leakyFactor else { throw refused() }
+            guard let factor = operation.factor else { throw refused() }
             return try step(1, .leakyReLU(factor: factor))
         case ("add", _): return try step(1, .sum(other: input(2)))
         case ("dense_forward", _):

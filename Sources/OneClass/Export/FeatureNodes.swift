@@ -21,7 +21,7 @@ struct FeatureNodes {
     func callAsFunction(_ images: Value) throws -> Value {
         let nodes = try EncoderNodes(encoder, side: grid?.patch ?? side, weights: weights, graph: graph)
         guard let grid, !encoder.receptiveFields.isEmpty else {
-            return try means(nodes(grid.map { patches(images, $0) } ?? images))
+            return try means(nodes(grid.map { graph.patches(images, $0) } ?? images))
         }
         return try inOnePass(images, grid, nodes)
     }
@@ -42,19 +42,6 @@ struct FeatureNodes {
                 "ReduceMean", $0.map, attributes: [.integers("axes", [2, 3]), .integer("keepdims", 0)])
         }
         return graph.concatenated(means, axis: 1)
-    }
-
-    /// Cuts out every patch: [N,3,side,side] -> [N P,3,patch,patch].
-    private func patches(_ images: Value, _ grid: PatchGrid) -> Value {
-        func places(_ positions: [Int]) -> Value {
-            graph.integers(
-                positions.flatMap { first in (0..<grid.patch).map { first + $0 } },
-                [positions.count, grid.patch])
-        }
-        let bands = graph.gathered(images, at: places(grid.rows), axis: 2)
-        let cells = graph.gathered(bands, at: places(grid.columns), axis: 4)
-        return graph.reshaped(
-            graph.transposed(cells, [0, 2, 4, 1, 3, 5]), [-1, 3, grid.patch, grid.patch])
     }
 
     // MARK: Encoders without padding
@@ -121,5 +108,20 @@ private struct Pass {
             for place in first..<first + side { values[row * map + place] = 1 / Float(side) }
         }
         return (values, [positions.count, map])
+    }
+}
+
+extension GraphBuilder {
+    /// Cuts out every patch: [N,3,side,side] -> [N P,3,patch,patch].
+    func patches(_ images: Value, _ grid: PatchGrid) -> Value {
+        func places(_ positions: [Int]) -> Value {
+            integers(
+                positions.flatMap { first in (0..<grid.patch).map { first + $0 } },
+                [positions.count, grid.patch])
+        }
+        let bands = gathered(images, at: places(grid.rows), axis: 2)
+        let cells = gathered(bands, at: places(grid.columns), axis: 4)
+        return reshaped(
+            transposed(cells, [0, 2, 4, 1, 3, 5]), [-1, 3, grid.patch, grid.patch])
     }
 }

@@ -7,7 +7,8 @@ import OCCEngine
 /// L locations have a detector each; a single one stands for all where L is 1. Arrays have L as their first extent.
 struct FittedDetector {
     private let classifier: any OneClassClassifier
-    private let state: DetectorState
+    /// Its arrays and, as arrays `number.NAME`, its numbers.
+    let state: DetectorState
     /// L.
     let locations: Int
 
@@ -100,7 +101,7 @@ struct FittedDetector {
 
     /// The inverse of a lower triangular matrix, transposed: row j is column j of the inverse, solved for
     /// forward.
-    private static func inverseTransposed(_ l: [Double], _ d: Int) -> [Double] {
+    static func inverseTransposed(_ l: [Double], _ d: Int) -> [Double] {
         var result = [Double](repeating: 0, count: d * d)
         for j in 0..<d {
             for i in j..<d {

@@ -118,6 +118,7 @@ final class GraphBuilder {
     /// An array of whole numbers of any shape.
     func integers(_ values: [Int], _ shape: [Int]) -> Value { array(.int64, values.map(Int64.init), shape) }
     func doubles(_ values: [Double], _ shape: [Int]) -> Value { array(.double, values, shape) }
+    func bools(_ values: [Bool], _ shape: [Int]) -> Value { array(.bool, values, shape) }
     func floats(_ values: [Float], _ shape: [Int]) -> Value { array(.float, values, shape) }
 
     /// The array of a parameter, which keeps its name and is stored once.

@@ -1,3 +1,4 @@
+import OCCDetectors
 import OCCEngine
 
 extension OneClassModel {
@@ -8,8 +9,8 @@ extension OneClassModel {
     /// detector, calibration, and of a model of patches the map.
     ///
     /// Its input is `images`, uint8 [N,H,W,3] in RGB. Its outputs are `score`, double [N]; with calibration
-    /// scores `p_value`, double [N]; with a threshold `anomalous`, bool [N]; of a model of patches `map`,
-    /// float [N,side,side].
+    /// scores `p_value`, double [N]; with a threshold `anomalous`, bool [N]; of a model of patches, and of a method that
+    /// scores pixels, `map`, float [N,side,side].
     ///
     /// - Throws: `OCCError(.usage)` naming an operation or a detector that cannot be exported, or where
     ///   the file would have more than 2 GiB.
@@ -25,14 +26,12 @@ extension OneClassModel {
 
     /// The graph of `onnx`.
     package func onnxGraph() throws -> ONNX.Graph {
-        try requireExportable()
         let graph = GraphBuilder()
         let pixels = ImageNodes(graph: graph, fit: configuration.fit, side: side)("images")
-        let features = try FeatureNodes(
-            graph: graph, encoder: configuration.encoder, side: side, grid: grid,
-            layers: configuration.layers, weights: try exportWeights())(pixels)
+        let (features, pixelScores) = try appendFeatures(of: pixels, to: graph)
         let places = DetectorNodes(graph: graph, places: grid?.count ?? 1)
-        let scores = try places(features, detector, named: configuration.detector.name)
+        let scores = try places(
+            features, detector, named: configuration.detectorInForce.name, columns: featureCount)
         let score = graph.add(
             "ReduceMax", scores, attributes: [.integers("axes", [1]), .integer("keepdims", 0)], as: "score")
         let images = ONNX.Extent.any("N")
@@ -45,7 +44,11 @@ extension OneClassModel {
             _ = graph.add("Greater", score, graph.double(threshold), as: "anomalous")
             outputs.append(ONNX.ValueInfo(name: "anomalous", type: .bool, shape: [images]))
         }
-        if let grid {
+        if let pixelScores {
+            appendMap(ofPixels: pixelScores, to: graph)
+            outputs.append(
+                ONNX.ValueInfo(name: "map", type: .float, shape: [images, .fixed(side), .fixed(side)]))
+        } else if let grid {
             appendMap(of: scores, grid, to: graph)
             let shape = [images, .fixed(grid.height), .fixed(grid.width)]
             outputs.append(ONNX.ValueInfo(name: "map", type: .float, shape: shape))
@@ -54,6 +57,39 @@ extension OneClassModel {
             name: "images", type: .uint8, shape: [images, .any("H"), .any("W"), .fixed(3)])
         return ONNX.Graph(
             name: "occ_gpu", nodes: graph.nodes, arrays: graph.arrays, inputs: [input], outputs: outputs)
+    }
+
+    /// Appends what the detector sees of images [N,3,side,side], or of their patches; and the scores of pixels, where the
+    /// method gives these.
+    private func appendFeatures(of pixels: GraphBuilder.Value, to graph: GraphBuilder) throws -> (
+        features: GraphBuilder.Value, maps: GraphBuilder.Value?
+    ) {
+        let weights = try exportWeights()
+        guard configuration.detector is OwnScore, let method = configuration.method as? any OwnScoring else {
+            let features = try FeatureNodes(
+                graph: graph, encoder: configuration.encoder, side: side, grid: grid,
+                layers: configuration.layers, weights: weights)(pixels)
+            return (features, nil)
+        }
+        return try OwnScoreNodes(
+            graph: graph, method: method, encoder: configuration.encoder,
+            headWidths: configuration.headWidths, side: grid?.patch ?? side, hasMaps: ownMaps != nil,
+            weights: weights)(grid.map { graph.patches(pixels, $0) } ?? pixels)
+    }
+
+    /// Appends the map of `OwnMaps` for scores of pixels [N,side,side]: smoothing is a matrix along each axis.
+    private func appendMap(ofPixels scores: GraphBuilder.Value, to graph: GraphBuilder) {
+        let lines = (0..<side).map { place -> [Float] in
+            var line = FeatureMap(
+                rows: 1, columns: side, channels: 1, values: [Float](repeating: 0, count: side))
+            line.values[place] = 1
+            return line.blurred(sigma: FeatureMap.smoothing).values
+        }
+        // Row y of what is multiplied from the left says what each pixel adds to pixel y.
+        let down = (0..<side).flatMap { y in (0..<side).map { lines[$0][y] } }
+        let across = lines.flatMap { $0 }
+        let product = graph.add("MatMul", graph.floats(down, [side, side]), scores)
+        _ = graph.add("MatMul", product, graph.floats(across, [side, side]), as: "map")
     }
 
     /// Appends `ThresholdCalibration.pValue`: (1 + scores at least as high) / (1 + scores).

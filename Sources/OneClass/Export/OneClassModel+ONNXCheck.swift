@@ -17,10 +17,10 @@ extension OneClassModel {
     ) throws -> (images: Int, difference: Double) {
         let images = checkImages()
         let theirs = try runtime.answers(
-            of: path, named: name, to: images, pixels: grid == nil ? 0 : side * side)
+            of: path, named: name, to: images, pixels: localizes ? side * side : 0)
         var largest = 0.0
         for (image, found) in zip(images, theirs) {
-            let own = grid == nil ? nil : try localize(fitted(image))[0]
+            let own = localizes ? try localize(fitted(image))[0] : nil
             let score = try own?.score ?? self.score(image)
             largest = max(largest, abs(found.score - score) / max(1, abs(score)))
             for (a, b) in zip(own?.map ?? [], found.map) {

@@ -12,7 +12,12 @@ extension OneClassModel {
     ///   `OCCError(.cannotCreate)` or `.inputOutput` where the files cannot be written.
     @discardableResult
     public func writeTorch(to folder: String) throws -> [String] {
-        try requireExportable()
+        guard !(configuration.detector is OwnScore) else {
+            throw OCCError(
+                .usage,
+                "\(name): scores by \(configuration.method.name) itself, which is not written for PyTorch",
+                remedy: "Export it to ONNX, or train with another \(setting: "detector"), such as kde.")
+        }
         let module = try TorchModule(self)
         try createFolder(folder, remedy: "Choose another folder.")
         let stem = "\(folder)/\(TorchModule.name)"
@@ -21,13 +26,5 @@ extension OneClassModel {
         try arrays.write(to: "\(stem).safetensors")
         try AtomicFile.write(Array(module.text.utf8), to: "\(stem).py")
         return ["\(stem).py", "\(stem).safetensors"]
-    }
-
-    /// - Throws: `OCCError(.usage)` for a model whose scores are its method's, which are not exported.
-    func requireExportable() throws {
-        guard configuration.detector is OwnScore else { return }
-        throw OCCError(
-            .usage, "\(name): scores by \(configuration.method.name) itself, which is not exported",
-            remedy: "Train with another \(setting: "detector"), such as kde.")
     }
 }

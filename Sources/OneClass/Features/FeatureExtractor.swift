@@ -68,24 +68,20 @@ extension FeatureExtractor {
 /// it.
 struct ScoringPlans {
     let features: any FeatureExtractor
+    /// The same, where the method scores the pixels of whole images by itself; nil where it does not.
+    let maps: PartExtractor?
     let classifier: PartExtractor?
     /// The method that the classifier is of.
     let method: (any TransformationScoring)?
 
     init(_ configuration: RunConfiguration, _ program: Program, side: Int) throws {
-        let encoder = configuration.encoder, layers = configuration.layers
         if configuration.detector is OwnScore, let own = configuration.method as? any OwnScoring {
-            features = try PartExtractor(
-                program, encoder: encoder, side: side, patch: configuration.scoredPatch, ownOf: own,
-                headWidths: configuration.headWidths)
-        } else if let detector = configuration.mapDetector {
-            features = try MapExtractor(
-                program, encoder: encoder, layers: layers, side: side, join: { detector.join($0) })
-        } else if let grid = try configuration.grid(side: side), !encoder.receptiveFields.isEmpty {
-            features = try DenseExtractor(program, encoder: encoder, layers: layers, grid: grid)
+            let extractor = try PartExtractor(
+                program, encoder: configuration.encoder, side: side, patch: configuration.scoredPatch,
+                ownOf: own, headWidths: configuration.headWidths)
+            (features, maps) = (extractor, extractor.hasMaps ? extractor : nil)
         } else {
-            features = try PartExtractor(
-                program, encoder: encoder, layers: layers, side: side, patch: configuration.scoredPatch)
+            (features, maps) = (try Self.encoderFeatures(configuration, program, side: side), nil)
         }
         let isPooled = configuration.patch == nil && configuration.mapDetector == nil
         method = isPooled ? configuration.method as? any TransformationScoring : nil
@@ -94,6 +90,22 @@ struct ScoringPlans {
                 program, encoder: configuration.encoder, side: side, classifier: $0,
                 headWidths: configuration.headWidths)
         }
+    }
+
+    /// The plan of the encoder's features, as detectors of vectors or maps see them.
+    static func encoderFeatures(
+        _ configuration: RunConfiguration, _ program: Program, side: Int
+    ) throws -> any FeatureExtractor {
+        let encoder = configuration.encoder, layers = configuration.layers
+        if let detector = configuration.mapDetector {
+            return try MapExtractor(
+                program, encoder: encoder, layers: layers, side: side, join: { detector.join($0) })
+        }
+        if let grid = try configuration.grid(side: side), !encoder.receptiveFields.isEmpty {
+            return try DenseExtractor(program, encoder: encoder, layers: layers, grid: grid)
+        }
+        return try PartExtractor(
+            program, encoder: encoder, layers: layers, side: side, patch: configuration.scoredPatch)
     }
 
     /// Scores images by the method's own classifier: lists by name, a score an image; empty for a method without such.

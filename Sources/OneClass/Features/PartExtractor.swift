@@ -23,7 +23,7 @@ package struct PartExtractor: FeatureExtractor {
     private struct Tensors {
         let pixels: Tensor, indices: Tensor, features: Tensor
         let corners: Tensor?
-        let inputs: RowInputTensors, probabilities: Tensor?
+        let inputs: RowInputTensors, probabilities: Tensor?, maps: Tensor?
     }
 
     package let plan: Plan
@@ -33,8 +33,13 @@ package struct PartExtractor: FeatureExtractor {
     private let views: [[Int]]
     private let side: Int
 
-    /// What a plan gives of its images: features [N,D], and of a classifier probabilities [N,classes].
-    private typealias Outputs = (features: Tensor, probabilities: Tensor?)
+    /// What a plan gives of its images: features [N,D], of a classifier probabilities [N,classes], and of a method that
+    /// scores pixels maps [N,S,S].
+    private struct Outputs {
+        let features: Tensor
+        var probabilities: Tensor?
+        var maps: Tensor?
+    }
 
     private init(
         _ program: Program, named name: String, side: Int, patch: Int?, rowInputs: [RowInput] = [],
@@ -54,11 +59,10 @@ package struct PartExtractor: FeatureExtractor {
             let inputs = try RowInputTensors(rowInputs, rows: rows, prefix: "batch ", in: plan)
             let outputs = try build(images, inputs, plan)
             plan.keep(outputs.features)
-            if let probabilities = outputs.probabilities { plan.keep(probabilities) }
+            for own in [outputs.probabilities, outputs.maps].compactMap({ $0 }) { plan.keep(own) }
             return Tensors(
                 pixels: pixels, indices: indices, features: outputs.features, corners: corners,
-                inputs: inputs,
-                probabilities: outputs.probabilities)
+                inputs: inputs, probabilities: outputs.probabilities, maps: outputs.maps)
         }
     }
 
@@ -72,7 +76,7 @@ package struct PartExtractor: FeatureExtractor {
             let features = try encoder(images, in: plan).features(layers, in: plan) { map, _ in
                 try globalAveragePool(map, in: plan)
             }
-            return (features, nil)
+            return Outputs(features: features)
         }
     }
 
@@ -89,11 +93,13 @@ package struct PartExtractor: FeatureExtractor {
                     .failure,
                     "method \(method.name) scores by a classifier, and has no classifierHead(widths:)")
             }
-            return (output.pooled, try softmax(try head(output.pooled, in: plan), in: plan))
+            return Outputs(
+                features: output.pooled,
+                probabilities: try softmax(try head(output.pooled, in: plan), in: plan))
         }
     }
 
-    /// The plan of what a method scores by itself.
+    /// The plan of what a method scores by itself; of whole images with the scores of pixels, where it gives such.
     init(
         _ program: Program, encoder: any Encoder, side: Int, patch: Int?, ownOf method: any OwnScoring,
         headWidths: [Int]
@@ -104,7 +110,15 @@ package struct PartExtractor: FeatureExtractor {
             rowInputs: views == [[]] ? [] : method.rowInputs, views: views
         ) { images, inputs, plan in
             let batch = ScoringBatch(images: images, inputs: inputs, encoder: encoder, headWidths: headWidths)
-            return (try method.scoreFeatures(batch, in: plan), nil)
+            guard patch == nil, let method = method as? any MapScoring else {
+                return Outputs(features: try method.scoreFeatures(batch, in: plan))
+            }
+            guard views == [[]] else {
+                throw OCCError(
+                    .failure, "method \(method.name) scores pixels, and looks at several views of an image")
+            }
+            let scored = try method.scoreMaps(batch, in: plan)
+            return Outputs(features: scored.features, maps: scored.maps)
         }
     }
 
@@ -115,7 +129,7 @@ package struct PartExtractor: FeatureExtractor {
     ) throws {
         try self.init(program, named: "first pass", side: side, patch: patch) { images, inputs, plan in
             let batch = ScoringBatch(images: images, inputs: inputs, encoder: encoder, headWidths: headWidths)
-            return (try method.firstFeatures(batch, in: plan), nil)
+            return Outputs(features: try method.firstFeatures(batch, in: plan))
         }
     }
 
@@ -172,6 +186,36 @@ package struct PartExtractor: FeatureExtractor {
         }
         return TransformationProbabilities(
             images: images.count, classes: probabilities.shape[1], values: values)
+    }
+
+    /// Whether the plan scores pixels too.
+    var hasMaps: Bool { tensors.maps != nil }
+
+    /// The features of whole images, and the scores of their pixels, an image's side x side after the other's; of a plan
+    /// that scores pixels.
+    func featuresAndMaps(of images: ImageBatch, program: Program, work: Work) throws -> (
+        features: FeatureMatrix, maps: [Float]
+    ) {
+        guard let maps = tensors.maps else { preconditionFailure("the plan scores no pixels") }
+        let columns = featureCount, pixels = maps.count / rows, width = columns + pixels
+        let own = try run(images, PatchPlace.all(of: images, grid: nil), program, work) {
+            // A row's features, then its pixels.
+            let features = try program.read(tensors.features, of: plan),
+                all = try program.read(maps, of: plan)
+            var joined: [Float] = []
+            joined.reserveCapacity(rows * width)
+            for row in 0..<rows {
+                joined += features[row * columns..<(row + 1) * columns]
+                joined += all[row * pixels..<(row + 1) * pixels]
+            }
+            return joined
+        }
+        let starts = stride(from: 0, to: own.count, by: width)
+        return (
+            FeatureMatrix(
+                rows: images.count, columns: columns, values: starts.flatMap { own[$0..<$0 + columns] }),
+            starts.flatMap { own[$0 + columns..<$0 + width] }
+        )
     }
 
     /// Runs the plan over the parts and joins what `read` returns of each run, without the padding rows.

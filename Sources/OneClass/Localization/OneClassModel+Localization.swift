@@ -2,11 +2,11 @@ import Foundation
 import OCCData
 import OCCEngine
 
-/// Where images are anomalous, by a model of patches.
+/// Where images are anomalous: by a model of patches, by the maps of an encoder, or by a method that scores pixels.
 extension OneClassModel {
     /// The scores of an image, and of its pixels.
     public struct Localized: Sendable {
-        /// The score of the image: the highest of its patches'.
+        /// The score of the image: the highest of its patches', or what the method or the detector of maps gives it.
         public let score: Double
         /// The scores of height x width pixels, on the scale of the score.
         public let map: [Float]
@@ -15,22 +15,42 @@ extension OneClassModel {
         public let isCalibrated: Bool
     }
 
-    /// Whether it finds where images are anomalous: a model of patches, or of an encoder's maps.
-    public var localizes: Bool { grid != nil || detector is any MapClassifier }
+    /// Whether it finds where images are anomalous: a model of patches, of an encoder's maps, or of a method that scores
+    /// pixels.
+    public var localizes: Bool { grid != nil || detector is any MapClassifier || ownMaps != nil }
+
+    /// What a map is the scores of.
+    public enum MapUnit: String, Sendable {
+        /// Patches, or places of an encoder's map, whose scores are spread to pixels.
+        case patch
+        /// Pixels, which the method scores itself.
+        case pixel
+    }
+
+    /// What its maps are the scores of.
+    public var mapUnit: MapUnit { ownMaps == nil ? .patch : .pixel }
+
+    private static var localizingRemedy: Wording {
+        let able = Methods.registry.entries.filter { $0 is any MapScoring }.map(\.name).joined(
+            separator: " or ")
+        return
+            "Train with \(setting: "patch") 32 (or 64), or \(setting: "method") \(able) and its own score; or use explain."
+    }
 
     private func requireGrid() throws -> PatchGrid {
         guard let grid else {
             throw OCCError(
                 .usage, "the model sees whole images and does not localize",
-                remedy: "Train with \(setting: "patch") 32 (or 64), or use explain.")
+                remedy: Self.localizingRemedy)
         }
         return grid
     }
 
-    /// Scores images and their pixels; for a model of patches or maps only.
+    /// Scores images and their pixels; for a model that localizes only.
     ///
-    /// - Throws: `OCCError(.usage)` for a model of whole images.
+    /// - Throws: `OCCError(.usage)` for another one.
     public func localize(_ images: ImageBatch) throws -> [Localized] {
+        if let ownMaps { return try ownMaps.localize(images) }
         if let classifier = detector as? any MapClassifier { return try localize(images, by: classifier) }
         let grid = try requireGrid(), scores = try patchScores(of: images), scale = mapScale
         let found = parallelMap(images.count) { image in
@@ -63,9 +83,10 @@ extension OneClassModel {
     /// - Throws: `OCCError(.usage)` for a model of whole images, or with a detector for each location;
     ///   `OCCError(.badData)` for an image smaller than a patch.
     public func localize(_ image: RGBImage) throws -> Localized {
-        guard !(detector is any MapClassifier) else {
+        guard !(detector is any MapClassifier), ownMaps == nil else {
+            let name = ownMaps == nil ? configuration.detector.name : configuration.method.name
             throw OCCError(
-                .usage, "\(configuration.detector.name) takes images of the size it was trained on",
+                .usage, "\(name) takes images of the size it was trained on",
                 remedy: "Leave \(setting: "full-size") out.")
         }
         let own = try requireGrid()

@@ -5,7 +5,7 @@ import OCCNetworks
 /// A convolutional auto-encoder (as in Ruff et al., ICML 2018): the encoder's last map becomes a code of few
 /// numbers, a decoder restores the image from it, the loss is the mean squared error. Its own score is an
 /// image's error: what is unlike the training images is restored worse.
-public struct AutoEncoder: OwnScoring, Equatable {
+public struct AutoEncoder: MapScoring, Equatable {
     /// The numbers of the code.
     public var code = 128
 
@@ -54,10 +54,12 @@ public struct AutoEncoder: OwnScoring, Equatable {
             loss: try meanSquaredError(restored, target: images, in: plan), features: code)
     }
 
-    /// The mean squared error of an image.
-    public func scoreFeatures(_ batch: ScoringBatch, in plan: PlanBuilder) throws -> Tensor {
+    /// The mean squared error of an image, and of each of its pixels.
+    public func scoreMaps(_ batch: ScoringBatch, in plan: PlanBuilder) throws -> (
+        features: Tensor, maps: Tensor
+    ) {
         let restored = try restored(batch.images, batch.encoder, in: plan).images
-        return try ImageDecoder.error(of: restored, from: batch.images, in: plan)
+        return try ImageDecoder.errors(of: restored, from: batch.images, in: plan)
     }
 
     /// Restores images [N,S,S,C] from their codes, both of which are given back. A map of one pixel is a code already, unless

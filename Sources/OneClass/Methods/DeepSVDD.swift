@@ -94,11 +94,14 @@ public struct DeepSVDD: OwnScoring, FirstPass, Equatable {
         let images = try batch.recipe(batch.images, in: plan)
         let z = try outputs(images, batch.encoder, batch.headWidths, in: plan)
         let d = try rowDistance(z, target: try center(z, in: plan), in: plan)
-        guard hasSoftBoundary else { return TrainingOutputs(loss: try mean(d, in: plan), features: z) }
+        // Its score is a distance: outputs in one direction are no point yet.
+        guard hasSoftBoundary else {
+            return TrainingOutputs(loss: try mean(d, in: plan), features: z, scale: .rootMeanSquare)
+        }
         let radius = try plan.statistic("svdd.squared_radius", [1], .zeros)
         let loss = try OCCNetworks.softBoundary(
             d, movingRadius: radius, nu: nu, after: radiusEpochs * batch.stepsPerEpoch, in: plan)
-        return TrainingOutputs(loss: loss, features: z)
+        return TrainingOutputs(loss: loss, features: z, scale: .rootMeanSquare)
     }
 
     /// The squared distance from the center.

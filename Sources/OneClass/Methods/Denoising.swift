@@ -6,7 +6,7 @@ import OCCNetworks
 /// noise added, a mirrored decoder restores it from the last feature map, the loss is the mean squared error.
 ///
 /// Its own score is the error of an image that is restored from itself, without noise.
-public struct Denoising: OwnScoring, Equatable {
+public struct Denoising: MapScoring, Equatable {
     /// The noise's deviation, for images in 0...1.
     public var noise = 0.1
 
@@ -55,10 +55,12 @@ public struct Denoising: OwnScoring, Equatable {
             loss: try meanSquaredError(restored, target: clean, in: plan), features: output.pooled)
     }
 
-    /// The mean squared error of an image that is restored from itself.
-    public func scoreFeatures(_ batch: ScoringBatch, in plan: PlanBuilder) throws -> Tensor {
+    /// The mean squared error of an image, and of each of its pixels that is restored from itself.
+    public func scoreMaps(_ batch: ScoringBatch, in plan: PlanBuilder) throws -> (
+        features: Tensor, maps: Tensor
+    ) {
         let restored = try restored(batch.images, batch.encoder, in: plan).images
-        return try ImageDecoder.error(of: restored, from: batch.images, in: plan)
+        return try ImageDecoder.errors(of: restored, from: batch.images, in: plan)
     }
 
     private func restored(_ images: Tensor, _ encoder: any Encoder, in plan: PlanBuilder) throws -> (

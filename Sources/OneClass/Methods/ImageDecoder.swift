@@ -24,10 +24,18 @@ struct ImageDecoder {
         return try Conv2D("decoder.output", channels: channels, kernel: 3)(x, in: plan)
     }
 
-    /// The score of restored images: the mean squared error of each, [N,1].
-    static func error(of restored: Tensor, from images: Tensor, in plan: PlanBuilder) throws -> Tensor {
-        let rows = images.shape[0], values = images.count / rows
-        let error = try rowDistance(restored, target: images, factor: 1 / Double(values), in: plan)
-        return plan.reshaped(error, [rows, 1])
+    /// The scores of restored images [N,S,S,C] and of their pixels: the mean squared errors over an image's values,
+    /// [N,1], and over a pixel's channels, [N,S,S].
+    static func errors(
+        of restored: Tensor, from images: Tensor, in plan: PlanBuilder
+    ) throws -> (features: Tensor, maps: Tensor) {
+        let restored = try plan.singlePrecision(restored), images = try plan.singlePrecision(images)
+        let shape = images.shape, rows = shape[0], channels = shape[3], pixels = images.count / channels
+        let error = try rowDistance(
+            restored, target: images, factor: 1 / Double(images.count / rows), in: plan)
+        let map = try rowDistance(
+            plan.reshaped(restored, [pixels, channels]), target: plan.reshaped(images, [pixels, channels]),
+            factor: 1 / Double(channels), in: plan)
+        return (plan.reshaped(error, [rows, 1]), plan.reshaped(map, Array(shape.prefix(3))))
     }
 }

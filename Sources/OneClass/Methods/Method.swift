@@ -219,13 +219,18 @@ public struct TrainingOutputs {
     public let loss: Tensor
     /// The pooled features of the batch, [N,D], watched for collapse.
     public let features: Tensor
+    /// What their spread is relative to.
+    public let scale: CollapseMonitor.Scale
     /// The embeddings that a loss contrasts, [2B,D], whose rows i and i + B are views of one instance; nil
     /// for other methods. Their alignment and uniformity are watched.
     public let embeddings: Tensor?
 
     /// The outputs of a method; `loss` is what the plan differentiates.
-    public init(loss: Tensor, features: Tensor, embeddings: Tensor? = nil) {
+    public init(
+        loss: Tensor, features: Tensor, scale: CollapseMonitor.Scale = .norms, embeddings: Tensor? = nil
+    ) {
         self.loss = loss
+        self.scale = scale
         self.features = features
         self.embeddings = embeddings
     }

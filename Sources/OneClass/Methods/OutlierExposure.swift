@@ -50,7 +50,7 @@ public struct OutlierExposure: OwnScoring, Equatable {
 }
 
 /// The second of two logits less the first.
-private struct LogitDifference: Detector {
+struct LogitDifference: Detector {
     let name = "logit difference", summary = "The second of two logits less the first."
     static let settings: [Setting<LogitDifference>] = []
     private let fitted = RowScore(

@@ -23,6 +23,20 @@ extension OwnScoring {
     public var scoreDetector: any Detector { OwnScore() }
 }
 
+/// A method whose own score is of pixels: a model of whole images has maps by it (`OneClassModel.localize`).
+public protocol MapScoring: OwnScoring {
+    /// Appends what an image is scored by, [N,D], and the scores of its pixels, [N,S,S]; higher is more anomalous. Such
+    /// a method looks at images under one view.
+    func scoreMaps(_ batch: ScoringBatch, in plan: PlanBuilder) throws -> (features: Tensor, maps: Tensor)
+}
+
+extension MapScoring {
+    /// What the image is scored by, without the scores of its pixels.
+    public func scoreFeatures(_ batch: ScoringBatch, in plan: PlanBuilder) throws -> Tensor {
+        try scoreMaps(batch, in: plan).features
+    }
+}
+
 /// A method that looks at the training images once, with the weights that training begins with: at all of them, or
 /// `detector-rows` of them or their patches, evenly.
 public protocol FirstPass: Method {

@@ -247,9 +247,9 @@ public struct Report {
 
     /// What the colors of the maps stand for.
     func mapNote(of what: String) -> String {
-        "<p class=\"soft\">\(what) The scale runs from \(score(model.scale.lowerBound)), an ordinary patch, to "
+        "<p class=\"soft\">\(what) The scale runs from \(score(model.scale.lowerBound)), an ordinary \(model.mapUnit.rawValue), to "
             + "\(score(model.scale.upperBound)); its middle is "
-            + (evaluation.threshold == nil
+            + (model.mapCalibration.threshold == nil
                 ? "the highest score of some training images." : "the threshold.") + "</p>"
     }
 

@@ -97,7 +97,7 @@ public final class TensorBoardLog {
                 Overlay.picture(
                     split.test.image(index), map: maps[index], range: model.scale,
                     mask: split.testLabels[index] == 1 ? split.testMasks[index] : nil,
-                    threshold: model.calibration.threshold, numbers: true)
+                    threshold: model.mapCalibration.threshold, numbers: true)
             )
         }
     }
