@@ -61,10 +61,9 @@ extension CommandLineTests {
             #expect(Double(row[2]) == Double(1 + held.count { $0 >= own }) / 4)
         }
         #expect(rows.contains { $0[3] == "true" })
-        let lines = try readFile(folder.file("r.jsonl")).split(separator: UInt8(ascii: "\n")).map {
-            try JSONSerialization.jsonObject(with: Data($0)) as? [String: Any]
-        }
-        #expect(lines.count == 4 && lines.allSatisfy { $0?["threshold"] as? Double == threshold })
+        // As text: reading a number back may change its last digit.
+        let lines = String(decoding: try readFile(folder.file("r.jsonl")), as: UTF8.self).split(separator: "\n")
+        #expect(lines.count == 4 && lines.allSatisfy { $0.contains("\"threshold\":\(threshold)") })
 
         // Of a size that no held-out image has nothing is said, and of the model's own its threshold holds.
         for (width, height, alarm) in [(80, 48, ""), (32, 32, "false")] {
