@@ -62,7 +62,8 @@ extension CommandLineTests {
         }
         #expect(rows.contains { $0[3] == "true" })
         // As text: reading a number back may change its last digit.
-        let lines = String(decoding: try readFile(folder.file("r.jsonl")), as: UTF8.self).split(separator: "\n")
+        let written = String(decoding: try readFile(folder.file("r.jsonl")), as: UTF8.self)
+        let lines = written.split(separator: "\n")
         #expect(lines.count == 4 && lines.allSatisfy { $0.contains("\"threshold\":\(threshold)") })
 
         // Of a size that no held-out image has nothing is said, and of the model's own its threshold holds.
