@@ -23,16 +23,25 @@ public struct OCCError: Error, CustomStringConvertible, Sendable, Equatable {
         case preempted = 75
     }
 
+    /// What a program may want to tell from other errors of a kind.
+    public enum Cause: Sendable {
+        /// The features of a training run have become one point, or a line.
+        case collapse
+    }
+
     /// What kind of trouble it is.
     public let kind: Kind
+    /// The cause, where there is a name for it.
+    public let cause: Cause?
     /// What went wrong, naming the file, setting or operation.
     public let problem: Wording
     /// What the user can do about it.
     public let advice: Wording?
 
     /// An error and, where there is something to do about it, a sentence that says so.
-    public init(_ kind: Kind, _ problem: Wording, remedy: Wording? = nil) {
+    public init(_ kind: Kind, _ problem: Wording, remedy: Wording? = nil, cause: Cause? = nil) {
         self.kind = kind
+        self.cause = cause
         self.problem = problem
         advice = remedy
     }

@@ -128,6 +128,14 @@ extension [Int]: SettingValue, SettingNumber {
             self += [Int](repeating: width, count: repeats)
         }
     }
+    /// The widths as text: equal ones that follow each other by their number.
+    public var widthsText: String {
+        guard !isEmpty else { return "none" }
+        let runs = reduce(into: [(width: Int, count: Int)]()) { runs, width in
+            if runs.last?.width == width { runs[runs.count - 1].count += 1 } else { runs.append((width, 1)) }
+        }
+        return runs.map { $0.count == 1 ? "\($0.width)" : "\($0.width)x\($0.count)" }.joined(separator: ",")
+    }
     /// The type in words, for messages.
     public static var typeName: String { "none, or up to 64 widths such as 512x8,128" }
     /// The widths.

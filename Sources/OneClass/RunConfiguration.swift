@@ -306,6 +306,15 @@ public struct RunConfiguration: HasSettings, Sendable {
     public var itemsPerStep: Int { batch ?? method.defaults.batch }
     /// Widths of the projection head.
     var headWidths: [Int] { head ?? method.defaults.headWidths }
+    /// The head to take instead, where the run has too few steps for its own to leave chance; nil where it has not.
+    ///
+    /// - Parameter steps: the run's.
+    public func quickHead(steps: Int) -> TrainingDefaults.QuickHead? {
+        guard steps > 0, let quick = method.defaults.quickHead, steps < quick.steps,
+            headWidths.count >= method.defaults.headWidths.count
+        else { return nil }
+        return quick
+    }
     /// The optimizer, with its numbers.
     var optimizerInForce: Optimizer {
         var result = Optimizer()

@@ -336,7 +336,7 @@ public final class Trainer {
         if let reason = monitor.check(reading, scale: tensors.outputs.scale) {
             throw OCCError(
                 .failure, "step \(step): \(reason)",
-                remedy: "Try another seed, a lower learning rate, or a shallower head.")
+                remedy: "Try another seed, a lower learning rate, or a shallower head.", cause: .collapse)
         }
         return StepRecord(
             step: step, totalSteps: totalSteps, loss: loss, learningRate: rate, collapse: reading,

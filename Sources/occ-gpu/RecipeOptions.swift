@@ -93,8 +93,10 @@ struct RecipeOptions {
         }
         if arguments["weights"] != nil, arguments["encoder"] == nil { start.encoder = ResNet(.resnet18) }
         if let method = arguments["method"], method != start.method.name {
-            // What the recipe gives its own method is not another one's.
-            (start.head, start.learningRate, start.augment) = (nil, nil, nil)
+            // What the recipe gives its own method is not another one's. Its runs are short, whatever the method.
+            (start.learningRate, start.augment) = (nil, nil)
+            let other = try? Methods.registry.entry(method)
+            start.head = recipe.budget == nil ? nil : other?.defaults.quickHead?.widths
         } else if let head = configuration.head, (try? start.method.check(headWidths: head)) == nil {
             reason += "; by rotations, as \(start.method.name) does not take the head given"
             start.method = RotationPrediction()

@@ -71,6 +71,7 @@ let trainCommand = Command(
     }
     let configuration = recipe.configuration
     try device.planning(for: Ranks.communicator) { try announceMemory(configuration, split, device) }
+    announceHead(configuration, split)
     if let ranks = Ranks.communicator {
         say("\(ranks.ranks) ranks share each batch of \(configuration.itemsPerStep)")
     }
@@ -122,6 +123,15 @@ private func announceThreshold(_ configuration: RunConfiguration, _ split: OneCl
         count: images.count, asked: configuration.falseAlarmRate, kind: configuration.calibration)
     say("threshold: \(promise.summary)")
     if let shortfall = promise.shortfall { say("warning: \(shortfall); it promises the lowest that it can") }
+}
+
+/// Says where the run ends before its head lets it learn.
+private func announceHead(_ configuration: RunConfiguration, _ split: OneClassSplit) {
+    let c = configuration.resolved, steps = c.totalSteps(images: split.train.count)
+    guard let quick = c.quickHead(steps: steps), let head = c.head else { return }
+    say(
+        "warning: with the head \(head.widthsText) the loss of \(c.method.name) stays near chance for hundreds of steps, "
+            + "and there are \(steps); --head \(quick.widths.widthsText) learns from the first on")
 }
 
 /// Says what the test images will not tell.

@@ -404,6 +404,34 @@ import Testing
         #expect(try Self.cell(first.table, "rotnet", "classifier upright", nil).mean == auroc)
     }
 
+    /// A row that shows a collapse is at chance where it collapses, and no failure; what is resumed says so again.
+    @Test func aCollapseIsChance() throws {
+        let folder = try TemporaryFolder(), device = try Device.cpu()
+        func run() throws -> (table: ReproductionTable, started: Int) {
+            var started = 0
+            let reproduction = try Reproduction(
+                try Experiment.registry.entry("systems"), data: ["builtin:shapes"],
+                rows: ["deep-svdd", "deep-svdd-biases"],
+                overrides: [
+                    "width": "0.0625", "outputs": "8", "steps": "400", "max-train": "64", "max-test": "40",
+                ],
+                folder: folder.path)
+            let table = try reproduction.run(device: device, started: { _ in started += 1 })
+            return (table, started)
+        }
+        let found = try run()
+        #expect(found.table.failures.isEmpty && found.table.missingRuns == 0 && found.started == 2)
+        #expect(found.table.collapses.count == 1)
+        #expect(found.table.collapses.first?.contains("deep-svdd-biases") == true)
+        #expect(found.table.collapses.first?.contains("collapsed to one point") == true)
+        #expect(try Self.cell(found.table, "deep-svdd-biases", "own", nil).mean == 0.5)
+        #expect(found.table.text.contains("is at chance") && found.table.html().contains("Collapsed runs"))
+        let verdict = try #require(found.table.verdicts.first { $0.statement.contains("biases") })
+        #expect(verdict.outcome != .notTested)
+        let again = try run()
+        #expect(try again.started == 0 && again.table.json() == found.table.json())
+    }
+
     /// Ranks do each run once, and the first has the table of one process.
     @Test func ranksShareTheRuns() throws {
         let folder = try TemporaryFolder(), path = folder.path

@@ -105,6 +105,19 @@ public struct TrainingDefaults: Sendable, Equatable {
     public var holdsEpoch: Bool
     /// Whether a method that scores by itself (`OwnScoring`) does so where no detector is chosen.
     public var scoresItself: Bool
+    /// The head for runs of few steps, where `headWidths` is one whose loss leaves chance late; nil for others.
+    public var quickHead: QuickHead?
+
+    /// A head with which a method learns from its first steps on.
+    public struct QuickHead: Sendable, Equatable {
+        /// Widths of its layers.
+        public let widths: [Int]
+        /// Steps below which a deeper head has hardly learned anything.
+        public let steps: Int
+
+        /// A head for runs of fewer steps.
+        public init(widths: [Int], steps: Int) { (self.widths, self.steps) = (widths, steps) }
+    }
 
     /// The defaults of a method; what is left out is what Sohn et al. (ICLR 2021) use for all methods.
     public init(
@@ -113,8 +126,9 @@ public struct TrainingDefaults: Sendable, Equatable {
         learningRate: Double = 0.01, weightDecay: Double = 3e-4, batch: Int = 64, epochs: Int = 2048,
         steps: Int? = nil, optimizer: Optimizer.Kind = .sgd,
         schedule: LearningRateSchedule.Kind = .cosine, warmupEpochs: Int = 0, milestones: [Int] = [],
-        holdsEpoch: Bool = true, scoresItself: Bool = false
+        holdsEpoch: Bool = true, scoresItself: Bool = false, quickHead: QuickHead? = nil
     ) {
+        self.quickHead = quickHead
         self.headWidths = headWidths
         self.recipe = recipe
         self.learningRate = learningRate

@@ -26,6 +26,8 @@ public struct Experiment: Sendable {
         let isUntrained: Bool
         /// Whether it begins with given weights, so that it is left out where none are given.
         public let takesWeights: Bool
+        /// Whether its encoder may collapse, which is what it shows: it is at chance then, and no failure.
+        public let mayCollapse: Bool
 
         /// Whether it is judged by the method's own score, and by no detector of features.
         var scoresItself: Bool {
@@ -38,8 +40,9 @@ public struct Experiment: Sendable {
         init(
             _ series: String, _ representation: String, _ settings: [String: String],
             measures: [ProtocolMeasure], isUntrained: Bool = false, takesWeights: Bool = false,
-            isPublished: Bool = true
+            mayCollapse: Bool = false, isPublished: Bool = true
         ) {
+            self.mayCollapse = mayCollapse
             (self.series, self.representation, self.settings) = (series, representation, settings)
             published = isPublished ? representation : nil
             (self.measures, x, name) = (measures, nil, representation)
@@ -55,7 +58,7 @@ public struct Experiment: Sendable {
         ) {
             (self.series, self.representation, self.settings) = (series, representation, settings)
             (self.measures, self.published) = (measures, published)
-            (isUntrained, takesWeights) = (false, false)
+            (isUntrained, takesWeights, mayCollapse) = (false, false, false)
             self.x = x.value
             name = "\(representation)-\(x.text)"
         }

@@ -221,6 +221,7 @@ public struct Reproduction {
             for part in parts {
                 var run = part.run
                 run.checkpointInterval = checkpointInterval
+                run.countsCollapse = part.row.mayCollapse
                 run.communicator = communicator
                 let name = part.row.name
                 var failures: [ProtocolTable.Failure] = []

@@ -26,6 +26,7 @@ extension ReproductionTable {
             <p class="soft">AUROC in percent, \(seedWords)\(seeds.count > 1 ? "; ± is the deviation over seeds" : "").</p>
             \(pictures.joined(separator: "\n"))
             \(sections.joined(separator: "\n"))
+            \(list("Collapsed runs", collapses))
             \(list("Failed runs", failed))
             \(list("Where the published values are from, and what is not known", explanations))
             </main></body></html>

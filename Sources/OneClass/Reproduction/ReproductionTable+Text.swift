@@ -180,6 +180,7 @@ extension ReproductionTable {
         let list = failures.map {
             "\($0.row), '\($0.failure.name)', seed \($0.failure.seed), failed: \($0.failure.reason)"
         }
+        if !collapses.isEmpty { sections.append(collapses.joined(separator: "\n")) }
         if !list.isEmpty { sections.append(list.joined(separator: "\n")) }
         return sections.joined(separator: "\n\n")
     }

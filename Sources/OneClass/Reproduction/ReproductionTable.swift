@@ -124,6 +124,8 @@ public struct ReproductionTable: Codable, Sendable {
     public private(set) var verdicts: [Verdict] = []
     /// The runs that gave nothing; the means are over the others.
     public private(set) var failures: [Failure] = []
+    /// The runs whose features collapsed, and which are at chance for that: their row, class, seed and how.
+    public private(set) var collapses: [String] = []
     /// The number of runs without a result.
     public private(set) var missingRuns = 0
     /// What a reader must know.
@@ -136,8 +138,8 @@ public struct ReproductionTable: Codable, Sendable {
     private let claims: [Claim]
 
     private enum CodingKeys: String, CodingKey {
-        case experiment, summary, source, overrides, seeds, cells, budgets, verdicts, failures, missingRuns,
-            remarks
+        case experiment, summary, source, overrides, seeds, cells, budgets, verdicts, failures, collapses,
+            missingRuns, remarks
     }
 
     package init(_ experiment: Experiment, overrides: [String: String] = [:]) {
@@ -159,6 +161,7 @@ public struct ReproductionTable: Codable, Sendable {
         budgets = try values.decode([Budget].self, forKey: .budgets)
         verdicts = try values.decode([Verdict].self, forKey: .verdicts)
         failures = try values.decode([Failure].self, forKey: .failures)
+        collapses = try values.decodeIfPresent([String].self, forKey: .collapses) ?? []
         missingRuns = try values.decode(Int.self, forKey: .missingRuns)
         remarks = try values.decode([String].self, forKey: .remarks)
         let known = Experiment.registry.entries.first { [experiment] in $0.name == experiment }
@@ -174,6 +177,11 @@ public struct ReproductionTable: Codable, Sendable {
             missingRuns += done.missing
             failures += done.failures.map {
                 Failure(row: done.part.row.name, dataset: done.part.dataset, failure: $0)
+            }
+            for result in done.results {
+                guard let collapse = result.collapse else { continue }
+                collapses.append(
+                    "\(done.part.row.name), '\(result.name)', seed \(result.seed), is at chance: \(collapse)")
             }
             addCells(of: done)
             addBudget(of: done)

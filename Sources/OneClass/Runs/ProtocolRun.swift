@@ -28,6 +28,8 @@ public struct ProtocolRun {
         public var testImages: Int?
         /// The number of optimizer steps.
         public var steps: Int?
+        /// When and how the features collapsed, of a run whose values are those of chance for that; nil of others.
+        public var collapse: String?
 
         package init(
             name: String, seed: UInt64, values: [String: Double], configuration: RunConfiguration,
@@ -83,6 +85,9 @@ public struct ProtocolRun {
     let classNames: [String]
     /// Seconds between checkpoints.
     public var checkpointInterval = 60.0
+    /// Whether a run whose features collapse has the values of chance, as every detector ranks equal features; else it
+    /// is a failure.
+    public var countsCollapse = false
     /// The part of the runs that this process does, by itself; nil for all.
     public var shard: Shard?
     /// The processes that do the runs together, each what no other has begun.
@@ -264,9 +269,19 @@ public struct ProtocolRun {
                     dataDigest: model.dataDigest, trainingImages: split.train.count,
                     testImages: split.test.count,
                     steps: configuration.totalSteps(images: split.train.count))
-                let encoder = JSONEncoder.sorted
-                encoder.outputFormatting.insert(.prettyPrinted)
-                try AtomicFile.write([UInt8](try encoder.encode(result)), to: directory.result)
+                try write(result, to: directory)
+            } catch let error as OCCError where countsCollapse && error.cause == .collapse {
+                notice("'\(task.name)', seed \(seed), is at chance: \(error.message)")
+                let split = try split()
+                var result = Result(
+                    name: task.name, seed: seed,
+                    values: Dictionary(uniqueKeysWithValues: columns.map { ($0, 0.5) }),
+                    configuration: configuration, detectors: comparedSettings,
+                    dataDigest: split.trainingDigest, trainingImages: split.train.count,
+                    testImages: split.test.count,
+                    steps: configuration.totalSteps(images: split.train.count))
+                result.collapse = error.message
+                try write(result, to: directory)
             } catch let error as OCCError
                 where ![.preempted, .deviceUnavailable, .cannotCreate].contains(error.kind)
             {
@@ -279,6 +294,12 @@ public struct ProtocolRun {
             }
         }
         return busy
+    }
+
+    private func write(_ result: Result, to directory: RunDirectory) throws {
+        let encoder = JSONEncoder.sorted
+        encoder.outputFormatting.insert(.prettyPrinted)
+        try AtomicFile.write([UInt8](try encoder.encode(result)), to: directory.result)
     }
 
     /// The run in a place of the list, which has the seeds of each task together.
