@@ -230,7 +230,7 @@ OPERATION(conv2d_inference, conv2d, "A convolution, normalized: relu?(batchnorm_
     LAUNCHER(conv2d_inference, conv2d)
 END(conv2d_inference)
 
-// With batch normalization by the batch: what a GPU in bf16 need not go over the values again for.
+// With batch normalization by the batch: what need not go over the values again for its sums.
 
 OPERATION(conv2d_batchnorm_forward, conv2d, "z = x * w and batchnorm_forward of it")
     OUT(y, act, p->n, p->p, p->q, p->k)

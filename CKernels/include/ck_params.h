@@ -80,10 +80,10 @@ typedef struct ck_conv2d_params {
 // scale and a shift to a channel. A GPU's kernels read these up to the end of the last tile; without a scale,
 // it is sum + residual.
 //
-// In bf16 a GPU also adds up the results v of a tile's pixels, for batch normalization: two sums to a
-// channel, which go to partial[tile][2][channels]. Forward, where x is NULL, they are of v - about and of its
-// square; backward, where x and y are what was normalized and what became of it, of v and of v * (x - about),
-// after v = y > 0 ? v : 0 if there is a ReLU.
+// The CPU adds up what conv2d/epilogue.h says. In bf16 a GPU adds up the results v of a tile's pixels, for
+// batch normalization: two sums to a channel, which go to partial[tile][2][channels]. Forward, where x is
+// NULL, they are of v - about and of its square; backward, where x and y are what was normalized and what
+// became of it, of v and of v * (x - about), after v = y > 0 ? v : 0 if there is a ReLU.
 typedef struct ck_conv2d_epilogue {
     const float *scale, *shift;
     const void *residual;  // of the result's shape and type, or NULL

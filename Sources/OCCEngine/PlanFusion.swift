@@ -21,7 +21,9 @@ extension PlanBuilder {
         var isJoined = Set<Int>()
         for (index, norm) in operations.enumerated() where norm.kind == .CK_KIND_batchnorm_forward {
             guard let z = norm.tensors[Place.normalization.x],
-                let first = operations[..<index].lastIndex(where: { $0.tensors.contains(z) }),
+                let first = operations[..<index].lastIndex(where: { operation in
+                    operation.tensors.contains { $0?.place == z.place }
+                }),
                 operations[first].kind == .CK_KIND_conv2d_forward,
                 operations[first].tensors[Place.convolution.y] == z
             else { continue }

@@ -378,18 +378,21 @@ public final class OneClassModel {
             configuration: configuration, extractor: scoring.features, program: program, grid: grid,
             name: name)
         detector = try fitting.restored(state)
-        ownMaps = scoring.maps.map { [detector, program] in
-            OwnMaps(extractor: $0, program: program, detector: detector, name: name)
-        }
+        // A file of a version without such maps has nothing that says what is high in them.
+        let peaks = file.tensors[Self.peaksName]?.doubles
+        ownMaps =
+            peaks == nil
+            ? nil
+            : scoring.maps.map { [detector, program] in
+                OwnMaps(extractor: $0, program: program, detector: detector, name: name)
+            }
         calibration = ThresholdCalibration(
             scores: held, falseAlarmRate: configuration.falseAlarmRate, kind: configuration.calibration)
         scoreBiases = []
-        guard ownMaps != nil else {
+        guard ownMaps != nil, let peaks else {
             alarmScore = calibration.threshold ?? alarm
             return
         }
-        // A file of a version without such maps has no threshold for them.
-        let peaks = file.tensors[Self.peaksName]?.doubles ?? []
         guard peaks.isEmpty || peaks.count == held.count, peaks.allSatisfy(\.isFinite) else {
             throw OCCError(.badData, "\(Self.peaksName) is damaged", remedy: "Train again.")
         }

@@ -83,6 +83,10 @@ extension RunConfiguration {
                 milestones != nil && curve != .milestones, "\(setting: "milestones")",
                 "the \(setting: "schedule") is \(curve.rawValue)"
             ),
+            (
+                (holdSteps ?? 1) > 1 && curve != .cosine, "\(setting: "hold-steps")",
+                "the \(setting: "schedule") is \(curve.rawValue)"
+            ),
         ]
         if let found = ignored.first(where: \.isGiven) {
             throw OCCError(.usage, "\(found.setting) does nothing: \(found.why)", remedy: "Leave it out.")

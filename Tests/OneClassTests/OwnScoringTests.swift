@@ -120,7 +120,7 @@ import Testing
         let model = try OneClassModel(trainer, split: try Self.surface(trainer.configuration))
         let found = try model.localize(others)
         let expected = try #require(file.tensors["maps"]?.floats).map(Double.init)
-        let failure = difference(found.flatMap { $0.map.map(Double.init) }, expected, tolerance: 1e-5)
+        let failure = difference(found.flatMap { $0.map.map(Double.init) }, expected, tolerance: 1e-10)
         #expect(failure == nil, "\(failure ?? "")")
         #expect(try found.map(\.score) == model.score(others))
     }

@@ -20,6 +20,8 @@ import Testing
             scoresItself: false)
         var contrastive = rotation
         (contrastive.headWidths, contrastive.batch) = (deep + [128], 32)
+        // Ours: the head of short runs.
+        contrastive.quickHead = .init(widths: [512, 512, 128], steps: 1000)
         // Golan and El-Yaniv, NeurIPS 2018, released code: no augmentation, 128 items, ceil(200 / 72) epochs. Rate, decay
         // and optimizer are those of Sohn et al.
         var geometric = rotation

@@ -31,7 +31,7 @@ void ck_conv2d_begin(const ck_conv2d_epilogue *epilogue, int64_t channels, int64
 // - with a scale (inference): out = relu?(out * scale + shift + residual)
 // - with sums and x (the gradient of what was normalized): out = out + residual, and 0 where a ReLU stopped
 //   it; partial[part] is the sum of out and that of out * (x - about), [2][channels]
-// - with sums and no x (what will be normalized): partial[part] is ck_moments of the pixels; `about` is not
+// - with sums and no x (what will be normalized): partial[part] is their moments (parts.h); `about` is not
 //   looked at
 void ck_conv2d_finish(const ck_conv2d_epilogue *epilogue, float *out, int64_t channels, ck_pixels pixels,
                       int64_t part);

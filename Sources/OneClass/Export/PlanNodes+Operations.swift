@@ -140,7 +140,6 @@ extension PlanNodes {
                 "Slice", x, graph.integers(ones), graph.integers(axes.map { _ in Int(Int32.min) }),
                 graph.integers(axes), graph.integers(ones))
         }
-        if symmetry % 2 == 1 { flip([3]) }
         switch symmetry / 2 {
         case 1:
             x = graph.transposed(x, [0, 1, 3, 2])
@@ -151,6 +150,7 @@ extension PlanNodes {
             flip([3])
         default: break
         }
+        if symmetry % 2 == 1 { flip([3]) }
         return x
     }
 

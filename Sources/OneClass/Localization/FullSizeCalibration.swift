@@ -35,9 +35,11 @@ public struct FullSizeCalibration: Sendable {
             for path in paths {
                 let image = try RGBImage(
                     bytes: try readFile(path), name: path, white: model.configuration.white)
+                work.advance()
+                // None of its size could be localized.
+                guard min(image.width, image.height) >= model.grid?.patch ?? 0 else { continue }
                 scores[Size(width: image.width, height: image.height), default: []].append(
                     try model.localize(image).score)
-                work.advance()
             }
         }
         let asked = model.calibration.promise.asked

@@ -8,7 +8,8 @@ extension OneClassModel {
     public struct Localized: Sendable {
         /// The score of the image: the highest of its patches', or what the method or the detector of maps gives it.
         public let score: Double
-        /// The scores of height x width pixels, on the scale of the score.
+        /// The scores of height x width pixels. Of patches they are on the scale of the score; a method's own have
+        /// `OneClassModel.mapCalibration`, and are far above it at their highest.
         public let map: [Float]
         /// Whether the image is of the size that the threshold is for. A larger one has more patches, whose
         /// highest score is higher in normal images too: it says nothing about alarms.

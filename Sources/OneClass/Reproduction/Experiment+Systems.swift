@@ -13,7 +13,9 @@ extension Experiment {
 
     /// Deep SVDD with a decay that brings the collapse of a network with biases about.
     private static func decaying(_ settings: [String: String]) -> [String: String] {
-        small(settings).merging(["optimizer": "sgd", "learning-rate": "0.002", "weight-decay": "1"]) { $1 }
+        small(settings).merging([
+            "optimizer": "sgd", "schedule": "cosine", "learning-rate": "0.002", "weight-decay": "1",
+        ]) { $1 }
     }
 
     private static func system(
