@@ -30,9 +30,9 @@ typedef int32_t occ_status;
 
 /* What a model takes and gives. */
 typedef struct {
-    int32_t side;          /* of the square that images become, and of maps, in pixels */
-    int32_t has_map;       /* 1 for a model that occ_localize takes: of patches, for instance; the threshold is of scores,
-                              and of maps only where these are of patches, not of an auto-encoder */
+    int32_t side;    /* of the square that images become, and of maps, in pixels */
+    int32_t has_map; /* 1 for a model that occ_localize takes: of patches, for instance; the threshold is of
+                        scores, and of maps only where these are of patches, not of an auto-encoder */
     int32_t has_threshold; /* 1 if scores have p-values and alarms */
     double threshold;      /* a score above it is an alarm; NaN without */
 } occ_info;
