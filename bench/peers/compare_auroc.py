@@ -17,7 +17,9 @@ import sys
 import tempfile
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-KEYS = ("side", "method", "steps", "width", "normal", "seed")
+KEYS = ("side", "method", "steps", "width", "normal", "seed", "recipe")
+# What is trained now, and what entries without a recipe are of: with blur, and with torchvision's contrast and saturation.
+RECIPES = ("released", "blurred")
 BATCH = {"rotation": 16, "da-contrastive": 32}
 
 
@@ -49,20 +51,23 @@ def main():
     parser.add_argument("--width", type=float, default=0.25)
     parser.add_argument("--steps", type=int, default=300)
     parser.add_argument("--record", required=True)
+    parser.add_argument("--recipe", default=RECIPES[0], choices=RECIPES, help="blurred prints earlier runs and trains nothing")
     o = parser.parse_args()
     classes, seeds = [int(c) for c in o.classes.split(",")], range(1, o.seeds + 1)
     done = {}
     if os.path.exists(o.record):
         for line in open(o.record):
             entry = json.loads(line)
-            done[tuple(entry[k] for k in KEYS)] = entry["auroc"]
+            done[tuple(entry.get(k, RECIPES[1]) if k == "recipe" else entry[k] for k in KEYS)] = entry["auroc"]
     for seed in seeds:
         for method in BATCH:
             for normal in classes:
-                if ("pytorch", method, o.steps, o.width, normal, seed) in done:
+                if ("pytorch", method, o.steps, o.width, normal, seed, o.recipe) in done:
                     continue
+                if o.recipe != RECIPES[0]:
+                    sys.exit(f"{o.record} has no run of {method}, class {normal}, seed {seed} with that recipe")
                 for side, auroc in pair(o, method, normal, seed).items():
-                    key = (side, method, o.steps, o.width, normal, seed)
+                    key = (side, method, o.steps, o.width, normal, seed, o.recipe)
                     done[key] = auroc
                     with open(o.record, "a") as file:
                         file.write(json.dumps(dict(zip(KEYS, key), auroc=auroc)) + "\n")
@@ -70,7 +75,7 @@ def main():
     for method in BATCH:
         for normal in [*classes, None]:
             chosen = classes if normal is None else [normal]
-            sides = [[100 * done[(side, method, o.steps, o.width, c, seed)] for c in chosen for seed in seeds]
+            sides = [[100 * done[(side, method, o.steps, o.width, c, seed, o.recipe)] for c in chosen for seed in seeds]
                      for side in ("occ-gpu", "pytorch")]
             means = [statistics.mean(values) for values in sides]
             texts = [f"{mean:.1f} ± {statistics.stdev(values) if len(values) > 1 else 0:.1f}"
