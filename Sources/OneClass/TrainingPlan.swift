@@ -181,15 +181,22 @@ public struct TrainingPlan {
             headWidths: configuration.headWidths)
     }
 
-    /// Checks that the encoder that learns from patches of one side can see those of another.
+    /// Checks that what learns from patches of one side can see those of another.
     ///
-    /// - Throws: `OCCError(.usage)` where its weights are others there: of other shapes, such as a larger stem's.
+    /// - Throws: `OCCError(.usage)` where weights are others there: of other shapes, such as those of a larger stem or of
+    ///   a decoder.
     private static func requireSameWeights(_ configuration: RunConfiguration) throws {
         guard let learned = configuration.patch, let scored = configuration.scorePatch, scored != learned
         else { return }
         let scratch = Program(device: try .cpu(), math: .strict)
         do {
             for side in [learned, scored] {
+                if configuration.detector is OwnScore, let own = configuration.method as? any OwnScoring {
+                    _ = try PartExtractor(
+                        scratch, encoder: configuration.encoder, side: side, patch: nil, ownOf: own,
+                        headWidths: configuration.headWidths)
+                    continue
+                }
                 _ = try scratch.add("patches of \(side)", .inference) { plan in
                     let images = try plan.input("images of \(side)", [1, side, side, 3], type: .float32)
                     plan.keep(try configuration.encoder(images, in: plan).pooled)
@@ -198,8 +205,10 @@ public struct TrainingPlan {
         } catch let error as OCCError where error.kind == .failure {
             throw OCCError(
                 .usage,
-                "\(setting: "score-patch") \(scored): \(configuration.encoder.name) has other weights for patches of \(learned) (\(error.problem))",
-                remedy: "Choose sides nearer to each other, or another \(setting: "encoder").")
+                "\(setting: "score-patch") \(scored): \(configuration.method.name) with \(configuration.encoder.name) has "
+                    + "other weights for patches of \(learned) (\(error.problem))",
+                remedy:
+                    "Leave it out, or choose sides nearer to each other or another \(setting: "encoder").")
         }
     }
 

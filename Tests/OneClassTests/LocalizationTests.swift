@@ -177,13 +177,14 @@ import Testing
                 try TrainingPlan(c, images: 4, side: 128, device: .cpu())
             }
         }
-        // A model of whole images; patches that leave gaps; one larger than the image; one for the large stem, which has
-        // other weights.
+        // A model of whole images; patches that leave gaps; one larger than the image; one for the large stem, and one of
+        // a decoder, which have other weights.
         for error in [
             try refusal { ($0.patch, $0.stride, $0.scorePatch) = (nil, nil, 32) },
             try refusal { ($0.scorePatch, $0.stride) = (16, 24) },
             try refusal { ($0.imageSize, $0.scorePatch) = (128, 136) },
             try refusal { ($0.imageSize, $0.scorePatch) = (128, 96) },
+            try refusal { ($0.method, $0.detector, $0.scorePatch) = (AutoEncoder(), OwnScore(), 16) },
         ] {
             #expect(error?.kind == .usage)
             let text = "\(error?.message ?? "") \(error?.remedy ?? "")"
