@@ -83,3 +83,17 @@ extension Tensor {
     /// Whether it is another one seen in a shape, or the other of it: both have the same elements.
     package func isView(of other: Tensor) -> Bool { place == other.place && count == other.count }
 }
+
+extension Plan {
+    /// The operations that some tensors need, in their order: none behind them, such as the pooling of the last map.
+    package func operations(neededFor tensors: [Tensor]) -> [PlannedOperation] {
+        var needed = tensors, kept: [PlannedOperation] = []
+        for operation in operations.reversed() {
+            let writes = operation.outputs.compactMap { $0 }
+            guard writes.contains(where: { own in needed.contains { $0.isView(of: own) } }) else { continue }
+            needed += operation.tensors.compactMap { $0 }
+            kept.append(operation)
+        }
+        return kept.reversed()
+    }
+}

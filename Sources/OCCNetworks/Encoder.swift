@@ -96,7 +96,7 @@ public struct EncoderOutput {
     package func features(
         _ layers: StageNumbers?, in plan: PlanBuilder, mean: (Tensor, Int) throws -> Tensor
     ) throws -> Tensor {
-        let numbers = try numbers(layers)
+        let numbers = try stageNumbers(layers, of: stages.count)
         let means = try numbers.map { try mean(stages[$0 - 1], $0) }
         return try means.dropFirst().reduce(means[0]) { try concatenate($0, $1, in: plan) }
     }
@@ -106,50 +106,32 @@ public struct EncoderOutput {
     /// - Parameter layers: the numbers of the stages, from 1; nil for the last one.
     /// - Throws: `OCCError(.usage)` for a stage that the encoder does not have.
     package func maps(_ layers: StageNumbers?) throws -> [Tensor] {
-        try numbers(layers).map { stages[$0 - 1] }
-    }
-
-    private func numbers(_ layers: StageNumbers?) throws -> [Int] {
-        let numbers = layers?.numbers ?? [stages.count]
-        if let number = numbers.first(where: { $0 > stages.count }) {
-            throw OCCError(
-                .usage, "\(setting: "layers"): there is no stage \(number)",
-                remedy: "The encoder has \(stages.count).")
-        }
-        return numbers
+        try stageNumbers(layers, of: stages.count).map { stages[$0 - 1] }
     }
 }
 
-/// Stages of an encoder by number, from 1, in rising order: what a detector sees.
-public struct StageNumbers: Sendable, Equatable, SettingNumber {
-    /// The numbers, one at least.
-    public let numbers: [Int]
-
-    /// Stages that are in rising order, from 1; nil where they are not, or there are none.
-    public init?(_ numbers: [Int]) {
-        guard let first = numbers.first, first >= 1, zip(numbers, numbers.dropFirst()).allSatisfy(<) else {
-            return nil
-        }
-        self.numbers = numbers
-    }
-
-    /// A JSON array of whole numbers.
-    public var json: JSONValue { numbers.json }
-    /// The stages in a JSON array; nil for anything else.
-    public init?(json: JSONValue) {
-        guard let numbers = [Int](json: json) else { return nil }
-        self.init(numbers)
-    }
-    /// The stages of text such as `1,2,3`; nil for other text.
-    public init?(text: String) {
-        let parts = text.split(separator: ",", omittingEmptySubsequences: false).map { Int($0) }
-        guard !parts.contains(nil) else { return nil }
-        self.init(parts.compactMap { $0 })
-    }
+/// A stage of an encoder.
+public enum Stage: Counted {
     /// The type in words, for messages.
-    public static var typeName: String { "stages in rising order, such as 1,2,3" }
-    /// The numbers.
-    public var magnitudes: [Double] { numbers.map(Double.init) }
+    public static var severalInOrder: String { "stages in rising order, such as 1,2,3" }
+}
+
+/// Stages of an encoder by number, from 1, in rising order: what a detector sees.
+public typealias StageNumbers = RisingNumbers<Stage>
+
+/// The numbers of chosen stages, from 1.
+///
+/// - Parameters:
+///   - layers: nil for the last one.
+///   - count: the stages that there are.
+/// - Throws: `OCCError(.usage)` for a stage that is not there.
+package func stageNumbers(_ layers: StageNumbers?, of count: Int) throws -> [Int] {
+    let numbers = layers?.numbers ?? [count]
+    if let number = numbers.first(where: { $0 > count }) {
+        throw OCCError(
+            .usage, "\(setting: "layers"): there is no stage \(number)", remedy: "The encoder has \(count).")
+    }
+    return numbers
 }
 
 /// The encoders by name.

@@ -438,33 +438,11 @@ public struct RunConfiguration: HasSettings, Sendable {
     }
 }
 
-/// Epochs of a run by number, in rising order: a rate that falls after 50 epochs has 50.
-public struct EpochNumbers: Sendable, Equatable, SettingNumber {
-    /// The numbers, one at least.
-    public let numbers: [Int]
-
-    /// Epochs that are in rising order, from 1; nil where they are not, or there are none.
-    public init?(_ numbers: [Int]) {
-        guard let first = numbers.first, first >= 1, zip(numbers, numbers.dropFirst()).allSatisfy(<) else {
-            return nil
-        }
-        self.numbers = numbers
-    }
-
-    /// A JSON array of whole numbers.
-    public var json: JSONValue { numbers.json }
-    /// The epochs in a JSON array; nil for anything else.
-    public init?(json: JSONValue) {
-        guard let numbers = [Int](json: json) else { return nil }
-        self.init(numbers)
-    }
-    /// The epochs of text such as `50,100`; nil for other text.
-    public init?(text: String) {
-        guard let numbers = [Int](text: text), !text.contains("x") else { return nil }
-        self.init(numbers)
-    }
+/// An epoch of a run.
+public enum Epoch: Counted {
     /// The type in words, for messages.
-    public static var typeName: String { "epochs in rising order, such as 50,100" }
-    /// The numbers.
-    public var magnitudes: [Double] { numbers.map(Double.init) }
+    public static var severalInOrder: String { "epochs in rising order, such as 50,100" }
 }
+
+/// Epochs of a run by number, in rising order: a rate that falls after 50 epochs has 50.
+public typealias EpochNumbers = RisingNumbers<Epoch>

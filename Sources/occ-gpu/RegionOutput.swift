@@ -7,7 +7,7 @@ import OneClass
 final class RegionOutput {
     private let model: OneClassModel
     private let threshold: Double
-    private let lines: LineFile?
+    private let lines: AppendedFile?
     private let masks: PictureFolder?
 
     /// Nothing where neither is asked for.
@@ -22,7 +22,10 @@ final class RegionOutput {
                     ? "Give --threshold." : "Train with images held out: their maps calibrate it.")
         }
         (self.model, self.threshold) = (model, threshold)
-        lines = try regions.map { try LineFile($0) }
+        lines = try regions.map {
+            try AppendedFile(
+                $0, flags: O_CREAT | O_TRUNC, remedy: "Check that the folder exists and can be written.")
+        }
         self.masks = try masks.map { try PictureFolder($0) }
     }
 
@@ -54,53 +57,11 @@ final class RegionOutput {
             "threshold": threshold, "regions": regions,
         ]
         if let mask { fields["mask"] = mask }
-        try lines.append(try ScoreRow.json(fields))
+        try lines.append(line: try ScoreRow.json(fields))
     }
 
     /// Says what was written.
     func finish() {
         if let lines { say("wrote \(lines.path)") }
-    }
-}
-
-/// A file that gets a line at a time, each of which is in it when the call returns; a pipe or a device too.
-package final class LineFile {
-    package let path: String
-    private let descriptor: Int32
-    /// The bytes of the whole lines.
-    private var size = 0
-
-    /// Makes the file, empty.
-    ///
-    /// - Throws: `OCCError(.cannotCreate)` naming it, `.inputOutput` for a failing disk.
-    package init(_ path: String) throws {
-        self.path = path
-        descriptor = uninterrupted {
-            PathText.with(path) { open($0, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644) }
-        }
-        guard descriptor >= 0 else {
-            let code = errno
-            throw OCCError(
-                .init(errno: code, otherwise: .cannotCreate),
-                "\(path): cannot be created (\(errnoText(code)))",
-                remedy: "Check that the folder exists and can be written.")
-        }
-    }
-
-    deinit { close(descriptor) }
-
-    /// Appends a line.
-    ///
-    /// - Throws: `OCCError(.inputOutput)` naming the file; no part of the line stays.
-    package func append(_ line: String) throws {
-        let bytes = PathText.encode(line + "\n")
-        let code = bytes.withUnsafeBytes { writeAll($0, to: descriptor) }
-        guard code == 0 else {
-            ftruncate(descriptor, off_t(size))
-            throw OCCError(
-                .inputOutput, "\(path): writing failed (\(errnoText(code)))",
-                remedy: "Check the disk's free space.")
-        }
-        size += bytes.count
     }
 }

@@ -54,13 +54,14 @@ extension CommandLineTests {
     /// A line is in the file when the call returns, and the file is made before anything is scored.
     @Test func linesAreWrittenOneByOne() throws {
         let folder = try TemporaryFolder(), path = try folder.write([1, 2, 3], to: "r.jsonl")
-        let lines = try LineFile(path)
+        let lines = try AppendedFile(path, flags: O_CREAT | O_TRUNC, remedy: "")
         #expect(try readFile(path) == [])
         for (line, content) in [("a", "a\n"), ("é", "a\né\n")] {
-            try lines.append(line)
+            try lines.append(line: line)
             #expect(try readFile(path) == Array(content.utf8))
         }
-        #expect(throws: OCCError.self) { try LineFile("/dev/full").append("a") }
+        let full = try AppendedFile("/dev/full", flags: 0, remedy: "")
+        #expect(throws: OCCError.self) { try full.append(line: "a") }
         try smallDataset(in: folder)
         let small = smallPatches.joined(separator: " ")
         #expect(try shell("$OCC train --data data --out run \(small)", in: folder).status == 0)

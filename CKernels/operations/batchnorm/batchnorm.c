@@ -394,10 +394,10 @@ CK_SIMD static void inference_gradient_rows(float *restrict dx, float *restrict 
 static void inference_gradient(void *context, int64_t index, int worker) {
     (void)worker;
     struct job *j = context;
-    int64_t channels = j->p->channels, first = index * block_rows(j->p), at = first * channels;
-    int64_t rows = ck_min64(block_rows(j->p), j->p->rows - first);
+    struct rows rows = rows_of(j->p, index);
+    int64_t channels = j->p->channels, at = rows.first * channels;
     inference_gradient_rows(j->dx + at, j->dresidual ? j->dresidual + at : NULL, j->dy + at, j->relu_of + at,
-                            j->scale, rows, channels, j->p->relu);
+                            j->scale, rows.count, channels, j->p->relu);
 }
 
 ck_status ck_cpu_batchnorm_inference_backward(const ck_batchnorm_inference_backward_operands *t,

@@ -51,8 +51,6 @@ struct EncoderSteps {
     let steps: [Step]
     /// The value of each stage's map.
     let stages: [Int]
-    /// Channels of each stage's map.
-    let channels: [Int]
 
     /// The steps of an encoder for images of `side` pixels.
     ///
@@ -63,22 +61,14 @@ struct EncoderSteps {
             let images = try builder.input("images", [1, side, side, 3], type: .float32)
             return (images, try encoder(images, in: builder).stages)
         }
-        // What the stages need: nothing behind them, such as the pooling of the last one.
-        var needed = Set(maps.map(\.place)), kept: [PlannedOperation] = []
-        for operation in plan.operations.reversed() {
-            guard let output = operation.tensors[0], needed.contains(output.place) else { continue }
-            needed.formUnion(operation.tensors.compactMap { $0?.place })
-            kept.append(operation)
-        }
         var values = [images.place: 0], steps: [Step] = []
-        for operation in kept.reversed() {
+        for operation in plan.operations(neededFor: maps) {
             guard let output = operation.tensors[0] else { continue }
             steps.append(try Self.step(operation, result: values.count, values))
             values[output.place] = values.count
         }
         self.steps = steps
         stages = maps.map { values[$0.place]! }
-        channels = maps.map { $0.shape[3] }
     }
 
     /// The names of the parameters and statistics that the steps take.

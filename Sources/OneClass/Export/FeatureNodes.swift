@@ -28,12 +28,7 @@ struct FeatureNodes {
 
     /// The maps that the features are means of, with the numbers of their stages from 1.
     private func chosen(_ maps: [Value]) throws -> [(stage: Int, map: Value)] {
-        try (layers?.numbers ?? [maps.count]).map { number in
-            guard number <= maps.count else {
-                throw OCCError(.usage, "\(setting: "layers"): there is no stage \(number)")
-            }
-            return (number, maps[number - 1])
-        }
+        try stageNumbers(layers, of: maps.count).map { ($0, maps[$0 - 1]) }
     }
 
     private func means(_ maps: [Value]) throws -> Value {

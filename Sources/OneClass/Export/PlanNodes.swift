@@ -27,15 +27,7 @@ struct PlanNodes {
         let scratch = Program(device: try .cpu(), math: .strict)
         let (plan, outputs) = try scratch.add("export", .inference, build)
         self.outputs = outputs
-        // What the outputs need: nothing behind them, such as the pooling of the last map.
-        var needed = outputs, kept: [PlannedOperation] = []
-        for operation in plan.operations.reversed() {
-            let writes = operation.outputs.compactMap { $0 }
-            guard writes.contains(where: { own in needed.contains { $0.isView(of: own) } }) else { continue }
-            needed += operation.tensors.compactMap { $0 }
-            kept.append(operation)
-        }
-        operations = kept.reversed()
+        operations = plan.operations(neededFor: outputs)
     }
 
     /// Appends the nodes.

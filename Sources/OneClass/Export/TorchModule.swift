@@ -18,7 +18,7 @@ package struct TorchModule {
     init(_ model: OneClassModel) throws {
         let c = model.configuration, grid = model.grid
         let encoder = try EncoderSteps(c.encoder, side: grid?.patch ?? model.side)
-        let stages = try Self.stages(c.layers, of: encoder)
+        let stages = try stageNumbers(c.layers, of: encoder.stages.count)
         let detectors = try TorchDetector.all(of: model.detector, named: c.detector.name)
         for weights in try model.exportWeights() where encoder.parameters.contains(weights.name) {
             arrays["encoder.\(weights.name)"] = .init(weights.values, shape: weights.shape)
@@ -37,15 +37,6 @@ package struct TorchModule {
             + Self.encoding(encoder) + Self.features(c.encoder, stages, grid)
             + Self.scoring(detectors, named: c.detector.name, grid) + Self.forward(model) + Self.loading
         text = lines.joined(separator: "\n") + "\n"
-    }
-
-    /// The numbers from 1 of the stages whose maps the features are means of.
-    private static func stages(_ layers: StageNumbers?, of encoder: EncoderSteps) throws -> [Int] {
-        let numbers = layers?.numbers ?? [encoder.stages.count]
-        for number in numbers where number > encoder.stages.count {
-            throw OCCError(.usage, "\(setting: "layers"): there is no stage \(number)")
-        }
-        return numbers
     }
 
     /// What each patch counts for in each pixel of a line: [length, positions].

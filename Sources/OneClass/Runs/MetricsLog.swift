@@ -3,10 +3,7 @@ import OCCEngine
 
 /// The log metrics.jsonl: one JSON object a line, flushed line by line.
 public final class MetricsLog {
-    private let path: String
-    private let descriptor: Int32
-    /// The bytes of the whole lines.
-    private var size: Int
+    private let file: AppendedFile
 
     /// Opens the log, without what lies beyond `step`: a resumed run writes those lines again. A torn last
     /// line goes too.
@@ -20,21 +17,9 @@ public final class MetricsLog {
             if let own = record?["step"] as? Int, own <= step { kept += line + [UInt8(ascii: "\n")] }
         }
         if kept != old || old.isEmpty { try AtomicFile.write(kept, to: path) }
-        self.path = path
-        size = kept.count
-        descriptor = uninterrupted {
-            PathText.with(path) { open($0, O_WRONLY | O_APPEND | O_CLOEXEC) }
-        }
-        guard descriptor >= 0 else {
-            let code = errno
-            throw OCCError(
-                .init(errno: code, otherwise: .cannotCreate),
-                "\(path): cannot be opened for writing (\(errnoText(code)))",
-                remedy: "Check the path and its permissions.")
-        }
+        file = try AppendedFile(
+            path, flags: O_APPEND, size: kept.count, remedy: "Check the path and its permissions.")
     }
-
-    deinit { close(descriptor) }
 
     /// Appends a record as one line, in the file when this returns.
     ///
@@ -55,14 +40,7 @@ public final class MetricsLog {
         if let seconds { fields["seconds"] = number((seconds * 1e6).rounded() / 1e6) }
         var line = try JSONSerialization.data(withJSONObject: fields, options: [.sortedKeys])
         line.append(0x0A)
-        let code = line.withUnsafeBytes { writeAll($0, to: descriptor) }
-        guard code == 0 else {
-            ftruncate(descriptor, off_t(size))
-            throw OCCError(
-                .inputOutput, "\(path): writing failed (\(errnoText(code)))",
-                remedy: "Check the disk's free space, and run the same command again.")
-        }
-        size += line.count
+        try file.append(line)
     }
 
     /// Writes a number as text where JSON has none: infinities and NaN.

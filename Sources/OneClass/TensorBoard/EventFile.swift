@@ -7,43 +7,21 @@ import OCCEngine
 /// A record is written in one go, so that a process that is killed leaves whole ones and at most the
 /// beginning of another, which readers pass over.
 package final class EventFile {
-    private let path: String
-    private let descriptor: Int32
-    /// The bytes of the whole records.
-    private var size = 0
+    private let file: AppendedFile
 
     /// Makes a new file.
     ///
     /// - Throws: `OCCError(.cannotCreate)` naming it, `.inputOutput` for a failing disk.
     package init(creating path: String) throws {
-        self.path = path
-        descriptor = uninterrupted {
-            PathText.with(path) { open($0, O_WRONLY | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC, 0o644) }
-        }
-        guard descriptor >= 0 else {
-            let code = errno
-            throw OCCError(
-                .init(errno: code, otherwise: .cannotCreate),
-                "\(path): cannot be created (\(errnoText(code)))",
-                remedy: "Choose another \(setting: "tensorboard").")
-        }
+        file = try AppendedFile(
+            path, flags: O_CREAT | O_EXCL | O_APPEND, remedy: "Choose another \(setting: "tensorboard").")
     }
-
-    deinit { close(descriptor) }
 
     /// Appends an event, in the file when this returns.
     ///
     /// - Throws: `OCCError(.inputOutput)` naming the file; no part of the record stays.
     package func append(_ event: TensorBoardEvent) throws {
-        let record = Self.record(event.message.encoded)
-        let code = record.withUnsafeBytes { writeAll($0, to: descriptor) }
-        guard code == 0 else {
-            ftruncate(descriptor, off_t(size))
-            throw OCCError(
-                .inputOutput, "\(path): writing failed (\(errnoText(code)))",
-                remedy: "Check the disk's free space, and run the same command again.")
-        }
-        size += record.count
+        try file.append(Self.record(event.message.encoded))
     }
 
     /// The length in 8 bytes and its checksum, the bytes and theirs; all numbers are little-endian.
