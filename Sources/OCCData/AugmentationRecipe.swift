@@ -33,6 +33,10 @@ public struct AugmentationRecipe: Sendable, Equatable, CustomStringConvertible {
         case blur(probability: Double)
     }
 
+    /// Counts what augmentation means: 2 since a symmetry's mirror follows its rotation, 3 since contrast and
+    /// saturation are those of TensorFlow.
+    public static let version = 3
+
     /// The operations, in the order in which they are applied.
     public let steps: [Step]
 

@@ -61,35 +61,38 @@ extension RunConfiguration {
                 .usage, "\(setting: "schedule") milestones: \(method.name) has none of its own",
                 remedy: "Give \(setting: "milestones").")
         }
-        // What would do nothing, and why.
-        let ignored: [(isGiven: Bool, setting: Wording, why: Wording)] = [
+        // What would do nothing, and why, and what else to do than leave it out.
+        let ignored: [(isGiven: Bool, setting: Wording, why: Wording, instead: Wording?)] = [
             (
                 detector is OwnScore && calibration == .cross, "\(setting: "calibration") cross",
-                "the folds would leave the training of \(method.name) as it is"
+                "the folds would leave the training of \(method.name) as it is", nil
             ),
             (
                 detector is OwnScore && layers != nil, "\(setting: "layers")",
-                "\(method.name) scores by itself, not by the encoder's stages"
+                "\(method.name) scores by itself, not by the encoder's stages",
+                "choose another \(setting: "detector")"
             ),
             (
                 !method.trainsEncoder && weights != nil, "\(setting: "weights")",
-                "\(method.name) has no encoder"
+                "\(method.name) has no encoder", nil
             ),
             (
                 optimizerInForce.kind == .adam && nesterov, "\(setting: "nesterov")",
-                "Adam does not look ahead"
+                "Adam does not look ahead", "give \(setting: "optimizer") sgd"
             ),
             (
                 milestones != nil && curve != .milestones, "\(setting: "milestones")",
-                "the \(setting: "schedule") is \(curve.rawValue)"
+                "the \(setting: "schedule") is \(curve.rawValue)", "give \(setting: "schedule") milestones"
             ),
             (
                 (holdSteps ?? 1) > 1 && curve != .cosine, "\(setting: "hold-steps")",
-                "the \(setting: "schedule") is \(curve.rawValue)"
+                "the \(setting: "schedule") is \(curve.rawValue)", "give \(setting: "schedule") cosine"
             ),
         ]
         if let found = ignored.first(where: \.isGiven) {
-            throw OCCError(.usage, "\(found.setting) does nothing: \(found.why)", remedy: "Leave it out.")
+            throw OCCError(
+                .usage, "\(found.setting) does nothing: \(found.why)",
+                remedy: found.instead.map { "Leave it out, or \($0)." } ?? "Leave it out.")
         }
         if let outliers, normalized(outliers) == normalized(data) {
             throw OCCError(
@@ -139,6 +142,18 @@ extension RunConfiguration {
     private var mostRows: Int {
         guard patch == nil || locations == .each else { return .max }
         return min(labeledNormals ?? .max, contamination > 0 ? .max : maxTrain ?? .max)
+    }
+
+    /// Checks that the run on `images` training images reaches the milestones that it is given.
+    ///
+    /// - Throws: `OCCError(.usage)` naming the first that it does not reach.
+    func checkMilestones(images: Int) throws {
+        let total = totalSteps(images: images), each = stepsPerEpoch(images: images)
+        guard total > 0, let late = milestones?.numbers.first(where: { $0 * each >= total }) else { return }
+        throw OCCError(
+            .usage,
+            "\(setting: "milestones") \(late): the run's \(total) steps end before, at \(each) steps to an epoch",
+            remedy: "Lower \(setting: "milestones"), or raise \(setting: "epochs").")
     }
 
     /// Checks the size of a step on images or patches of this side.

@@ -166,7 +166,7 @@ public struct RunConfiguration: HasSettings, Sendable {
         ),
         Setting(
             "augment", \.augment, "RECIPE",
-            "Random changes of training images, such as cnr0.5+hflip+jitter_b0.4_c0.4_s0.4_h0.4+gray0.2+blur0.5, or none; by itself the method's."
+            "Random changes of training images, such as cnr0.5+hflip+jitter_b0.4_c0.4_s0.4_h0.4+gray0.2, or none; by itself the method's."
         ),
         Setting(
             "weights", \.weights, "FILE",
@@ -344,12 +344,17 @@ public struct RunConfiguration: HasSettings, Sendable {
         get throws { try AugmentationRecipe(augment ?? method.defaults.recipe) }
     }
 
+    /// Whether a version of occ-gpu that augments in another way would train another model.
+    var augmentsImages: Bool {
+        (augment ?? method.defaults.recipe) != "none" || !method.rowInputs.isEmpty
+    }
+
     /// The number of optimizer steps, given or the method's own; nil where epochs count.
     private var stepsInForce: Int? { steps ?? (epochs == nil ? method.defaults.steps : nil) }
 
     /// The steps of a pass over the method's items of `images` training images, which drops its last incomplete
     /// batch.
-    private func stepsPerEpoch(images: Int) -> Int {
+    func stepsPerEpoch(images: Int) -> Int {
         max(1, method.itemCount(images: images) / itemsPerStep)
     }
 

@@ -371,19 +371,15 @@ public final class Trainer {
         file.metadata["step"] = String(step)
         file.metadata["data_digest"] = dataDigest
         file.metadata["configuration"] = try configuration.json()
-        file.metadata["augmentation"] = String(Self.augmentationNumber)
+        file.metadata["augmentation"] = String(AugmentationRecipe.version)
         return file
     }
-
-    /// Counts what augmentation means: 2 since a symmetry's mirror follows its rotation, 3 since contrast and
-    /// saturation are those of TensorFlow.
-    private static let augmentationNumber = 3
 
     /// Why the steps after a checkpoint may not be those that its own program would take; nil where they are.
     func notice(on file: TensorFile) -> String? {
         let written = file.metadata["augmentation"].flatMap(Int.init) ?? 1
-        guard written != Self.augmentationNumber else { return nil }
-        if configuration.augment == "none", method.rowInputs.isEmpty { return nil }
+        guard written != AugmentationRecipe.version else { return nil }
+        guard configuration.augmentsImages else { return nil }
         return "another version of occ-gpu wrote it, which augments images in another way; "
             + "the steps that are left are as this version takes them"
     }

@@ -1,4 +1,3 @@
-import Foundation
 import OCCCommandLine
 import OneClass
 
@@ -19,14 +18,7 @@ let protocolCommand = Command(
             list: "classes",
             "Classes by index or name, or categories by name, such as 0,1,dog; by itself all."),
         RunOptions.seeds,
-        Option(
-            "shard", "I/N",
-            "Do the runs I, I + N, I + 2 N, ... only, as one of N jobs; by itself as Slurm numbers the job of an array."
-        ) { (text) throws(SettingError) in
-            guard shard(text) != nil else {
-                throw SettingError("shard", "'\(text)' is no part, such as 2/8")
-            }
-        },
+        RunOptions.shard,
         Option("collect", nil, "Train nothing: print the table of the results that are there."),
         Option(
             list: "detectors", of: Detectors.registry.names,
@@ -86,8 +78,7 @@ let protocolCommand = Command(
         run.checkpointInterval = seconds
     }
     run.communicator = Ranks.communicator
-    run.shard = arguments["shard"].flatMap(shard) ?? Slurm.shard(ProcessInfo.processInfo.environment)
-    if let part = run.shard { say("part \(part.number) of \(part.count) of the runs") }
+    run.shard = RunOptions.shard(arguments)
     let table: ProtocolTable
     if arguments.has("collect") {
         let found = try run.collected()
@@ -115,11 +106,4 @@ let protocolCommand = Command(
             "\(table.failures.count) of \(run.tasks.count * list.count) runs failed; the first was '\(first.name)', seed \(first.seed): \(first.reason)",
             remedy: "The others are done: run the same command again when the cause is mended.")
     }
-}
-
-/// Reads a part of the runs, such as 2/8.
-private func shard(_ text: String) -> ProtocolRun.Shard? {
-    let numbers = text.split(separator: "/", omittingEmptySubsequences: false).map { Int($0) }
-    guard numbers.count == 2, let number = numbers[0], let count = numbers[1] else { return nil }
-    return ProtocolRun.Shard(number, of: count)
 }

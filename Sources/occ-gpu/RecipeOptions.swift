@@ -95,6 +95,7 @@ struct RecipeOptions {
         if let method = arguments["method"], method != start.method.name {
             // What the recipe gives its own method is not another one's. Its runs are short, whatever the method.
             (start.learningRate, start.augment) = (nil, nil)
+            if !(configuration.method is CutPastePrediction) { start.warmup = nil }
             let other = try? Methods.registry.entry(method)
             start.head = recipe.budget == nil ? nil : other?.defaults.quickHead?.widths
         } else if let head = configuration.head, (try? start.method.check(headWidths: head)) == nil {

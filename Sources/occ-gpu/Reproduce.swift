@@ -27,6 +27,7 @@ let reproduceCommand = Command(
         Option(
             "budget", "SHARE", .above(0, upTo: 1), standard: 1.0,
             "The share of each row's steps, in place of --steps or --epochs."),
+        RunOptions.shard,
         Option("collect", nil, "Train nothing: print the table of the results that are there."),
         RunOptions.checkpointSeconds,
         Option("report", "FILE", "Write a page with the figure, the table and any pictures: one HTML file."),
@@ -58,7 +59,8 @@ let reproduceCommand = Command(
         throw OCCError(
             .usage, "--budget and --\(other) both say how long to train", remedy: "Give one of them.")
     }
-    guard experiment.pictures == nil || arguments["report"] != nil else {
+    let isCollecting = arguments.has("collect"), shard = isCollecting ? nil : RunOptions.shard(arguments)
+    guard experiment.pictures == nil || shard != nil || arguments["report"] != nil else {
         throw OCCError(.usage, "\(name) draws pictures: where to?", remedy: "Give --report FILE.")
     }
     var overrides = RunOptions.written(arguments)
@@ -72,14 +74,17 @@ let reproduceCommand = Command(
         reproduction.checkpointInterval = seconds
     }
     reproduction.communicator = Ranks.communicator
+    reproduction.shard = shard
     let device = try RunOptions.device(arguments)
     try reproduction.check(device)
     let table = try reproduction.run(
-        device: device, collecting: arguments.has("collect"), started: say, notice: say)
-    if table.missingRuns > 0, arguments.has("collect") {
+        device: device, collecting: isCollecting, started: say, notice: say)
+    if table.missingRuns > 0, isCollecting {
         say("warning: \(table.missingRuns) runs have no result yet")
     }
-    if let path = arguments["report"], Ranks.communicator?.isFirst != false {
+    if arguments["report"] != nil, shard != nil {
+        say("the report is of all parts: when they are done, give --collect in place of --shard")
+    } else if let path = arguments["report"], Ranks.communicator?.isFirst != false {
         AtomicFile.removeStrays(beside: path)
         try AtomicFile.write(Array(table.html().utf8), to: path)
         say("wrote \(path)")

@@ -1,3 +1,4 @@
+import Foundation
 import OCCCommandLine
 import OneClass
 
@@ -64,6 +65,25 @@ enum RunOptions {
         guard seedList(text) != nil else {
             throw SettingError("seeds", "'\(text)' is neither a number nor a list of seeds")
         }
+    }
+
+    /// The part of several runs that one job does.
+    static let shard = Option(
+        "shard", "I/N",
+        "Do the runs I, I + N, I + 2 N, ... only, as one of N jobs; by itself as Slurm numbers the job of an array."
+    ) { (text) throws(SettingError) in
+        guard ProtocolRun.Shard(text: text) != nil else {
+            throw SettingError("shard", "'\(text)' is no part, such as 2/8")
+        }
+    }
+
+    /// The part of the runs that falls to this process; nil for all.
+    static func shard(_ arguments: Arguments) -> ProtocolRun.Shard? {
+        let part =
+            arguments["shard"].flatMap { ProtocolRun.Shard(text: $0) }
+            ?? Slurm.shard(ProcessInfo.processInfo.environment)
+        if let part { say("part \(part.number) of \(part.count) of the runs") }
+        return part
     }
 
     static func seeds(_ arguments: Arguments) -> [UInt64] { seedList(arguments["seeds"] ?? "1")! }
@@ -173,4 +193,13 @@ private func seedList(_ text: String) -> [UInt64]? {
         seeds += Array(first...last)
     }
     return Set(seeds).count == seeds.count ? seeds : nil
+}
+
+extension ProtocolRun.Shard {
+    /// Reads a part of the runs, such as 2/8; nil for what is none.
+    init?(text: String) {
+        let numbers = text.split(separator: "/", omittingEmptySubsequences: false).map { Int($0) }
+        guard numbers.count == 2, let number = numbers[0], let count = numbers[1] else { return nil }
+        self.init(number, of: count)
+    }
 }

@@ -96,6 +96,21 @@ import Testing
         #expect(c.learningRate == 0.03 && c.method.name == "cutpaste" && c.steps == 6)
     }
 
+    /// CutPaste begins slowly in a recipe of patches; another method on patches has its own warm-up.
+    @Test(arguments: [("cutpaste", 100), ("denoising", nil)])
+    func warmUpIsOfTheMethod(_ method: String, _ warmup: Int?) throws {
+        let folder = try TemporaryFolder(), out = folder.file("run")
+        let outcome = try run(
+            [
+                "train", "--out", out, "--data", "builtin:surface", "--patch", "32", "--method", method,
+                "--encoder", "resnet10", "--width", "0.0625", "--steps", "1", "--batch", "4",
+                "--max-train", "12", "--max-test", "4", "--quiet", "--device", "cpu",
+            ], in: folder)
+        #expect(outcome.status == 0, "\(outcome.errors)")
+        let c = try RunConfiguration(json: readFile("\(out)/config.json"), name: "config.json")
+        #expect(c.method.name == method && c.patch == 32 && c.warmup == warmup)
+    }
+
     /// Naming the file's own method, encoder and detector again changes nothing.
     @Test func aChoiceMadeAgainKeepsItsSettings() throws {
         let folder = try TemporaryFolder(), out = folder.file("run")
@@ -127,6 +142,14 @@ import Testing
         let other = try protocolRun(["--nu", "0.2", "--gamma", "3"])
         #expect(other.status == 64 && other.errors.contains("ocsvm-rbf"), "\(other.errors)")
         #expect(try protocolRun(["--neighbors", "2"]).status == 64)
+        // Nor is one of a program that augmented images in another way.
+        let file = folder.file("runs/class-0-seed-1/result.json")
+        let written = String(decoding: try readFile(file), as: UTF8.self)
+        let earlier = written.replacing("\"augmentation\" : 3", with: "\"augmentation\" : 2")
+        #expect(earlier != written)
+        try Data(earlier.utf8).write(to: URL(fileURLWithPath: file))
+        let refused = try protocolRun(["--nu", "0.1", "--gamma", "3"])
+        #expect(refused.status == 64 && refused.errors.contains("augments"), "\(refused.errors)")
         #expect(try protocolRun(["--nu", "0.1", "--patch", "16"]).status == 64)
     }
 

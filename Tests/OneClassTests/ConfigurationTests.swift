@@ -237,12 +237,22 @@ import Testing
         for text in ["", "none", "100,50", "5,5", "0", "2x3", "1.5"] {
             #expect(EpochNumbers(text: text) == nil)
         }
-        // Milestones that nothing looks at, and a schedule without any.
+        // Milestones that nothing looks at, or that the run does not reach, and a schedule without any.
         c = RunConfiguration()
         c.milestones = EpochNumbers([5])
-        #expect(throws: OCCError.self) { try c.validate() }
+        let ignored = #expect(throws: OCCError.self) { try c.validate() }
+        #expect(ignored?.remedy?.contains("schedule") == true)
         c.schedule = .milestones
         #expect(throws: Never.self) { try c.validate() }
+        // 200 images are three steps of 64 to an epoch: the fifth epoch ends with the 15th step.
+        (c.batch, c.steps) = (64, 15)
+        let device = try Device.cpu()
+        let late = #expect(throws: OCCError.self) {
+            try TrainingPlan(c, images: 200, side: 32, device: device)
+        }
+        #expect(late?.message.contains("milestones 5") == true && late?.kind == .usage)
+        c.steps = 16
+        #expect(throws: Never.self) { try TrainingPlan(c, images: 200, side: 32, device: device) }
         c.milestones = nil
         let error = #expect(throws: OCCError.self) { try c.validate() }
         #expect(error?.kind == .usage && error?.remedy?.contains("milestones") == true)

@@ -143,6 +143,16 @@ import Testing
         #expect(CutPastePrediction(.rectangle).copies == 2 && CutPastePrediction(.threeWay).copies == 3)
     }
 
+    /// Three ways: an image as it is is the first class, with a part pasted the second, with a scar the third.
+    @Test func pastingIsLabeled() {
+        let method = CutPastePrediction(.threeWay)
+        let rows = (0..<3).map { method.view(item: 7, copy: $0) }
+        #expect(rows.map(\.label) == [0, 1, 2] && rows.map(\.image) == [7, 7, 7])
+        #expect(
+            rows.map(\.inputs)
+                == [CutPaste.Kind.nothing, .rectangle, .scar].map { [$0.rawValue] })
+    }
+
     /// Patches are cut from the image first, then augmented, then pasted into (Li et al., equation 3): no operation but
     /// the first one sees more than a patch.
     @Test func patchesAreCutBeforePasting() throws {

@@ -40,6 +40,20 @@ import Testing
         }
     }
 
+    /// CutPaste's tables are of images of 256 pixels and of 256 times 256 steps; where the number of transformations is
+    /// what is asked, the recipe itself does not mirror.
+    @Test func experimentsHaveThePapersNumbers() throws {
+        func configurations(_ name: String) throws -> [RunConfiguration] {
+            let experiment = try Experiment.registry.entry(name)
+            return try experiment.rows.map { try experiment.configuration(of: $0).resolved }
+        }
+        for name in ["cutpaste", "cutpaste-localization"] {
+            for c in try configurations(name) { #expect(c.imageSize == 256 && c.steps == 65_536) }
+        }
+        let mirrored = try configurations("augmentations").filter { $0.augment?.contains("hflip") ?? true }
+        #expect(mirrored.isEmpty)
+    }
+
     /// Behind ± in a mean's line stands the mean of the classes' deviations, as in the papers' tables, and not the
     /// deviation of the means over seeds (0 here), nor that over classes.
     @Test func deviationsOfClassesAreAveraged() throws {
@@ -402,6 +416,34 @@ import Testing
         let scores = try model.transformationScores(of: split.test)["upright"]
         let auroc = try RankingMetrics(scores: try #require(scores), labels: split.testLabels).auroc
         #expect(try Self.cell(first.table, "rotnet", "classifier upright", nil).mean == auroc)
+    }
+
+    /// Jobs do their parts of all rows' runs, whose number is counted on from row to row; together they are the whole.
+    @Test func jobsDoTheirParts() throws {
+        let folder = try TemporaryFolder(), device = try Device.cpu()
+        let small = [
+            "encoder": "resnet10", "width": "0.0625", "head": "16x2", "batch": "8", "steps": "1",
+            "max-train": "16", "max-test": "20",
+        ]
+        func run(_ shard: ProtocolRun.Shard?, collecting: Bool = false, in place: String) throws -> (
+            table: ReproductionTable, started: [String]
+        ) {
+            var started: [String] = []
+            var reproduction = try Reproduction(
+                try Experiment.registry.entry("end-to-end"), data: ["builtin:shapes"], overrides: small,
+                folder: folder.file(place))
+            (reproduction.shard, reproduction.seeds) = (shard, [1, 2, 3])
+            let table = try reproduction.run(
+                device: device, collecting: collecting, started: { started.append($0) })
+            return (table, started)
+        }
+        let whole = try run(nil, in: "whole"), count = whole.started.count
+        let parts = try (1...4).map { try run(ProtocolRun.Shard($0, of: 4), in: "parts").started }
+        #expect(count == 6 && parts.map(\.count) == [2, 2, 1, 1])
+        #expect(parts.joined().sorted() == whole.started.sorted())
+        let collected = try run(nil, collecting: true, in: "parts")
+        #expect(collected.started.isEmpty && collected.table.missingRuns == 0)
+        #expect(try collected.table.json() == whole.table.json())
     }
 
     /// A row that shows a collapse is at chance where it collapses, and no failure; what is resumed says so again.

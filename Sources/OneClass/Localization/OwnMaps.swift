@@ -12,33 +12,53 @@ struct OwnMaps {
     /// Images whose maps are computed at a time.
     private static let portion = 64
 
+    /// The pixels that a median is of at most: more, evenly left out, say no more about a picture's scale.
+    private static let medianPixels = 1 << 22
+
     /// The score of each image and its map: the scores of its pixels, smoothed as other maps are.
     ///
     /// - Throws: `OCCError(.badData)` for a score that is not finite.
     func localize(_ images: ImageBatch) throws -> [OneClassModel.Localized] {
+        var result: [OneClassModel.Localized] = []
+        try forEachPortion(of: images) { result += $0 }
+        return result
+    }
+
+    /// What maps of normal images look like: the median of their pixels, and the highest pixel of each. A portion of
+    /// the maps is in memory at a time.
+    func summary(of images: ImageBatch) throws -> (ordinary: Double, peaks: [Double]) {
+        let every = max(1, images.count * images.side * images.side / Self.medianPixels)
+        var pixels: [Float] = [], peaks: [Double] = []
+        try forEachPortion(of: images) { portion in
+            for map in portion.map(\.map) {
+                peaks.append(Double(map.max()!))
+                pixels += stride(from: peaks.count % every, to: map.count, by: every).map { map[$0] }
+            }
+        }
+        pixels.sort()
+        return (Double(pixels[pixels.count / 2]), peaks)
+    }
+
+    /// Scores images and gives them on, some at a time, in order.
+    private func forEachPortion(of images: ImageBatch, _ body: ([OneClassModel.Localized]) -> Void) throws {
         let side = images.side, pixels = side * side
-        return try Work.track("scoring", "images", total: images.count) { work in
-            try stride(from: 0, to: images.count, by: Self.portion).flatMap { first in
+        try Work.track("scoring", "images", total: images.count) { work in
+            for first in stride(from: 0, to: images.count, by: Self.portion) {
                 let some = images.subset(first..<min(first + Self.portion, images.count))
                 let (features, maps) = try extractor.featuresAndMaps(of: some, program: program, work: work)
                 try DetectorFitting.requireFinite(maps, name)
                 let scores = try DetectorFitting.requireFinite(
                     try detector.scores(features, on: program.device), name)
-                return parallelMap(some.count) { image in
-                    let map = FeatureMap(
-                        rows: side, columns: side, channels: 1,
-                        values: Array(maps[image * pixels..<(image + 1) * pixels]))
-                    return OneClassModel.Localized(
-                        score: scores[image], map: map.blurred(sigma: FeatureMap.smoothing).values,
-                        isCalibrated: true)
-                }
+                body(
+                    parallelMap(some.count) { image in
+                        let map = FeatureMap(
+                            rows: side, columns: side, channels: 1,
+                            values: Array(maps[image * pixels..<(image + 1) * pixels]))
+                        return OneClassModel.Localized(
+                            score: scores[image], map: map.blurred(sigma: FeatureMap.smoothing).values,
+                            isCalibrated: true)
+                    })
             }
         }
-    }
-
-    /// What maps of normal images look like: the median of their pixels, and the highest pixel of each.
-    func summary(of images: ImageBatch) throws -> (ordinary: Double, peaks: [Double]) {
-        let maps = try localize(images).map(\.map), pixels = maps.flatMap { $0 }.sorted()
-        return (Double(pixels[pixels.count / 2]), maps.map { Double($0.max()!) })
     }
 }

@@ -44,6 +44,9 @@ public struct Reproduction {
     public var checkpointInterval = 60.0
     /// The processes that do the runs together; nil for one.
     public var communicator: Communicator?
+    /// The part of the runs that this process does, of all rows and data sets; nil for all. Pictures are drawn when the
+    /// results are collected.
+    public var shard: ProtocolRun.Shard?
 
     /// An experiment on data sets; nothing is read or trained yet.
     ///
@@ -214,7 +217,7 @@ public struct Reproduction {
         started: (String) -> Void = { _ in }, notice: (String) -> Void = { _ in },
         record: (StepRecord) -> Void = { _ in }
     ) throws -> ReproductionTable {
-        var table = ReproductionTable(experiment, overrides: overrides)
+        var table = ReproductionTable(experiment, overrides: overrides), runsBefore = 0
         for location in data {
             let parts = try parts(location)
             var done: [ReproductionTable.Done] = []
@@ -223,6 +226,8 @@ public struct Reproduction {
                 run.checkpointInterval = checkpointInterval
                 run.countsCollapse = part.row.mayCollapse
                 run.communicator = communicator
+                run.shard = shard?.after(runsBefore)
+                runsBefore += run.tasks.count * seeds.count
                 let name = part.row.name
                 var failures: [ProtocolTable.Failure] = []
                 if !isCollecting {
@@ -242,7 +247,8 @@ public struct Reproduction {
                         part: part, results: found.results, missing: found.missing.count, failures: failures))
             }
             table.add(done)
-            if let kind = experiment.pictures, communicator?.isFirst != false {
+            let drawsPictures = isCollecting || shard == nil && communicator?.isFirst != false
+            if let kind = experiment.pictures, drawsPictures {
                 table.pictures += try PictureRows(kind, parts, seed: seeds[0], device: device).sections
             }
         }

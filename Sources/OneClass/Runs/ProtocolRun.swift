@@ -28,6 +28,8 @@ public struct ProtocolRun {
         public var testImages: Int?
         /// The number of optimizer steps.
         public var steps: Int?
+        /// What augmentation meant when it was made (`AugmentationRecipe.version`); nil of a result that does not say.
+        public var augmentation: Int?
         /// When and how the features collapsed, of a run whose values are those of chance for that; nil of others.
         public var collapse: String?
 
@@ -39,6 +41,7 @@ public struct ProtocolRun {
             (self.name, self.seed, self.values, self.configuration) = (name, seed, values, configuration)
             (self.detectors, self.dataDigest, self.steps) = (detectors, dataDigest, steps)
             (self.trainingImages, self.testImages) = (trainingImages, testImages)
+            augmentation = AugmentationRecipe.version
         }
     }
 
@@ -63,6 +66,11 @@ public struct ProtocolRun {
             guard count >= 1, (1...count).contains(number) else { return nil }
             self.number = number
             self.count = count
+        }
+
+        /// The part in a list of runs that `runs` others come before.
+        func after(_ runs: Int) -> Shard {
+            Shard(((number - 1 - runs) % count + count) % count + 1, of: count)!
         }
 
         /// Whether the run in this place, from 0, is of the part.
@@ -242,8 +250,12 @@ public struct ProtocolRun {
                 return try configuration.split(loaded!.dataset)
             }
             let path = self.path(of: task, seed)
-            let free = communicator == nil ? try RunDirectory(path) : try RunDirectory(unlessTaken: path)
+            let isAlone = communicator == nil && shard == nil
+            let free = try isAlone ? RunDirectory(path) : RunDirectory(unlessTaken: path)
             guard let directory = free else {
+                if communicator == nil {
+                    notice("'\(task.name)', seed \(seed): another process is at it, in \(path)")
+                }
                 busy.append(place)
                 continue
             }
@@ -441,6 +453,13 @@ public struct ProtocolRun {
                 .usage,
                 "\(path): was made with another configuration; these differ: \(differences.joined(separator: ", "))",
                 remedy: "Choose another \(setting: "out").")
+        }
+        if configuration.augmentsImages, let written = result.augmentation,
+            written != AugmentationRecipe.version
+        {
+            throw OCCError(
+                .usage, "\(path): another version of occ-gpu made it, which augments images in another way",
+                remedy: "Choose another \(setting: "out"), or remove it to run that class again.")
         }
         for (name, settings) in comparedSettings where result.values[name] != nil {
             // As text: what is read back has 3 for 3.0.
