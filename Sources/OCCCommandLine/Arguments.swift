@@ -149,7 +149,7 @@ package struct Command: Sendable {
     }
 
     func help(of program: String) -> String {
-        let width = (options.map { label($0).count }.max() ?? 0) + 2
+        let width = (groups.flatMap(\.options).map { label($0).count }.max() ?? 0) + 2
         var lines =
             [summary, "", "USAGE", "  \(program) \(name) \(usage)", "", "EXAMPLES"]
             + examples.map { "  \($0)" }

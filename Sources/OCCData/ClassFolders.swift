@@ -42,8 +42,10 @@ extension DatasetFolder {
         }
 
         /// All images in a folder and below.
-        mutating func everything(in folder: String, name: String) throws -> ImageClass {
-            let walk = try FolderWalk(folder)
+        mutating func everything(
+            in folder: String, name: String, leavingOut leftOut: Set<String> = []
+        ) throws -> ImageClass {
+            let walk = try FolderWalk(folder, leavingOut: leftOut)
             account.add(walk.account)
             for file in walk.images where relative(file, to: folder).contains("/") {
                 account.add(.nested, file)
@@ -55,7 +57,7 @@ extension DatasetFolder {
         func direct(in folder: String) throws -> [String] {
             try folderNames(folder).filter { name in
                 name.utf8.first != UInt8(ascii: ".") && ImageFormats.isReadable(name)
-                    && FileKind(joined(folder, name)) == .file
+                    && !DrawnPicture.isName(name) && FileKind(joined(folder, name)) == .file
             }.map { joined(folder, $0) }
         }
     }
@@ -74,11 +76,11 @@ extension DatasetFolder {
         // VisA as published keeps its images two folders down.
         let visa = joined(path, "Data/Images")
         let root = isFolder(visa) ? visa : path
+        let maskFolders = Set(MaskIndex.folders.map { $0.lowercased() })
         guard try listing.direct(in: root).isEmpty else {
-            let all = try listing.everything(in: root, name: "normal")
+            let all = try listing.everything(in: root, name: "normal", leavingOut: maskFolders)
             return try dataset(.normalAndAnomalous, [all], train: [all], test: [], listing.account)
         }
-        let maskFolders = Set(MaskIndex.folders.map { $0.lowercased() })
         let found = try listing.classes(in: root).filter { !maskFolders.contains($0.name.lowercased()) }
         guard let first = found.first else { throw notRecognized("", listing.account) }
         guard found.count > 1 else {

@@ -11,6 +11,8 @@ public struct FileAccount: Sendable, Equatable {
         case otherFormat
         /// By its name, no image.
         case noImage
+        /// A picture that occ-gpu drew of an image.
+        case drawn
         /// An image in a subfolder, which was read as the others.
         case nested
         /// Its name begins with a dot.
@@ -43,6 +45,7 @@ public struct FileAccount: Sendable, Equatable {
             case .unreadable: "image files cannot be read"
             case .otherFormat: "images are of formats that are not read (\(ImageFormats.list) are)"
             case .noImage: "other files are no images by their names"
+            case .drawn: "pictures are of occ-gpu's making, by their names, and were left out"
             case .nested: "of the images are in subfolders"
             case .hidden: "hidden files and folders were left out"
             case .special: "pipes, sockets or devices were left out"
@@ -62,7 +65,7 @@ public struct FileAccount: Sendable, Equatable {
         /// Whether a person should look at it.
         var isWarning: Bool {
             switch self {
-            case .noImage, .nested, .hidden: false
+            case .noImage, .drawn, .nested, .hidden: false
             default: true
             }
         }

@@ -9,11 +9,17 @@ struct FolderWalk {
     private(set) var images: [String] = []
     /// What was left out.
     private(set) var account = FileAccount()
+    /// Folders in the first one that are not walked, in small letters.
+    private let leftOut: Set<String>
 
     /// Walks a folder.
     ///
+    /// - Parameter leftOut: folders in it that are not walked nor counted, in small letters.
     /// - Throws: `OCCError(.noInput)` for a folder that cannot be opened.
-    init(_ root: String) throws { try walk(root, above: []) }
+    init(_ root: String, leavingOut leftOut: Set<String> = []) throws {
+        self.leftOut = leftOut
+        try walk(root, above: [])
+    }
 
     private mutating func walk(_ folder: String, above: [FileKind]) throws {
         guard let kind = FileKind(folder) else { return }
@@ -26,7 +32,9 @@ struct FolderWalk {
                 continue
             }
             switch FileKind(path) {
+            case .folder where leftOut.contains(name.lowercased()) && above.isEmpty: continue
             case .folder: folders.append(path)
+            case .file where DrawnPicture.isName(name): account.add(.drawn, path)
             case .special: account.add(.special, path)
             case .brokenLink: account.add(.brokenLink, path)
             case .file where ImageFormats.isReadable(name): images.append(path)
@@ -36,6 +44,25 @@ struct FolderWalk {
             }
         }
         for path in folders { try walk(path, above: above + [kind]) }
+    }
+}
+
+/// The pictures that occ-gpu draws of images, by their names: what is made of images is not taken for one, wherever it
+/// lies.
+package enum DrawnPicture {
+    /// What the names of pictures end with, after a dot.
+    private static let endings = [
+        "overlay.png", "mask.png", "map.png", "integrated-gradients.png", "grad-cam.png",
+    ]
+    /// Digits that tell an image's pictures from another's, before the ending.
+    package static let digits = 12
+
+    /// Whether a file's name ends as theirs do: a hyphen, the digits, a dot and the ending.
+    static func isName(_ name: String) -> Bool {
+        guard let ending = endings.first(where: { name.hasSuffix(".\($0)") }) else { return false }
+        let stem = name.utf8.dropLast(ending.utf8.count + 1), digits = stem.suffix(digits)
+        return stem.dropLast(Self.digits).last == UInt8(ascii: "-") && digits.count == Self.digits
+            && digits.allSatisfy { Array("0123456789abcdef".utf8).contains($0) }
     }
 }
 

@@ -252,16 +252,57 @@ public struct Evaluation: Codable, Sendable {
 
     /// Whether the same model without training does as well, images and pixels; false where it was not compared with.
     public var learningIsWorthNothing: Bool {
-        guard let auroc, let drawn = untrainedAUROC, drawn >= auroc else { return false }
-        guard let pixelAUROC, let pixels = untrainedPixelAUROC else { return true }
-        return pixels >= pixelAUROC
+        Self.asWell((auroc, untrainedAUROC), (pixelAUROC, untrainedPixelAUROC)) == Self.inEverything
     }
 
     /// Whether raw pixels do as well, images and pixels; false where they were not compared with.
     public var rawPixelsDoAsWell: Bool {
-        guard let auroc, let raw = rawPixelAUROC, raw >= auroc else { return false }
-        guard let pixelAUROC, let pixels = rawPixelPixelAUROC else { return true }
-        return pixels >= pixelAUROC
+        Self.asWell((auroc, rawPixelAUROC), (pixelAUROC, rawPixelPixelAUROC)) == Self.inEverything
+    }
+
+    /// The AUROC that scores without any meaning exceed in one of forty test sets of this size (the normal approximation
+    /// of Mann and Whitney's statistic, 1947); nil without images of both kinds.
+    public var chanceAUROC: Double? {
+        guard normals > 0, outliers > 0 else { return nil }
+        let deviation = (Double(normals + outliers + 1) / (12 * Double(normals) * Double(outliers)))
+            .squareRoot()
+        return min(1, 0.5 + 1.959964 * deviation)
+    }
+
+    /// What speaks against the model, a sentence each: scores no better than chance, and simpler ones that do as well.
+    public var warnings: [String] {
+        var result: [String] = []
+        if let auroc, let chance = chanceAUROC, auroc <= chance {
+            let percent = { FalseAlarmPromise.percent($0) }
+            result.append(
+                "an AUROC of \(percent(auroc)) is no better than chance on these test images, where \(percent(chance)) can be had by it"
+            )
+        }
+        if let what = Self.asWell((auroc, rawPixelAUROC), (pixelAUROC, rawPixelPixelAUROC)) {
+            result.append("the distance of raw pixels does as well \(what)")
+        }
+        if let what = Self.asWell((auroc, untrainedAUROC), (pixelAUROC, untrainedPixelAUROC)) {
+            result.append("without training the same model does as well \(what); --steps 0 leaves it out")
+        }
+        return result
+    }
+
+    private static let inEverything = "on these test images"
+
+    /// Where another model's AUROC is no lower, in words; nil where it is lower, or there is none.
+    private static func asWell(
+        _ images: (own: Double?, other: Double?), _ pixels: (own: Double?, other: Double?)
+    ) -> String? {
+        func isNoLower(_ pair: (own: Double?, other: Double?)) -> Bool? {
+            guard let own = pair.own, let other = pair.other else { return nil }
+            return other >= own
+        }
+        switch (isNoLower(images), isNoLower(pixels)) {
+        case (true, true), (true, nil): return inEverything
+        case (true, false): return "\(inEverything), though not on their pixels"
+        case (false, true), (nil, true): return "on the pixels of these test images, though not on the images"
+        default: return nil
+        }
     }
 
     /// The false alarms in words, and how they go with the promise.

@@ -19,15 +19,19 @@ public final class OneClassModel {
     public private(set) var calibration: ThresholdCalibration
     /// Where the patches lie, for a model of patches.
     public let grid: PatchGrid?
-    /// The threshold for the pixels of maps. Where an image's score is its map's highest, it is `calibration`; a method
-    /// that scores pixels itself (`MapScoring`) has one of the highest pixels of the same held-out images' maps.
+    /// The threshold for the pixels of maps: by the highest pixels of the held-out images' maps, as `calibration` is by
+    /// their scores. A pixel's score is a mean of the patches around it, or the method's own, and so lower than the
+    /// image's. It is `calibration` where there are no maps, or no held-out images.
     public var mapCalibration: ThresholdCalibration { peakCalibration ?? calibration }
     /// The score of an ordinary patch, or pixel where the method scores those itself: the median over the calibration
     /// images, or without such over training images. 0 for a model of whole images without such maps.
     public let ordinaryScore: Double
     /// What the middle of a picture's scale stands for: the threshold of maps, or where there is none, the highest
-    /// score of some training images.
+    /// pixel of some training images' maps.
     public private(set) var alarmScore: Double
+    /// A patch's score above which the means of maps are of logarithms: the threshold that the model was made with, or
+    /// without one the highest score of some training images.
+    let unusualScore: Double
     /// The digest of the images that it was made from: `OneClassSplit.trainingDigest`; nil of a file that
     /// does not say.
     public let dataDigest: String?
@@ -42,7 +46,7 @@ public final class OneClassModel {
     let fitting: DetectorFitting
     /// What the method's own scores need to know of normal images.
     private let scoreState: DetectorState
-    /// Of the highest pixels of maps, where the method scores pixels itself.
+    /// Of the highest pixels of the held-out images' maps; nil where there are no such.
     private var peakCalibration: ThresholdCalibration?
     /// The maps of a method that scores pixels itself.
     let ownMaps: OwnMaps?
@@ -94,29 +98,40 @@ public final class OneClassModel {
         ownMaps = scoring.maps.map { [detector, program, name] in
             OwnMaps(extractor: $0, program: program, detector: detector, name: name)
         }
+        // Pictures need a scale without calibration images too: some training images give it.
+        let isHeld = heldImages.count > 0, shown = isHeld ? heldImages : Self.some(of: fit)
+        var peaks: [Double] = []
         if let ownMaps {
-            let isHeld = heldImages.count > 0
-            let found = try ownMaps.summary(of: isHeld ? heldImages : Self.some(of: fit))
-            let peaks = ThresholdCalibration(
-                scores: isHeld ? found.peaks : [], falseAlarmRate: configuration.falseAlarmRate,
-                kind: configuration.calibration)
-            peakCalibration = peaks
-            (ordinaryScore, alarmScore) = (found.ordinary, peaks.threshold ?? found.peaks.max()!)
-        } else if grid == nil {
-            (ordinaryScore, alarmScore) = (0, calibration.threshold ?? 0)
-        } else if let threshold = calibration.threshold {
-            (ordinaryScore, alarmScore) = (held.sorted()[held.count / 2], threshold)
+            let found = try ownMaps.summary(of: shown)
+            (ordinaryScore, unusualScore, peaks) = (found.ordinary, found.peaks.max()!, found.peaks)
+        } else if let grid {
+            let scores = isHeld ? held : try fitting.patchScores(of: shown, detector)
+            let sorted = scores.sorted()
+            ordinaryScore = sorted[sorted.count / 2]
+            unusualScore = calibration.threshold ?? sorted.last!
+            let scale = MapScale(ordinary: ordinaryScore, unusual: unusualScore)
+            peaks = parallelMap(shown.count) { image in
+                let own = scores[image * grid.count..<(image + 1) * grid.count]
+                return Double(Self.map(own, grid, scale).max()!)
+            }
+            try DetectorFitting.requireFinite(peaks, name)
         } else {
-            // Pictures need a scale without calibration images too: some training images give it.
-            let scores = try fitting.patchScores(of: Self.some(of: fit), detector).sorted()
-            (ordinaryScore, alarmScore) = (scores[scores.count / 2], scores.last!)
+            (ordinaryScore, unusualScore) = (0, calibration.threshold ?? 0)
         }
+        alarmScore = unusualScore
         if let method = scoring.method, method.scoresAreFitted, let classifier = scoring.classifier {
             scoreState = try method.fitScores(
                 classifier.probabilities(of: fit, method, program: program))
         } else {
             scoreState = DetectorState()
         }
+        if detector is any MapClassifier { peaks = try localize(shown).map { Double($0.map.max()!) } }
+        guard let highest = peaks.max() else { return }
+        if isHeld {
+            peakCalibration = ThresholdCalibration(
+                scores: peaks, falseAlarmRate: configuration.falseAlarmRate, kind: configuration.calibration)
+        }
+        alarmScore = mapCalibration.threshold ?? highest
     }
 
     /// A few images, evenly chosen.
@@ -210,8 +225,8 @@ public final class OneClassModel {
         alarmScore = mapCalibration.threshold ?? alarmScore
     }
 
-    /// Moves the threshold to a score. Where pixels have a threshold of their own, it moves to the rate of false alarms
-    /// that the score promises.
+    /// Moves the threshold to a score. That of the pixels of maps moves to the rate of false alarms that the score
+    /// promises; without held-out images it is the score.
     ///
     /// - Throws: `OCCError(.usage)` for one that all of its calibration scores are above.
     public func setThreshold(_ score: Double) throws {
@@ -304,8 +319,12 @@ public final class OneClassModel {
             "false_alarm_rate": calibration.promise.rate.map { String($0) } ?? "none",
             "asked_false_alarm_rate": calibration.promise.asked.map { String($0) } ?? "none",
             "ordinary_score": String(ordinaryScore),
-            "alarm_score": String(alarmScore),
+            "alarm_score": String(unusualScore),
         ]
+        if localizes {
+            metadata["map_threshold"] = mapCalibration.threshold.map { String($0) } ?? "none"
+            metadata["map_alarm_score"] = String(alarmScore)
+        }
         metadata["data_digest"] = dataDigest
         return metadata
     }
@@ -347,7 +366,8 @@ public final class OneClassModel {
             let size = file.metadata["image_size"].flatMap(Int.init), ImageDataset.isSide(size),
             let held = file.tensors["calibration.scores"]?.doubles, held.allSatisfy(\.isFinite),
             let ordinary = Double(file.metadata["ordinary_score"] ?? "0"), ordinary.isFinite,
-            let alarm = Double(file.metadata["alarm_score"] ?? "0"), alarm.isFinite
+            let unusual = Double(file.metadata["alarm_score"] ?? "0"), unusual.isFinite,
+            let alarm = Double(file.metadata["map_alarm_score"] ?? "\(unusual)"), alarm.isFinite
         else {
             throw OCCError(
                 .badData, "is a damaged occ-gpu model", remedy: "Name the model.safetensors of a run.")
@@ -389,7 +409,9 @@ public final class OneClassModel {
         calibration = ThresholdCalibration(
             scores: held, falseAlarmRate: configuration.falseAlarmRate, kind: configuration.calibration)
         scoreBiases = []
-        guard ownMaps != nil, let peaks else {
+        unusualScore = calibration.threshold ?? unusual
+        // A file of a version without it has the threshold of scores for maps too.
+        guard let peaks else {
             alarmScore = calibration.threshold ?? alarm
             return
         }

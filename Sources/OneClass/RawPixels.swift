@@ -19,11 +19,12 @@ enum RawPixels {
     }
 
     /// The configured detector on the pixels, of images of 32 x 32 where theirs would take too much memory; KDE on
-    /// such images for a model of patches or maps, whose detectors are for short vectors.
+    /// such images for a model of patches or maps, whose detectors are for short vectors, and for a flow, whose fit is a
+    /// training of minutes.
     static func compare(_ configuration: RunConfiguration, _ split: OneClassSplit) throws -> Comparison {
         let isOfVectors =
             configuration.patch == nil && configuration.mapDetector == nil
-            && !(configuration.detector is OwnScore)
+            && !(configuration.detector is OwnScore) && !(configuration.detector is FlowDensity)
         let unfitted: any Detector = isOfVectors ? configuration.detector : KernelDensity()
         let fit = split.detectorFit, rows = min(fit.count, configuration.detectorRows)
         let isSmall =

@@ -37,11 +37,12 @@ let evaluateCommand = Command(
         say("wrote \(path)")
     }
     try emit(arguments.has("json") ? try evaluation.json() : evaluation.summary)
+    for warning in evaluation.warnings { say("warning: \(warning)") }
 }
 
-/// A model file, or the one of a run folder.
+/// A model file, or the one of a run folder: a file is taken as it is, whatever its name.
 func modelPath(_ path: String) -> String {
-    path.hasSuffix(".safetensors") ? path : "\(path)/model.safetensors"
+    path.hasSuffix(".safetensors") || FileKind(path) == .file ? path : "\(path)/model.safetensors"
 }
 
 /// The split of the model's data set, or of the one that --data names.

@@ -19,6 +19,11 @@ let fitCommand = Command(
     guard arguments.positionals.count == 1, let path = arguments.positionals.first else {
         throw OCCError(.usage, "name one file of features, such as normal.npy")
     }
+    guard arguments["detector"] != OwnScore().name else {
+        throw OCCError(
+            .usage, "--detector own is a method's own score of images, and fit has features alone",
+            remedy: "Choose another detector, such as kde.")
+    }
     let configuration = try RunOptions.configuration(arguments)
     let features = try FeatureRows.read(path)
     let model: FeatureModel
@@ -27,7 +32,7 @@ let fitCommand = Command(
     } catch let error as OCCError where error.kind == .badData {
         throw OCCError(.badData, "\(path): \(error.problem)", remedy: error.advice)
     }
-    let file = modelPath(out)
+    let file = out.hasSuffix(".safetensors") ? out : "\(out)/model.safetensors"
     if file != out { try createFolder(out, remedy: "Choose another --out.") }
     AtomicFile.removeStrays(beside: file)
     try model.save(file)

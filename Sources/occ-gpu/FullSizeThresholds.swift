@@ -19,15 +19,17 @@ final class FullSizeThresholds {
         (self.model, self.arguments) = (model, arguments)
     }
 
-    /// The calibration for an image; nil where there is none for its size, or a person states the threshold, which says
+    /// The calibrations for an image; nil where there are none for its size, or a person states the threshold, which says
     /// nothing of p-values of other sizes.
     ///
     /// - Throws: `OCCError(.inputOutput)` where the disk fails.
     func calibration(of localized: OneClassModel.Localized, _ image: RGBImage) throws
-        -> ThresholdCalibration?
+        -> FullSizeCalibration.Pair?
     {
         let own = model.calibration
-        if localized.isCalibrated { return own }
+        if localized.isCalibrated {
+            return FullSizeCalibration.Pair(scores: own, maps: model.mapCalibration)
+        }
         guard own.threshold != nil, !own.isStated else { return nil }
         let thresholds = try found ?? find()
         found = thresholds
@@ -73,7 +75,7 @@ final class FullSizeThresholds {
             }
             let thresholds = try FullSizeCalibration(model, heldOut: split.calibrationNames)
             for size in thresholds.sizes {
-                guard let own = thresholds.calibration(width: size.width, height: size.height),
+                guard let own = thresholds.calibration(width: size.width, height: size.height)?.scores,
                     let threshold = own.threshold
                 else { continue }
                 say(

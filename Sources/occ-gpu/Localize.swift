@@ -40,7 +40,8 @@ let localizeCommand = Command(
     let writer = try PictureFolder(out)
     ThresholdOptions.announce(model)
     let middle =
-        model.mapCalibration.threshold == nil ? "the highest score of some training images" : "the threshold"
+        model.mapCalibration.threshold == nil
+        ? "the highest of some training images' maps" : "the threshold of maps"
     say(
         String(
             format:
@@ -50,27 +51,27 @@ let localizeCommand = Command(
     let regions = try RegionOutput(model, regions: arguments["regions"], masks: arguments["masks"])
     /// - Parameters:
     ///   - map: the map over the image as it is, which may be larger than what the model saw.
-    ///   - calibration: the one for images of its size; nil where there is none.
+    ///   - calibrations: those for images of its size; nil where there are none.
     func write(
         _ found: OneClassModel.Localized, _ map: [Float], _ image: RGBImage, _ name: String, _ mask: [UInt8]?,
-        _ calibration: ThresholdCalibration?
+        _ calibrations: FullSizeCalibration.Pair?
     ) throws {
-        // A method's maps have a calibration of their own, and no other size.
-        let ofMap = calibration == nil || model.mapUnit == .patch ? calibration : model.mapCalibration
         let picture = Overlay.picture(
             image, map: map, range: model.scale, mask: mask,
-            threshold: (ofMap ?? model.mapCalibration).threshold, numbers: true)
+            threshold: (calibrations?.maps ?? model.mapCalibration).threshold, numbers: true)
         let path = try writer.write(picture.encodedPNG(), "overlay.png", of: name)
         if arguments.has("raw") {
             let width = found.map.count == map.count ? image.width : model.side
             try writer.write(Overlay.npy(found.map, width: width), "npy", of: name)
             try writer.write(Overlay.png16(found.map, width: width, range: model.scale), "map.png", of: name)
         }
-        try regions?.add(map, width: image.width, score: found.score, ofMap, of: name)
+        try regions?.add(map, width: image.width, score: found.score, calibrations?.maps, of: name)
         let row = ScoreRow(
-            name, found.score, calibration ?? model.calibration, isCalibrated: calibration != nil)
+            name, found.score, calibrations?.scores ?? model.calibration,
+            isCalibrated: calibrations != nil)
         try emit(CSV.row(row.fields + [path]))
     }
+    let own = FullSizeCalibration.Pair(scores: model.calibration, maps: model.mapCalibration)
     if arguments.has("full-size") {
         guard !arguments.positionals.isEmpty else {
             throw OCCError(.usage, "--full-size is for images: name files or folders of them")
@@ -104,7 +105,7 @@ let localizeCommand = Command(
                 let image = try RGBImage(bytes: try readFile(path), name: path, white: loading.white)
                 let map = mapOverImage(
                     found.map, side: model.side, width: image.width, height: image.height, fit: loading.fit)
-                try write(found, map, image, path, nil, model.calibration)
+                try write(found, map, image, path, nil, own)
             }
         }
         regions?.finish()
@@ -116,7 +117,7 @@ let localizeCommand = Command(
         for (place, found) in try model.localize(images).enumerated() {
             let index = first + place, mask = split.testLabels[index] == 1 ? split.testMasks[index] : nil
             try write(
-                found, found.map, images.image(place), split.testNames[index], mask, model.calibration)
+                found, found.map, images.image(place), split.testNames[index], mask, own)
         }
     }
     regions?.finish()

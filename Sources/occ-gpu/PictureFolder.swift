@@ -37,7 +37,7 @@ struct PictureFolder {
         }
         let readable = String(String.UnicodeScalarView(result.reversed()))
         let isOption = readable.hasPrefix("-") || readable.hasPrefix(".")
-        return "\(isOption ? "_" : "")\(readable)-\(sha256(image.utf8).prefix(12))"
+        return "\(isOption ? "_" : "")\(readable)-\(sha256(image.utf8).prefix(DrawnPicture.digits))"
     }
 
     /// Letters and digits of any script, and what file systems and shells leave alone.

@@ -47,7 +47,10 @@ let reproduceCommand = Command(
     }
     let experiment: Experiment
     do { experiment = try Experiment.registry.entry(name) } catch let error as SettingError {
-        throw error.error()
+        let nearest = nearestMatch(to: name, in: error.choices).map { "Did you mean \($0)? " } ?? ""
+        throw OCCError(
+            .usage, "there is no experiment '\(name)'",
+            remedy: "\(nearest)There is: \(error.choices.joined(separator: ", ")).")
     }
     guard let data = arguments.list("data") else {
         throw OCCError(.usage, "on which data?", remedy: "Give --data PATH.")

@@ -103,14 +103,7 @@ let trainCommand = Command(
     }
     try emit(arguments.has("json") ? try evaluation.json() : evaluation.summary)
     for bias in model.scoreBiases { say("warning: \(bias.warning)") }
-    if evaluation.rawPixelsDoAsWell {
-        say("warning: the distance of raw pixels does as well on these test images")
-    }
-    if evaluation.learningIsWorthNothing {
-        say(
-            "warning: without training the same model does as well on these test images; --steps 0 leaves it out"
-        )
-    }
+    for warning in evaluation.warnings { say("warning: \(warning)") }
     if split.test.count == 0 {
         say("without test images, go on by: \(CommandLine.arguments[0]) score --model \(out) IMAGE|FOLDER...")
     }

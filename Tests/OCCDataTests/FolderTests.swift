@@ -120,6 +120,25 @@ import Testing
         #expect(parentFolder(path) == parent)
     }
 
+    /// What occ-gpu drew of images is not taken for images, nor is a folder of masks beside images.
+    @Test func drawnPicturesAreLeftOut() throws {
+        let drawn = [
+            "overlay.png", "mask.png", "map.png", "integrated-gradients.png", "grad-cam.png",
+        ].map { "pictures/a-0123456789ab.\($0)" }
+        let images = [
+            "a.png", "b.png", "day/c.png", "a-0123456789ab.png", "a-0123456789ag.mask.png", "x.mask.png",
+        ]
+        let folder = try folder(images + drawn + ["masks/a.png", "b-0123456789ab.overlay.png"])
+        let dataset = try ImageDataset.load(folder.path)
+        #expect(Set(dataset.train.names.map { relativeName($0, folder) }) == Set(images))
+        #expect(dataset.account.count(.drawn) == 6 && dataset.account.count(.unusedMask) == 1)
+        #expect(try expandImagePaths([folder.path]).images.count == images.count + 1)
+    }
+
+    private func relativeName(_ path: String, _ folder: TemporaryFolder) -> String {
+        String(path.dropFirst(folder.path.count + 1))
+    }
+
     // MARK: Classes
 
     @Test func aNumberNamesTheFolder() throws {

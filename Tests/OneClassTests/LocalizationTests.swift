@@ -127,6 +127,37 @@ import Testing
         }
     }
 
+    /// Maps are calibrated by the highest pixels of the held-out images' maps, which are below their scores; in a file too.
+    /// Where the threshold moves, maps stay.
+    @Test func mapsHaveTheirThreshold() throws {
+        let split = try Self.surface(), model = try Self.model()
+        let held = try model.localize(split.calibration)
+        let peaks = held.map { Double($0.map.max()!) }
+        #expect(model.mapCalibration.scores == peaks.sorted())
+        // A pixel is a mean of patches; at the rim it may be of the highest one alone.
+        #expect(zip(held, peaks).allSatisfy { $0.score > $1 - 1e-5 * abs($1) })
+        #expect(model.mapCalibration.threshold == model.alarmScore)
+        #expect(try #require(model.calibration.threshold) > model.alarmScore)
+        let folder = try TemporaryFolder(), path = folder.file("model.safetensors")
+        try model.save(path)
+        let again = try OneClassModel.load(path)
+        #expect(again.mapCalibration == model.mapCalibration && again.alarmScore == model.alarmScore)
+        try again.setThreshold(falseAlarmRate: 0.5)
+        #expect(again.alarmScore < model.alarmScore && again.alarmScore == again.mapCalibration.threshold)
+        #expect(try again.localize(split.calibration).map(\.map) == held.map(\.map))
+        // Without held-out images the threshold that a person states is that of maps too.
+        var options = OneClassSplit.Options()
+        (options.maxTrain, options.maxTest, options.holdOut) = (20, 4, 0)
+        let bare = try OneClassModel.fit(
+            OneClassSplit(
+                ImageDataset.load("builtin:surface", imageSize: 64), normal: nil, options: options),
+            configuration: Self.configuration())
+        #expect(bare.mapCalibration.threshold == nil && bare.alarmScore > bare.ordinaryScore)
+        let stated = bare.alarmScore * 2
+        try bare.setThreshold(stated)
+        #expect(bare.mapCalibration.threshold == stated && bare.alarmScore == stated)
+    }
+
     /// The patches and what is pasted differ from step to step and follow from the seed.
     @Test(arguments: ["cutpaste", "cutpaste-scar", "cutpaste-3way", "rotation", "contrastive"])
     func patchTrainingFollowsTheSeed(_ name: String) throws {
@@ -211,6 +242,25 @@ import Testing
         #expect(compared.summary.contains("AUROC, untrained"))
         let same = try Evaluation(drawn, on: split, untrained: drawn)
         #expect(same.learningIsWorthNothing)
+        #expect(same.warnings.contains { $0.contains("without training") })
+    }
+
+    /// Scores without meaning are called so: by Mann and Whitney's statistic 20 and 20 images have a deviation of
+    /// sqrt(41 / 4800).
+    @Test func chanceIsCalledSo() throws {
+        let file =
+            #"{"normalClass":"good","normals":20,"outliers":20,"calibration":"split","calibrationImages":9,"#
+            + #""aurocByClass":{},"transformationAUROC":{},"rawPixelAUROC":0.6,"pixelAUROC":0.9,"#
+            + #""rawPixelPixelAUROC":0.7,"auroc":"#
+        func evaluation(_ auroc: Double) throws -> Evaluation {
+            try JSONDecoder().decode(Evaluation.self, from: Data("\(file)\(auroc)}".utf8))
+        }
+        let poor = try evaluation(0.55), fair = try evaluation(0.7)
+        let chance = try #require(poor.chanceAUROC)
+        #expect(abs(chance - (0.5 + 1.959964 * (41.0 / 4800).squareRoot())) < 1e-12)
+        #expect(poor.warnings.count == 2 && poor.warnings[0].contains("no better than chance"))
+        #expect(poor.warnings[1].contains("raw pixels does as well on these test images, though not"))
+        #expect(!poor.rawPixelsDoAsWell && fair.warnings.isEmpty)
     }
 
     @Test func wrongSettingsAreNamed() throws {

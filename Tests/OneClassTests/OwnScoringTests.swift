@@ -171,7 +171,7 @@ import Testing
     @Test func mapsOfPatchesStayThose() throws {
         let (patches, _) = try Self.mapModel(AutoEncoder(code: 8)) { ($0.patch, $0.stride) = (16, 8) }
         #expect(patches.localizes && patches.grid != nil && patches.mapUnit == .patch)
-        #expect(patches.mapCalibration == patches.calibration)
+        #expect(patches.mapCalibration != patches.calibration)
         let (bare, split) = try Self.mapModel(AutoEncoder(code: 8)) { $0.holdOut = 0 }
         #expect(bare.mapCalibration.threshold == nil && bare.alarmScore > bare.ordinaryScore)
         #expect(try bare.localize(split.test).count == split.test.count)

@@ -104,7 +104,7 @@ extension OneClassModel {
 
     /// Appends the map of `localize` for patches' scores [N,P].
     private func appendMap(of scores: GraphBuilder.Value, _ grid: PatchGrid, to graph: GraphBuilder) {
-        let (ordinary, unit) = mapScale
+        let scale = mapScale, (ordinary, unit) = (scale.ordinary, scale.unit)
         let above = graph.add(
             "Div", graph.add("Sub", scores, graph.double(ordinary)), graph.double(unit))
         // asinh and sinh have no kernels of double precision everywhere.

@@ -303,7 +303,7 @@ package struct TorchModule {
             body.append("found[\"anomalous\"] = found[\"score\"] > THRESHOLD")
         }
         if let grid = model.grid {
-            let (ordinary, unit) = model.mapScale
+            let scale = model.mapScale, (ordinary, unit) = (scale.ordinary, scale.unit)
             body += [
                 "logs = torch.asinh((scores - \(ordinary)) / \(unit))",
                 "logs = logs.reshape(-1, \(grid.rows.count), \(grid.columns.count))",

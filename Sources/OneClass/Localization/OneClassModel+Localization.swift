@@ -8,8 +8,8 @@ extension OneClassModel {
     public struct Localized: Sendable {
         /// The score of the image: the highest of its patches', or what the method or the detector of maps gives it.
         public let score: Double
-        /// The scores of height x width pixels. Of patches they are on the scale of the score; a method's own have
-        /// `OneClassModel.mapCalibration`, and are far above it at their highest.
+        /// The scores of height x width pixels, whose threshold is `OneClassModel.mapCalibration`: of patches the means of
+        /// those that cover a pixel, and so below the score; a method's own are far above it at their highest.
         public let map: [Float]
         /// Whether the image is of the size that the threshold is for. A larger one has more patches, whose
         /// highest score is higher in normal images too: it says nothing about alarms.
@@ -146,22 +146,35 @@ extension OneClassModel {
         return result
     }
 
-    /// Above the threshold, a map's means are of logarithms, as it were: a patch far above it does not drown
-    /// the other patches that cover a pixel.
     private static func localized(
-        _ scores: ArraySlice<Double>, _ grid: PatchGrid, _ scale: (ordinary: Double, unit: Double),
-        isCalibrated: Bool
+        _ scores: ArraySlice<Double>, _ grid: PatchGrid, _ scale: MapScale, isCalibrated: Bool
     ) -> Localized {
-        let map = grid.map(scores.map { asinh(($0 - scale.ordinary) / scale.unit) }[...])
-        return Localized(
-            score: scores.max()!, map: map.map { Float(scale.ordinary + scale.unit * sinh(Double($0))) },
-            isCalibrated: isCalibrated)
+        Localized(score: scores.max()!, map: map(scores, grid, scale), isCalibrated: isCalibrated)
     }
 
-    /// The score of an ordinary patch, and what counts one above it, for the means of maps.
-    var mapScale: (ordinary: Double, unit: Double) {
-        (ordinaryScore, max(alarmScore - ordinaryScore, 1e-12))
+    /// Spreads the scores of patches to the pixels that they cover: means, above the threshold of logarithms, as it
+    /// were, so that a patch far above it does not drown the other patches that cover a pixel.
+    static func map(_ scores: ArraySlice<Double>, _ grid: PatchGrid, _ scale: MapScale) -> [Float] {
+        grid.map(scores.map { asinh(($0 - scale.ordinary) / scale.unit) }[...]).map {
+            Float(scale.ordinary + scale.unit * sinh(Double($0)))
+        }
     }
+
+    /// What the means of maps are on: it stays where thresholds move.
+    struct MapScale {
+        /// The score of an ordinary patch.
+        let ordinary: Double
+        /// What counts one above it.
+        let unit: Double
+
+        /// The scale of an ordinary patch's score and of one that is unusual.
+        init(ordinary: Double, unusual: Double) {
+            (self.ordinary, unit) = (ordinary, max(unusual - ordinary, 1e-12))
+        }
+    }
+
+    /// The scale of the model's maps.
+    var mapScale: MapScale { MapScale(ordinary: ordinaryScore, unusual: unusualScore) }
 
     /// The share of the time of `localize` that the encoder's operations take.
     package func networkShare(_ images: ImageBatch) throws -> Double {

@@ -95,7 +95,9 @@ public struct Report {
         let list = rows.compactMap { name, value in
             value.map { "<tr><th scope=\"row\">\(name)</th><td>\(escaped($0))</td></tr>" }
         }
-        let warnings = model.scoreBiases.map { "<p>Warning: \(escaped($0.warning)).</p>" }
+        let warnings = (model.scoreBiases.map(\.warning) + evaluation.warnings).map {
+            "<p>Warning: \(escaped($0)).</p>"
+        }
         return "<h2>Threshold</h2><table class=\"words\"><tbody>\(list.joined())</tbody></table>"
             + warnings.joined()
     }
@@ -250,7 +252,7 @@ public struct Report {
         "<p class=\"soft\">\(what) The scale runs from \(score(model.scale.lowerBound)), an ordinary \(model.mapUnit.rawValue), to "
             + "\(score(model.scale.upperBound)); its middle is "
             + (model.mapCalibration.threshold == nil
-                ? "the highest score of some training images." : "the threshold.") + "</p>"
+                ? "the highest of some training images' maps." : "the threshold of maps.") + "</p>"
     }
 
     private func figure(_ index: Int) throws -> String {

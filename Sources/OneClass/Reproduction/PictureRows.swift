@@ -119,7 +119,7 @@ struct PictureRows {
         }
         let note =
             isOfMaps
-            ? "The scale is a model's own: its middle is the highest score of some training images. A defect's mask is outlined in white."
+            ? "The scale is a model's own: its middle is the highest of some training images' maps. A defect's mask is outlined in white."
             : "The brightest pixels raise the score most; the scale is each picture's own."
         return """
             <h2>\(escaped(title))</h2><div class="scroll"><table class="pictures"><thead><tr>\(head.joined())</tr></thead>\
