@@ -20,7 +20,9 @@ let fitCommand = Command(
         throw OCCError(.usage, "name one file of features, such as normal.npy")
     }
     let configuration = try RunOptions.configuration(arguments)
-    let features = try FeatureRows.read(path)
+    let features = try FeatureFile(path)
+    // A number that is not finite is an error wherever it is, in rows that are not fitted on too.
+    for range in features.portions { _ = try features.rows(range) }
     let model: FeatureModel
     do {
         model = try FeatureModel(fitting: features, configuration: configuration)
