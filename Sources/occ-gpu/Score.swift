@@ -22,6 +22,14 @@ let scoreCommand = Command(
             "watch", "FOLDER",
             "Score the image files that appear in a folder as soon as they are whole, until SIGINT or SIGTERM."
         ),
+        Option(
+            "poll", "SECONDS",
+            "With --watch: look at the folder so often, and score files that have not changed from one look to the next. "
+                + "By itself the system tells of files, and where it does not the folder is looked at every 2 seconds. "
+                + "It is \(pollRange.words)."
+        ) { (text) throws(SettingError) in
+            _ = try pollRange.value(text, as: Double.self, of: "poll")
+        },
         Option("quiet", nil, "No progress."),
     ] + ThresholdOptions.options + RunOptions.deviceOptions, takesWords: true
 ) { arguments in
@@ -40,12 +48,15 @@ let scoreCommand = Command(
     guard !words.contains(where: FeatureRows.isNamed) else {
         return try scoreFeatures(words, of: ThresholdOptions.featureModel(name, arguments), format)
     }
+    guard arguments["poll"] == nil || arguments["watch"] != nil else {
+        throw OCCError(.usage, "--poll says how often the folder of --watch is looked at: name one")
+    }
     let model = try ThresholdOptions.model(name, arguments)
     ThresholdOptions.announce(model)
     guard !isStream, arguments["watch"] == nil else {
         var scorer = try StreamScorer(model, format)
         if let folder = arguments["watch"] {
-            try watch(folder) { try scorer.answer($0) }
+            try watch(folder, every: arguments.value("poll", as: Double.self)) { try scorer.answer($0) }
         } else {
             try forEachInputLine { try scorer.answer($0) }
         }
@@ -118,6 +129,9 @@ func imagePaths(_ paths: [String]) throws -> [String] {
     if !account.kinds.isEmpty { say(account.lines.joined(separator: "\n")) }
     return images
 }
+
+/// The seconds between two looks at a folder.
+private let pollRange = SettingRange.within(0.05...3600)
 
 enum ScoreFormat: String, CaseIterable {
     case csv, jsonl
