@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 // The table of functions that the library hands out by a version is stable: a later one only adds at its end.
 // These are the places of those that are used, of the structure OrtApi in onnxruntime_c_api.h of
@@ -54,8 +55,16 @@ struct onr_session {
 // ---- The library
 // -------------------------------------------------------------------------------------------
 
+// Opens a library; where there is a file that cannot be opened, the library's reason says why.
+static void *open_file(const char *file, onr_library *library) {
+    void *handle = dlopen(file, RTLD_NOW | RTLD_LOCAL);
+    if (!handle && access(file, F_OK) == 0)
+        snprintf(library->reason, sizeof library->reason, "cannot be loaded: %s", dlerror());
+    return handle;
+}
+
 // Opens what matches a pattern below a folder: the first that can be opened.
-static void *open_matching(const char *folder, size_t length, const char *below) {
+static void *open_matching(const char *folder, size_t length, const char *below, onr_library *library) {
     char pattern[1200];
     size_t count = 0;
     for (size_t i = 0; i < length && count < sizeof pattern - 200; i++) {
@@ -66,46 +75,48 @@ static void *open_matching(const char *folder, size_t length, const char *below)
     glob_t found;
     void *handle = NULL;
     if (glob(pattern, 0, NULL, &found) == 0)
-        for (size_t i = 0; i < found.gl_pathc && !handle; i++)
-            handle = dlopen(found.gl_pathv[i], RTLD_NOW | RTLD_LOCAL);
+        for (size_t i = 0; i < found.gl_pathc && !handle; i++) handle = open_file(found.gl_pathv[i], library);
     globfree(&found);
     return handle;
 }
 
 // Where the library may lie below a folder that somebody names: there, or where pip puts it.
-static void *open_below(const char *folder, size_t length) {
+static void *open_below(const char *folder, size_t length, onr_library *library) {
     static const char *const below[] = {"", "lib/", "onnxruntime/capi/",
                                         "lib/python3*/site-packages/onnxruntime/capi/"};
     void *handle = NULL;
     for (size_t i = 0; i < sizeof below / sizeof below[0] && length && !handle; i++)
-        handle = open_matching(folder, length, below[i]);
+        handle = open_matching(folder, length, below[i], library);
     return handle;
 }
 
-static void *open_library(const char *folders) {
+static void *open_library(const char *folders, onr_library *library) {
     void *handle = NULL;
     for (const char *at = folders; at && *at && !handle;) {
         size_t length = strcspn(at, ":");
-        handle = open_below(at, length);
+        handle = open_below(at, length, library);
         at += length + (at[length] == ':');
     }
     static const char *const names[] = {"libonnxruntime.so.1", "libonnxruntime.so"};
     for (int i = 0; i < 2 && !handle; i++) handle = dlopen(names[i], RTLD_NOW | RTLD_LOCAL);
     const char *environment = getenv("VIRTUAL_ENV"), *home = getenv("HOME");
-    if (!handle && environment) handle = open_below(environment, strlen(environment));
+    if (!handle && environment) handle = open_below(environment, strlen(environment), library);
     if (!handle && home)
-        handle = open_matching(home, strlen(home), ".local/lib/python3*/site-packages/onnxruntime/capi/");
+        handle =
+            open_matching(home, strlen(home), ".local/lib/python3*/site-packages/onnxruntime/capi/", library);
     return handle;
 }
 
 void onr_find(const char *folders, onr_library *library) {
     memset(library, 0, sizeof *library);
-    void *handle = open_library(folders);
+    void *handle = open_library(folders, library);
     if (!handle) {
+        if (library->reason[0]) return;
         snprintf(library->reason, sizeof library->reason, "libonnxruntime.so was not found%s%s",
                  folders && *folders ? " in " : "", folders ? folders : "");
         return;
     }
+    library->reason[0] = 0;
     void *symbol = dlsym(handle, "OrtGetApiBase");
     const api_base *(*get_base)(void) = NULL;
     memcpy(&get_base, &symbol, sizeof symbol);

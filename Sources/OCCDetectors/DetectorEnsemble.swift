@@ -29,9 +29,16 @@ public struct DetectorEnsemble: OneClassClassifier {
         _ fit: (FeatureMatrix) throws -> any OneClassClassifier
     ) rethrows {
         precondition(folds.count == features.rows)
-        members = try (0..<count).map { fold in
+        try self.init(count: count) { fold in
             try fit(features.subset(folds.indices.filter { folds[$0] != fold }))
         }
+    }
+
+    /// Fits a detector for each of `count` folds.
+    ///
+    /// - Parameter fit: fits the one of a fold, on the rows of the others.
+    public init(count: Int, _ fit: (Int) throws -> any OneClassClassifier) rethrows {
+        members = try (0..<count).map(fit)
     }
 
     // MARK: State

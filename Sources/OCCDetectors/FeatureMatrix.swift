@@ -1,7 +1,19 @@
 import OCCEngine
 
+/// Rows of features that need not lie in memory: those of a large file, say.
+public protocol FeatureSource {
+    /// The number of examples.
+    var rows: Int { get }
+    /// The number of features of an example.
+    var columns: Int { get }
+    /// The rows at `indices`, in their order.
+    ///
+    /// - Throws: what reading them does.
+    func subset(_ indices: some Collection<Int>) throws -> FeatureMatrix
+}
+
 /// A matrix of features, one row an example: rows x columns, row-major.
-public struct FeatureMatrix: Sendable, Equatable {
+public struct FeatureMatrix: FeatureSource, Sendable, Equatable {
     /// The number of examples.
     public let rows: Int
     /// The number of features of an example.
@@ -54,8 +66,16 @@ public struct FeatureMatrix: Sendable, Equatable {
 
     /// At most so many rows, evenly taken.
     package func evenly(atMost limit: Int) -> FeatureMatrix {
-        rows <= limit ? self : subset((0..<limit).map { $0 * rows / limit })
+        rows <= limit ? self : subset(Self.evenly(atMost: limit, of: Array(0..<rows)))
     }
+
+    /// At most so many of some rows, evenly taken.
+    package static func evenly(atMost limit: Int, of rows: [Int]) -> [Int] {
+        rows.count <= limit ? rows : (0..<limit).map { rows[$0 * rows.count / limit] }
+    }
+
+    /// Rows that are worked on at a time: 256 MiB of them.
+    package static func portion(columns: Int) -> Int { max(1, (64 << 20) / columns) }
 
     /// Checks that a detector can be fitted on the features.
     ///

@@ -128,7 +128,7 @@ public struct FlowDensity: Detector {
         scaling.write(to: &state)
         state.numbers["layers"] = Double(layers)
         for weights in try program.exportWeights() {
-            state.set(weights.name, weights.values.map(Double.init), shape: weights.shape, isSingle: true)
+            state.set(weights.name, weights.values, shape: weights.shape)
         }
         return try restore(state)
     }
@@ -260,7 +260,7 @@ private struct DenseCoupling: Sendable {
         factor = Array(factors[changed])
         var inputs = Array(kept), layers: [Layer] = [], width = columns
         for layer in 0..<3 {
-            let weights = try state.array("\(name).\(layer).weight")
+            let weights = try state.array("\(name).\(layer).weight"), values = weights.values
             let bias = try state.array("\(name).\(layer).bias").values
             guard weights.shape == [bias.count, width], layer < 2 || bias.count == 2 * columns else {
                 throw Self.malformed(name)
@@ -269,7 +269,7 @@ private struct DenseCoupling: Sendable {
                 layer < 2 ? Array(bias.indices) : Array(changed) + changed.map { $0 + columns }
             layers.append(
                 Layer(
-                    weights: inputs.flatMap { input in outputs.map { weights.values[$0 * width + input] } },
+                    weights: inputs.flatMap { input in outputs.map { values[$0 * width + input] } },
                     bias: outputs.map { bias[$0] }))
             (inputs, width) = (Array(bias.indices), bias.count)
         }

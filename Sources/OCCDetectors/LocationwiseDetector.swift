@@ -60,12 +60,11 @@ public struct LocationwiseDetector: OneClassClassifier {
                     throw OCCError(
                         .badData, "the detector's array '\(name)' is not of \(locations) locations")
                 }
-                let count = array.values.count / locations
-                let values = Array(array.values[location * count..<(location + 1) * count])
+                let own = array.part(location)
                 if name.hasPrefix("number.") {
-                    part.numbers[String(name.dropFirst("number.".count))] = values[0]
+                    part.numbers[String(name.dropFirst("number.".count))] = own.values[0]
                 } else {
-                    part.set(name, values, shape: Array(array.shape.dropFirst()), isSingle: array.isSingle)
+                    part.arrays[name] = own
                 }
             }
             return try detector.restore(part)

@@ -76,14 +76,58 @@ extension OneClassClassifier {
 
 /// A fitted detector as named arrays and numbers, for a model file.
 public struct DetectorState: Sendable, Equatable {
-    /// An array of any shape, outermost extent first.
+    /// An array of any shape, outermost extent first, in the precision that it was given in.
     public struct Array: Sendable, Equatable {
+        private enum Storage: Sendable, Equatable {
+            case single([Float]), double([Double])
+        }
+
         /// The extents, outermost first.
         public let shape: [Int]
-        /// The values, row-major.
-        public let values: [Double]
+        private let storage: Storage
+
+        /// An array of values in single precision, row-major.
+        init(_ values: [Float], shape: [Int]) { (self.shape, storage) = (shape, .single(values)) }
+
+        /// An array of values in double precision, row-major.
+        init(_ values: [Double], shape: [Int]) { (self.shape, storage) = (shape, .double(values)) }
+
+        /// The number of values.
+        public var count: Int {
+            switch storage {
+            case .single(let values): values.count
+            case .double(let values): values.count
+            }
+        }
+
+        /// The values, row-major, in double precision: a copy of an array in single precision.
+        public var values: [Double] {
+            switch storage {
+            case .single(let values): values.map(Double.init)
+            case .double(let values): values
+            }
+        }
+
+        /// The values, row-major, in single precision: rounded ones of an array in double precision.
+        public var singles: [Float] {
+            switch storage {
+            case .single(let values): values
+            case .double(let values): values.map(Float.init)
+            }
+        }
+
         /// Whether single precision holds the values exactly.
-        public let isSingle: Bool
+        public var isSingle: Bool { if case .single = storage { true } else { false } }
+
+        /// The part at a place of the first extent.
+        func part(_ index: Int) -> Array {
+            let rest = Swift.Array(shape.dropFirst()), size = rest.reduce(1, *)
+            let range = index * size..<(index + 1) * size
+            return switch storage {
+            case .single(let values): Array(Swift.Array(values[range]), shape: rest)
+            case .double(let values): Array(Swift.Array(values[range]), shape: rest)
+            }
+        }
     }
 
     /// The arrays by name.
@@ -96,20 +140,25 @@ public struct DetectorState: Sendable, Equatable {
 
     /// Keeps an array under a name.
     public mutating func set(_ name: String, _ values: [Double], shape: [Int], isSingle: Bool = false) {
-        arrays[name] = Array(shape: shape, values: values, isSingle: isSingle)
+        arrays[name] =
+            isSingle ? Array(values.map(Float.init), shape: shape) : Array(values, shape: shape)
+    }
+
+    /// Keeps an array under a name, in single precision.
+    public mutating func set(_ name: String, _ values: [Float], shape: [Int]) {
+        arrays[name] = Array(values, shape: shape)
     }
 
     /// Keeps a matrix under a name, in single precision.
     public mutating func set(_ name: String, _ matrix: FeatureMatrix) {
-        set(name, matrix.values.map(Double.init), shape: [matrix.rows, matrix.columns], isSingle: true)
+        set(name, matrix.values, shape: [matrix.rows, matrix.columns])
     }
 
     /// The array of a name.
     ///
     /// - Throws: `OCCError(.badData)` when it is missing or malformed.
     public func array(_ name: String) throws -> Array {
-        guard let found = arrays[name], found.shape.reduce(1, *) == found.values.count, !found.values.isEmpty
-        else {
+        guard let found = arrays[name], found.shape.reduce(1, *) == found.count, found.count > 0 else {
             throw OCCError(.badData, "the detector's array '\(name)' is missing or malformed")
         }
         return found
@@ -123,8 +172,7 @@ public struct DetectorState: Sendable, Equatable {
         guard found.shape.count == 2 else {
             throw OCCError(.badData, "the detector's array '\(name)' is no matrix")
         }
-        return FeatureMatrix(
-            rows: found.shape[0], columns: found.shape[1], values: found.values.map(Float.init))
+        return FeatureMatrix(rows: found.shape[0], columns: found.shape[1], values: found.singles)
     }
 
     /// The number of a name.

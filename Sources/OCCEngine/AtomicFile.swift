@@ -17,13 +17,29 @@ package enum AtomicFile {
     package static func write(
         _ bytes: [UInt8], to path: String, beforeRename: (String) throws -> Void = { _ in }
     ) throws {
+        try write(parts: [bytes], to: path, beforeRename: beforeRename)
+    }
+
+    /// Writes the parts of a file one after the other, as `write` does: they need not lie in memory as one.
+    package static func write(
+        parts: [[UInt8]], to path: String, beforeRename: (String) throws -> Void = { _ in }
+    ) throws {
         try StopSignals.deferring {
             switch FileKind(path) {
-            case .special, .folder: try writeInPlace(bytes, to: path)
-            case .file: try replace(linked(path) ?? path, by: bytes, beforeRename)
-            case .brokenLink, nil: try replace(path, by: bytes, beforeRename)
+            case .special, .folder: try writeInPlace(parts, to: path)
+            case .file: try replace(linked(path) ?? path, by: parts, beforeRename)
+            case .brokenLink, nil: try replace(path, by: parts, beforeRename)
             }
         }
+    }
+
+    /// Writes all parts; 0, or the error's number.
+    private static func writeParts(_ parts: [[UInt8]], to descriptor: Int32) -> Int32 {
+        for part in parts {
+            let code = part.withUnsafeBytes { writeAll($0, to: descriptor) }
+            if code != 0 { return code }
+        }
+        return 0
     }
 
     /// What a link leads to; nil for what is no link.
@@ -38,9 +54,9 @@ package enum AtomicFile {
         }
     }
 
-    private static func replace(_ path: String, by bytes: [UInt8], _ beforeRename: (String) throws -> Void)
-        throws
-    {
+    private static func replace(
+        _ path: String, by parts: [[UInt8]], _ beforeRename: (String) throws -> Void
+    ) throws {
         let (descriptor, temporary) = try createTemporary(for: path)
         defer { inUse.withLock { _ = $0.remove(temporary) } }
         var isOpen = true
@@ -54,7 +70,7 @@ package enum AtomicFile {
                 .inputOutput, "\(path): \(doing) failed (\(errnoText(code)))",
                 remedy: "Check the disk's free space; the previous file is untouched.")
         }
-        let code = bytes.withUnsafeBytes { writeAll($0, to: descriptor) }
+        let code = writeParts(parts, to: descriptor)
         guard code == 0 else { throw failed("writing", code) }
         fchmod(descriptor, 0o644)
         guard uninterrupted({ fsync(descriptor) }) == 0 else { throw failed("syncing", errno) }
@@ -71,10 +87,10 @@ package enum AtomicFile {
         syncFolder(parentFolder(path))
     }
 
-    private static func writeInPlace(_ bytes: [UInt8], to path: String) throws {
+    private static func writeInPlace(_ parts: [[UInt8]], to path: String) throws {
         let descriptor = uninterrupted { PathText.with(path) { open($0, O_WRONLY | O_CLOEXEC) } }
         guard descriptor >= 0 else { throw cannotCreate(path, errno) }
-        let code = bytes.withUnsafeBytes { writeAll($0, to: descriptor) }
+        let code = writeParts(parts, to: descriptor)
         close(descriptor)
         guard code == 0 else {
             throw OCCError(.inputOutput, "\(path): writing failed (\(errnoText(code)))")

@@ -42,6 +42,28 @@ package func readFile(_ path: String) throws -> [UInt8] {
 ///
 /// - Throws: `OCCError(.noInput)` when it cannot be opened, `.inputOutput` when reading fails.
 package func readFileIfPresent(_ path: String) throws -> [UInt8]? {
+    guard let (descriptor, size) = try openFileIfPresent(path) else { return nil }
+    defer { close(descriptor) }
+    return try [UInt8](unsafeUninitializedCapacity: size) { buffer, count in
+        count = 0
+        while count < size {
+            let got = uninterrupted { read(descriptor, buffer.baseAddress! + count, size - count) }
+            guard got >= 0 else { throw cannotRead(path, errno) }
+            if got == 0 { break }  // shorter than it said: truncated meanwhile
+            count += got
+        }
+    }
+}
+
+/// Opens a regular file to be read: its descriptor and its size in bytes.
+///
+/// - Throws: `OCCError(.noInput)` when it does not exist or cannot be opened.
+func openFile(_ path: String) throws -> (descriptor: Int32, size: Int) {
+    guard let file = try openFileIfPresent(path) else { throw cannotOpen(path, ENOENT) }
+    return file
+}
+
+private func openFileIfPresent(_ path: String) throws -> (descriptor: Int32, size: Int)? {
     // Without blocking: a named pipe would wait for a writer.
     let descriptor = uninterrupted { PathText.with(path) { open($0, O_RDONLY | O_CLOEXEC | O_NONBLOCK) } }
     guard descriptor >= 0 else {
@@ -49,26 +71,20 @@ package func readFileIfPresent(_ path: String) throws -> [UInt8]? {
         if code == ENOENT || code == ENOTDIR { return nil }
         throw cannotOpen(path, code)
     }
-    defer { close(descriptor) }
     var status = stat()
     guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
+        close(descriptor)
         throw OCCError(
             .noInput, "\(path): is not a regular file", remedy: "Name a file, not a folder or device.")
     }
-    let size = Int(status.st_size)
-    return try [UInt8](unsafeUninitializedCapacity: size) { buffer, count in
-        count = 0
-        while count < size {
-            let got = uninterrupted { read(descriptor, buffer.baseAddress! + count, size - count) }
-            guard got >= 0 else {
-                throw OCCError(
-                    .inputOutput, "\(path): cannot be read (\(errnoText(errno)))",
-                    remedy: "Check the disk, and run the command again.")
-            }
-            if got == 0 { break }  // shorter than it said: truncated meanwhile
-            count += got
-        }
-    }
+    return (descriptor, Int(status.st_size))
+}
+
+/// What a read that fails is reported as.
+func cannotRead(_ path: String, _ code: Int32) -> OCCError {
+    OCCError(
+        .inputOutput, "\(path): cannot be read (\(errnoText(code)))",
+        remedy: "Check the disk, and run the command again.")
 }
 
 private func cannotOpen(_ path: String, _ code: Int32) -> OCCError {

@@ -17,6 +17,8 @@ public enum StopSignals {
 
     private struct State {
         var depth = 0
+        /// Whether the signal that came was left to a caller, which ends as usual.
+        var isLeft = false
         var note: String?
         var stop: (@Sendable (Int32, String?) -> Void)?
     }
@@ -42,7 +44,8 @@ public enum StopSignals {
                 while true {
                     while sem_wait(arrived) != 0 {}
                     state.withLock { state in
-                        if state.depth == 0, let number = requested { stop(number, state.note) }
+                        guard state.depth == 0, !state.isLeft, let number = requested else { return }
+                        stop(number, state.note)
                     }
                 }
             }
@@ -104,11 +107,12 @@ public enum StopSignals {
         state.withLock { $0.depth += 1 }
         do {
             let result = try body()
-            state.withLock { $0.depth -= 1 }
+            state.withLock { ($0.depth, $0.isLeft) = ($0.depth - 1, false) }
             if requested != nil { sem_post(arrived) }
             return result
         } catch {
-            state.withLock { $0.depth -= 1 }
+            // The thread that stops the process may wake only now, for a signal that came long ago.
+            state.withLock { ($0.depth, $0.isLeft) = ($0.depth - 1, requested != nil) }
             throw error
         }
     }

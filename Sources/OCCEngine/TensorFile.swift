@@ -77,6 +77,15 @@ public struct TensorFile: Sendable, Equatable {
 
     /// The file's bytes.
     public func encoded() throws -> [UInt8] {
+        let parts = try encodedParts()
+        return parts.count == 1 ? parts[0] : parts.flatMap { $0 }
+    }
+
+    /// Above so many bytes an array is a part of its own: it is not copied once more.
+    private static let largeArray = 1 << 20
+
+    /// The file's bytes in parts, one after the other.
+    private func encodedParts() throws -> [[UInt8]] {
         var header: [String: Any] = [:]
         if !metadata.isEmpty { header["__metadata__"] = metadata }
         var offset = 0
@@ -93,16 +102,22 @@ public struct TensorFile: Sendable, Equatable {
         var json = try JSONSerialization.data(
             withJSONObject: header, options: [.sortedKeys, .withoutEscapingSlashes])
         json.append(contentsOf: [UInt8](repeating: 0x20, count: (8 - json.count % 8) % 8))
-        var result = [UInt8]()
-        result.reserveCapacity(8 + json.count + offset)
-        withUnsafeBytes(of: UInt64(json.count).littleEndian) { result.append(contentsOf: $0) }
-        result.append(contentsOf: json)
-        for (_, entry) in order { result.append(contentsOf: entry.bytes) }
-        return result
+        var parts: [[UInt8]] = [], part: [UInt8] = []
+        withUnsafeBytes(of: UInt64(json.count).littleEndian) { part.append(contentsOf: $0) }
+        part.append(contentsOf: json)
+        for (_, entry) in order {
+            if entry.bytes.count < Self.largeArray {
+                part.append(contentsOf: entry.bytes)
+            } else {
+                parts += [part, entry.bytes]
+                part = []
+            }
+        }
+        return part.isEmpty ? parts : parts + [part]
     }
 
     /// Writes the file whole or not at all.
-    public func write(to path: String) throws { try AtomicFile.write(try encoded(), to: path) }
+    public func write(to path: String) throws { try AtomicFile.write(parts: try encodedParts(), to: path) }
 
     // MARK: Reading
 

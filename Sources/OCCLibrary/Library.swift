@@ -89,7 +89,8 @@ public func occModelInfo(_ model: OpaquePointer?, _ info: UnsafeMutablePointer<o
             occ_info(
                 side: Int32(model.side), has_map: model.localizes ? 1 : 0,
                 has_threshold: model.calibration.threshold == nil ? 0 : 1,
-                threshold: model.calibration.threshold ?? .nan)
+                threshold: model.calibration.threshold ?? .nan,
+                map_threshold: (model.localizes ? model.mapCalibration.threshold : nil) ?? .nan)
         }
     }
 }

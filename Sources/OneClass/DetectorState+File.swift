@@ -8,8 +8,7 @@ extension TensorFile {
         for (key, array) in state.arrays {
             tensors["\(name).\(key)"] =
                 array.isSingle
-                ? .init(array.values.map(Float.init), shape: array.shape)
-                : .init(array.values, shape: array.shape)
+                ? .init(array.singles, shape: array.shape) : .init(array.values, shape: array.shape)
         }
         let numbers = JSONValue.object(state.numbers.mapValues { .number($0) })
         metadata["\(name)_numbers"] = (try? numbers.text()) ?? "{}"
@@ -26,12 +25,14 @@ extension TensorFile {
         }
         state.numbers = numbers
         for (key, entry) in tensors where key.hasPrefix("\(name).") {
-            guard let values = entry.doubles ?? entry.floats?.map(Double.init) else {
+            let own = String(key.dropFirst(name.count + 1))
+            if let values = entry.floats {
+                state.set(own, values, shape: entry.shape)
+            } else if let values = entry.doubles {
+                state.set(own, values, shape: entry.shape)
+            } else {
                 throw OCCError(.badData, "tensor \(key) is not of real numbers")
             }
-            state.set(
-                String(key.dropFirst(name.count + 1)), values, shape: entry.shape,
-                isSingle: entry.type == .float32)
         }
         return state
     }

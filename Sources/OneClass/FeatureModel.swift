@@ -20,10 +20,14 @@ public struct FeatureModel: Sendable {
     /// Fits a detector on rows of normal examples and calibrates its threshold, by rows that are held out at
     /// random or by folds.
     ///
+    /// Of rows that do not lie in memory those are read that it is fitted on, `detectorRows` at most, and those that
+    /// are held out, some at a time.
+    ///
     /// - Parameter configuration: `detector`, `detectorRows`, `holdOut`, `calibration`, `folds`,
     ///   `falseAlarmRate` and `seed` are used.
-    /// - Throws: `OCCError(.badData)` for too few rows, or what the detector cannot be fitted on.
-    public init(fitting features: FeatureMatrix, configuration: RunConfiguration) throws {
+    /// - Throws: `OCCError(.badData)` for too few rows, or what the detector cannot be fitted on; what reading them
+    ///   does.
+    public init(fitting features: some FeatureSource, configuration: RunConfiguration) throws {
         let c = configuration
         var held: [Int] = [], rows = Array(0..<features.rows)
         if c.calibration == .split {
@@ -40,23 +44,31 @@ public struct FeatureModel: Sendable {
                 remedy: "Give more rows, or a smaller \(setting: "hold-out").")
         }
         try c.checkFit(images: rows.count, grid: nil, columns: features.columns)
-        func fit(_ some: FeatureMatrix) throws -> any OneClassClassifier {
-            let chosen = some.evenly(atMost: c.detectorRows)
-            return try Work.track("fitting \(c.detector.name) on \(chosen.rows) rows") { _ in
-                try c.detector.fit(chosen)
+        func fit(_ some: [Int]) throws -> any OneClassClassifier {
+            let chosen = FeatureMatrix.evenly(atMost: c.detectorRows, of: some)
+            return try Work.track("fitting \(c.detector.name) on \(chosen.count) rows") { _ in
+                try c.detector.fit(features.subset(chosen))
+            }
+        }
+        func heldOutScores(of some: [Int], by detector: any OneClassClassifier) throws -> [Double] {
+            let portion = FeatureMatrix.portion(columns: features.columns)
+            return try stride(from: 0, to: some.count, by: portion).flatMap { first in
+                try detector.scores(features.subset(some[first..<min(first + portion, some.count)]))
             }
         }
         let scores: [Double]
         if c.calibration == .cross {
             let folds = DetectorEnsemble.folds(c.folds, of: features.rows, seed: c.seed)
-            let ensemble = try DetectorEnsemble(fitting: features, folds: folds, count: c.folds, fit)
+            let ensemble = try DetectorEnsemble(count: c.folds) { fold in
+                try fit(folds.indices.filter { folds[$0] != fold })
+            }
             scores = try ensemble.members.enumerated().flatMap { fold, member in
-                try member.scores(features.subset(folds.indices.filter { folds[$0] == fold }))
+                try heldOutScores(of: folds.indices.filter { folds[$0] == fold }, by: member)
             }
             detector = ensemble
         } else {
-            detector = try fit(features.subset(rows))
-            scores = held.isEmpty ? [] : try detector.scores(features.subset(held))
+            detector = try fit(rows)
+            scores = try heldOutScores(of: held, by: detector)
         }
         self.configuration = configuration
         columns = features.columns

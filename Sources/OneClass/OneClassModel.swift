@@ -362,6 +362,12 @@ public final class OneClassModel {
 
     private init(_ file: TensorFile, device: Device, math: MathMode?, name: String) throws {
         try Self.checkFormat(file.metadata["format"])
+        guard !TorchModule.isExported(file) else {
+            throw OCCError(
+                .badData,
+                "holds the arrays of a module for PyTorch, which \(TorchModule.name).py beside it loads, and is no model",
+                remedy: "Name the model.safetensors of the run that it was exported from.")
+        }
         guard let text = file.metadata["configuration"], let normal = file.metadata["normal_class"],
             let size = file.metadata["image_size"].flatMap(Int.init), ImageDataset.isSide(size),
             let held = file.tensors["calibration.scores"]?.doubles, held.allSatisfy(\.isFinite),

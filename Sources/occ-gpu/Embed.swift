@@ -72,7 +72,9 @@ let embedCommand = Command(
             try add(images, own)
         } else {
             try reserve(try expandImagePaths(words).images.count)
-            try forEachPortion(of: words, for: model, portion: 512, add)
+            try forEachPortion(of: words, for: model, portion: 512) { images, paths, _ in
+                try add(images, paths)
+            }
         }
     }
     // Where some files cannot be read, the others are written, and it is an error in the end.

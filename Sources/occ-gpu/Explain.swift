@@ -41,7 +41,7 @@ let explainCommand = Command(
     let writer = try PictureFolder(out)
     try emit(
         CSV.row(["file", "score", "baseline_score", "steps", "completeness_error", "scale_top", "picture"]))
-    try forEachPortion(of: arguments.positionals, for: model, portion: 16) { images, paths in
+    try forEachPortion(of: arguments.positionals, for: model, portion: 16) { images, paths, _ in
         for (index, path) in paths.enumerated() {
             let image = images.image(index)
             let why =

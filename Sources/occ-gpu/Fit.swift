@@ -25,7 +25,9 @@ let fitCommand = Command(
             remedy: "Choose another detector, such as kde.")
     }
     let configuration = try RunOptions.configuration(arguments)
-    let features = try FeatureRows.read(path)
+    let features = try FeatureFile(path)
+    // A number that is not finite is an error wherever it is, in rows that are not fitted on too.
+    for range in features.portions { _ = try features.rows(range) }
     let model: FeatureModel
     do {
         model = try FeatureModel(fitting: features, configuration: configuration)

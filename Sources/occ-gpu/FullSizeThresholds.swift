@@ -61,9 +61,16 @@ final class FullSizeThresholds {
                     why: "the threshold is by folds, without held-out images: train with --calibration split")
             )
         }
+        guard let digest = model.dataDigest else {
+            return .failure(
+                Missing(
+                    why:
+                        "the model's file does not say which images it was trained on, as an older version wrote it: "
+                        + "train again"))
+        }
         do {
             let split = try testSplit(of: model, arguments)
-            guard model.dataDigest == split.trainingDigest else {
+            guard digest == split.trainingDigest else {
                 return .failure(
                     Missing(
                         why:

@@ -49,6 +49,8 @@ let localizeCommand = Command(
             model.scale.lowerBound, model.scale.upperBound, model.alarmScore))
     try emit(CSV.row(ScoreRow.columns + ["picture"]))
     let regions = try RegionOutput(model, regions: arguments["regions"], masks: arguments["masks"])
+    // Also where files could not be used, and where the command ends early.
+    defer { regions?.finish() }
     /// - Parameters:
     ///   - map: the map over the image as it is, which may be larger than what the model saw.
     ///   - calibrations: those for images of its size; nil where there are none.
@@ -76,40 +78,35 @@ let localizeCommand = Command(
         guard !arguments.positionals.isEmpty else {
             throw OCCError(.usage, "--full-size is for images: name files or folders of them")
         }
-        var failed = 0
+        var unusable = UnusableFiles()
         let thresholds = FullSizeThresholds(model, arguments)
         let paths = try imagePaths(arguments.positionals)
         for path in paths {
-            do {
+            try unusable.attempt(path) {
                 let image = try RGBImage(
                     bytes: try readFile(path), name: path, white: model.configuration.white)
                 let found = try model.localize(image)
                 try write(found, found.map, image, path, nil, thresholds.calibration(of: found, image))
-            } catch let error as OCCError where error.kind == .badData {
-                failed += 1
-                say("error: \(path): \(error.message)")
             }
         }
         thresholds.finish()
-        regions?.finish()
-        guard failed == 0 else {
-            throw OCCError(
-                .badData, "\(failed) of \(paths.count) files could not be used; the others are done")
-        }
-        return
+        return try unusable.finish(of: paths.count)
     }
     guard arguments.positionals.isEmpty else {
         let loading = model.imageLoading
-        try forEachPortion(of: arguments.positionals, for: model, portion: 16) { images, paths in
+        return try forEachPortion(of: arguments.positionals, for: model, portion: 16) {
+            images, paths, unusable in
             for (path, found) in zip(paths, try model.localize(images)) {
-                let image = try RGBImage(bytes: try readFile(path), name: path, white: loading.white)
-                let map = mapOverImage(
-                    found.map, side: model.side, width: image.width, height: image.height, fit: loading.fit)
-                try write(found, map, image, path, nil, own)
+                // It is read again, as large as it is, and may be gone or another by now.
+                try unusable.attempt(path) {
+                    let image = try RGBImage(bytes: try readFile(path), name: path, white: loading.white)
+                    let map = mapOverImage(
+                        found.map, side: model.side, width: image.width, height: image.height,
+                        fit: loading.fit)
+                    try write(found, map, image, path, nil, own)
+                }
             }
         }
-        regions?.finish()
-        return
     }
     let split = try testSplit(of: model, arguments)
     for first in stride(from: 0, to: split.test.count, by: 16) {
@@ -120,5 +117,4 @@ let localizeCommand = Command(
                 found, found.map, images.image(place), split.testNames[index], mask, own)
         }
     }
-    regions?.finish()
 }

@@ -9,6 +9,7 @@ final class RegionOutput {
     private let threshold: Double
     private let lines: AppendedFile?
     private let masks: PictureFolder?
+    private var images = 0
 
     /// Nothing where neither is asked for.
     ///
@@ -58,10 +59,11 @@ final class RegionOutput {
         ]
         if let mask { fields["mask"] = mask }
         try lines.append(line: try ScoreRow.json(fields))
+        images += 1
     }
 
-    /// Says what was written.
+    /// Says what was written: how many images have their line.
     func finish() {
-        if let lines { say("wrote \(lines.path)") }
+        if let lines { say("wrote \(lines.path): \(images) image\(images == 1 ? "" : "s")") }
     }
 }

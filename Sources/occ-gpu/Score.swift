@@ -22,6 +22,14 @@ let scoreCommand = Command(
             "watch", "FOLDER",
             "Score the image files that appear in a folder as soon as they are whole, until SIGINT or SIGTERM."
         ),
+        Option(
+            "poll", "SECONDS",
+            "With --watch: look at the folder so often, and score files that have not changed from one look to the next. "
+                + "By itself the system tells of files, and where it does not the folder is looked at every 2 seconds. "
+                + "It is \(pollRange.words)."
+        ) { (text) throws(SettingError) in
+            _ = try pollRange.value(text, as: Double.self, of: "poll")
+        },
         Option("quiet", nil, "No progress."),
     ] + ThresholdOptions.options + RunOptions.deviceOptions, takesWords: true
 ) { arguments in
@@ -40,34 +48,65 @@ let scoreCommand = Command(
     guard !words.contains(where: FeatureRows.isNamed) else {
         return try scoreFeatures(words, of: ThresholdOptions.featureModel(name, arguments), format)
     }
+    guard arguments["poll"] == nil || arguments["watch"] != nil else {
+        throw OCCError(.usage, "--poll says how often the folder of --watch is looked at: name one")
+    }
     let model = try ThresholdOptions.model(name, arguments)
     ThresholdOptions.announce(model)
     guard !isStream, arguments["watch"] == nil else {
         var scorer = try StreamScorer(model, format)
         if let folder = arguments["watch"] {
-            try watch(folder) { try scorer.answer($0) }
+            try watch(folder, every: arguments.value("poll", as: Double.self)) { try scorer.answer($0) }
         } else {
             try forEachInputLine { try scorer.answer($0) }
         }
         return try scorer.finish()
     }
     if format == .csv { try emit(CSV.row(ScoreRow.columns)) }
-    try forEachPortion(of: words, for: model, portion: 512) { images, paths in
+    try forEachPortion(of: words, for: model, portion: 512) { images, paths, _ in
         for (path, score) in zip(paths, try model.score(images)) {
             try emit(try format.line(ScoreRow(path, score, model.calibration)))
         }
     }
 }
 
+/// The files of a command that could not be used: each is said when it is met, and is an error in the end.
+struct UnusableFiles {
+    private var count = 0
+
+    /// Notes a file, and says why.
+    mutating func add(_ path: String, _ error: OCCError) {
+        count += 1
+        say("error: \(error.message.hasPrefix(path) ? "" : "\(path): ")\(error.message)")
+    }
+
+    /// Does what a file is for; where the file is damaged, missing or not to be opened, notes it.
+    ///
+    /// - Throws: what says nothing about the file: a failing disk, results that cannot be written.
+    mutating func attempt(_ path: String, _ body: () throws -> Void) throws {
+        do { try body() } catch let error as OCCError where [.badData, .noInput].contains(error.kind) {
+            add(path, error)
+        }
+    }
+
+    /// - Throws: `OCCError(.badData)` when there is one.
+    func finish(of total: Int) throws {
+        guard count > 0 else { return }
+        throw OCCError(.badData, "\(count) of \(total) files could not be used; the others are done")
+    }
+}
+
 /// Reads the image files that the paths name, a portion at a time, so that memory does not grow with their
 /// number.
 ///
-/// - Throws: `OCCError(.badData)` in the end when some could not be read; the others are done.
+/// - Parameter body: is given images and their paths, and notes files that it cannot use itself.
+/// - Throws: `OCCError(.badData)` in the end when some could not be used; the others are done.
 func forEachPortion(
-    of paths: [String], for model: OneClassModel, portion: Int, _ body: (ImageBatch, [String]) throws -> Void
+    of paths: [String], for model: OneClassModel, portion: Int,
+    _ body: (ImageBatch, [String], inout UnusableFiles) throws -> Void
 ) throws {
     let paths = try imagePaths(paths)
-    var unreadable = 0
+    var unusable = UnusableFiles()
     for first in stride(from: 0, to: paths.count, by: portion) {
         let some = Array(paths[first..<min(first + portion, paths.count)])
         var pixels: [UInt8] = [], readable: [String] = []
@@ -76,17 +115,12 @@ func forEachPortion(
             case .success(let bytes):
                 pixels += bytes
                 readable.append(path)
-            case .failure(let error):
-                unreadable += 1
-                say("error: \(error.message)")
+            case .failure(let error): unusable.add(path, error)
             }
         }
-        try body(ImageBatch(side: model.side, pixels: pixels), readable)
+        try body(ImageBatch(side: model.side, pixels: pixels), readable, &unusable)
     }
-    if unreadable > 0 {
-        throw OCCError(
-            .badData, "\(unreadable) of \(paths.count) files could not be read; the others are done")
-    }
+    try unusable.finish(of: paths.count)
 }
 
 /// The image files that the paths name; says what else is there.
@@ -95,6 +129,9 @@ func imagePaths(_ paths: [String]) throws -> [String] {
     if !account.kinds.isEmpty { say(account.lines.joined(separator: "\n")) }
     return images
 }
+
+/// The seconds between two looks at a folder.
+private let pollRange = SettingRange.within(0.05...3600)
 
 enum ScoreFormat: String, CaseIterable {
     case csv, jsonl

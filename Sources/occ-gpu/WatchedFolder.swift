@@ -3,18 +3,20 @@ import OCCCommandLine
 import OneClass
 
 /// Gives the image files that appear in a folder to `body`, in the order in which they become whole: when a writer
-/// closes one, or one is moved there. Returns after SIGINT or SIGTERM, between two files.
+/// closes one, or one is moved there; where the folder is looked at, when one has not changed from one look to the
+/// next. Returns after SIGINT or SIGTERM, between two files.
 ///
 /// Files that are there already, hidden names, names of other files than images, and subfolders are not for it.
 ///
+/// - Parameter seconds: between two looks at the folder; nil where the system is to tell of files, if it can.
 /// - Throws: `OCCError(.noInput)` for a folder that cannot be watched, or is gone.
-func watch(_ folder: String, _ body: (String) throws -> Void) throws {
+func watch(_ folder: String, every seconds: Double?, _ body: (String) throws -> Void) throws {
     struct Stopped: Error {}
     do {
         // What throws leaves the signal to the caller, who ends as usual.
         try StopSignals.deferring {
-            let watched = try WatchedFolder(folder)
-            say("watching \(folder); SIGINT or SIGTERM ends it")
+            let watched = try watchedFolder(folder, every: seconds)
+            say("watching \(folder)\(watched.manner); SIGINT or SIGTERM ends it")
             while true {
                 for path in try watched.next() {
                     if StopSignals.requested != nil { throw Stopped() }
@@ -26,34 +28,86 @@ func watch(_ folder: String, _ body: (String) throws -> Void) throws {
     } catch is Stopped {}
 }
 
-/// A folder under inotify.
-private final class WatchedFolder {
-    private let path: String
-    private let descriptor: Int32
-    /// Milliseconds after which a signal is noticed that came just before waiting.
-    private static let patience: Int32 = 200
+/// A folder whose new files become known.
+package protocol WatchedFolder {
+    /// How, in words that stand behind its name; none for the usual way.
+    var manner: String { get }
+    /// The images that have become whole since the last call; after a while none.
+    ///
+    /// - Throws: `OCCError(.noInput)` when the folder is gone, `.inputOutput` when the system fails.
+    func next() throws -> [String]
+}
 
-    init(_ path: String) throws {
-        self.path = path
-        guard FileKind(path)?.isFolder == true else {
+/// Milliseconds after which a signal is noticed that came just before waiting.
+let signalPatience: Int32 = 200
+
+/// Says that a watched folder is gone.
+func folderIsGone(_ path: String) -> OCCError {
+    OCCError(.noInput, "\(path): the folder is gone", remedy: "Make it, and start again.")
+}
+
+/// A folder under inotify, or where that sees nothing, one that is looked at.
+private func watchedFolder(_ path: String, every seconds: Double?) throws -> any WatchedFolder {
+    guard FileKind(path)?.isFolder == true else {
+        throw OCCError(
+            .noInput, "\(path): is no folder", remedy: "Name the folder that images will appear in.")
+    }
+    let standard = 2.0
+    if let seconds { return try PolledFolder(path, every: seconds, why: nil) }
+    if let network = NetworkFileSystem.type(of: path) {
+        return try PolledFolder(
+            path, every: standard,
+            why: "it is on \(network), where the system does not tell of what other machines write")
+    }
+    do { return try NotifiedFolder(path) } catch let refused as NotifiedFolder.Refused {
+        guard let limit = refused.limit else {
             throw OCCError(
-                .noInput, "\(path): is no folder", remedy: "Name the folder that images will appear in.")
+                .noInput, "\(path): cannot be watched (\(errnoText(refused.code)))",
+                remedy: "Check the folder's permissions.")
         }
-        descriptor = inotify_init1(Int32(O_CLOEXEC | O_NONBLOCK))
-        let wanted = UInt32(IN_CLOSE_WRITE | IN_MOVED_TO | IN_DELETE_SELF | IN_MOVE_SELF)
-        guard descriptor >= 0, PathText.with(path, { inotify_add_watch(descriptor, $0, wanted) }) >= 0 else {
-            throw OCCError(
-                .noInput, "\(path): cannot be watched (\(errnoText(errno)))",
-                remedy: "Write the paths to standard input of score - instead.")
+        return try PolledFolder(
+            path, every: standard, why: "inotify refuses it (\(errnoText(refused.code))): \(limit)")
+    }
+}
+
+/// A folder under inotify.
+private final class NotifiedFolder: WatchedFolder {
+    /// Why inotify does not watch a folder.
+    struct Refused: Error {
+        let code: Int32
+
+        /// What is used up or missing, where that says nothing about the folder; else nil.
+        var limit: String? {
+            switch code {
+            case ENOSPC: "raise fs.inotify.max_user_watches"
+            case EMFILE: "raise fs.inotify.max_user_instances, or ulimit -n"
+            case ENFILE: "raise fs.file-max"
+            case ENOMEM: "the system's memory is used up"
+            case ENOSYS, EPERM, EOPNOTSUPP: "the system does not have it here"
+            default: nil
+            }
         }
     }
 
-    deinit { close(descriptor) }
+    let manner = ""
+    private let path: String
+    private let descriptor: Int32
 
-    /// The images that have become whole since the last call; after a while none.
+    init(_ path: String) throws {
+        self.path = path
+        descriptor = inotify_init1(Int32(O_CLOEXEC | O_NONBLOCK))
+        guard descriptor >= 0 else { throw Refused(code: errno) }
+        let wanted = UInt32(IN_CLOSE_WRITE | IN_MOVED_TO | IN_DELETE_SELF | IN_MOVE_SELF)
+        guard PathText.with(path, { inotify_add_watch(descriptor, $0, wanted) }) >= 0 else {
+            throw Refused(code: errno)
+        }
+    }
+
+    deinit { if descriptor >= 0 { close(descriptor) } }
+
     func next() throws -> [String] {
         var wait = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
-        guard poll(&wait, 1, Self.patience) > 0 else { return [] }
+        guard poll(&wait, 1, signalPatience) > 0 else { return [] }
         var buffer = [UInt8](repeating: 0, count: 1 << 16), found: [String] = []
         let count = uninterrupted { read(descriptor, &buffer, buffer.count) }
         guard count > 0 else {
@@ -72,12 +126,19 @@ private final class WatchedFolder {
                 say("warning: \(path): more files appeared than the system keeps count of; some were missed")
             }
             guard event.mask & UInt32(IN_DELETE_SELF | IN_MOVE_SELF | IN_IGNORED | IN_UNMOUNT) == 0 else {
-                throw OCCError(.noInput, "\(path): the folder is gone", remedy: "Make it, and start again.")
+                throw folderIsGone(path)
             }
-            guard event.mask & UInt32(IN_ISDIR) == 0, !name.hasPrefix("."), RGBImage.isReadable(name: name)
-            else { continue }
-            found.append(path.hasSuffix("/") ? path + name : "\(path)/\(name)")
+            guard event.mask & UInt32(IN_ISDIR) == 0, isWatched(name) else { continue }
+            found.append(joined(path, name))
         }
         return found
     }
+}
+
+/// Whether a name is one of an image that is not hidden.
+func isWatched(_ name: String) -> Bool { !name.hasPrefix(".") && RGBImage.isReadable(name: name) }
+
+/// The path of a name in a folder.
+func joined(_ folder: String, _ name: String) -> String {
+    folder.hasSuffix("/") ? folder + name : "\(folder)/\(name)"
 }

@@ -1,5 +1,6 @@
-/* Scores a PPM file (P6, 8 bits) by a model, and prints score, p-value and alarm, and the highest value of
- * the map of a model of patches; then scores it from two threads at once, and tries what must be refused.
+/* Scores a PPM file (P6, 8 bits) by a model, and prints score, p-value and alarm, and of a model with maps
+ * the highest value of the map, the threshold of its pixels, and how many are above it; then scores it from
+ * two threads at once, and tries what must be refused.
  *
  *     example MODEL IMAGE.ppm */
 #include <math.h>
@@ -63,14 +64,19 @@ int main(int count, char **words) {
     if (occ_model_info(model, &info) != OCC_OK) return fail("info");
     if (occ_score(model, pixels, width, height, stride, &result) != OCC_OK) return fail("score");
     printf("%.17g %.17g %d\n", result.score, result.p_value, result.alarm);
+    if (!info.has_map && !isnan(info.map_threshold)) return 1;
     size_t places = (size_t)info.side * (size_t)info.side;
     float *map = malloc(places * sizeof *map);
     occ_status status = occ_localize(model, pixels, width, height, stride, map, places, &result);
     if ((status == OCC_OK) != (info.has_map == 1)) return fail("localize");
     if (info.has_map) {
         float highest = -INFINITY;
-        for (size_t place = 0; place < places; place++) highest = fmaxf(highest, map[place]);
-        printf("%.9g\n", highest);
+        size_t above = 0;
+        for (size_t place = 0; place < places; place++) {
+            highest = fmaxf(highest, map[place]);
+            above += map[place] > info.map_threshold;
+        }
+        printf("%.9g %.17g %zu\n", highest, info.map_threshold, above);
         if (occ_localize(model, pixels, width, height, stride, map, places - 1, &result) != OCC_USAGE)
             return 1;
     }

@@ -73,6 +73,7 @@ import Testing
         }
         let refused = try Self.export(folder, scores: right, more: ["SHIM_REFUSES": "no such operator"])
         #expect(refused.status == 1 && refused.errors.contains("ONNX Runtime 1.99.0: no such operator"))
+        #expect(refused.errors.contains("Set OCC_ONNXRUNTIME_PATH to the folder of another version"))
         let left = try FileManager.default.contentsOfDirectory(atPath: folder.path)
         #expect(!left.contains { $0.hasPrefix("model.onnx") }, "\(left)")
 
@@ -83,6 +84,19 @@ import Testing
             "\(old.errors)")
         #expect(old.errors.contains("not checked") && old.errors.contains("OCC_ONNXRUNTIME_PATH"))
         #expect(try readFile(folder.file("model.onnx")) == before)
+
+        // One that cannot be loaded is named, with why.
+        try folder.write([1], to: "broken/libonnxruntime.so")
+        let nowhere = folder.file("nowhere")
+        let broken = try Self.export(
+            folder, scores: [],
+            more: [
+                "OCC_ONNXRUNTIME_PATH": folder.file("broken"), "VIRTUAL_ENV": nowhere, "HOME": nowhere,
+            ])
+        #expect(broken.status == 0 && broken.errors.contains("not checked"), "\(broken.errors)")
+        #expect(
+            broken.errors.contains("cannot be loaded: \(folder.file("broken/libonnxruntime.so"))"),
+            "\(broken.errors)")
     }
 
     @Test func mapsAreCheckedToo() throws {
@@ -103,6 +117,15 @@ import Testing
         #expect(text.contains("def load("))
         let arrays = try TensorFile(contentsOf: folder.file("a/b/occ_model.safetensors"))
         #expect(arrays.tensors["encoder.conv1.weight"] != nil && arrays.metadata["normal_class"] != nil)
+        // The arrays are no model, and an error says which file is.
+        for command in [["score", "data"], ["localize", "--out", "p"]] {
+            let words =
+                [command[0], "--model", folder.file("a/b/occ_model.safetensors")] + command.dropFirst()
+            let refused = try run(words, in: folder)
+            #expect(
+                refused.status == 65 && refused.errors.contains("module for PyTorch"), "\(refused.errors)")
+            #expect(refused.errors.contains("Name the model.safetensors of the run"), "\(refused.errors)")
+        }
         let neither = try run(["export", "--model", folder.file("run")], in: folder)
         #expect(neither.status == 64 && neither.errors.contains("--onnx or --torch"))
     }

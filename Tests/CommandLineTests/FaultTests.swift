@@ -70,7 +70,7 @@ import Testing
 
     @Test func noFaultTrapsOrLosesAnything() throws {
         let isWhole = ProcessInfo.processInfo.environment["OCC_FAULTS"] == "all"
-        let folder = try TemporaryFolder(), shim = try Self.shim(in: folder)
+        let folder = try TemporaryFolder(), shim = try faultShim(in: folder)
         try Self.prepare(folder)
         let before = try Self.files(below: folder.file("before"))
         var wrong: [String] = [], tried = 0
@@ -198,16 +198,6 @@ import Testing
         return Attempt(outcome: outcome, files: try files(below: work), calls: calls)
     }
 
-    /// The shim as a library.
-    private static func shim(in folder: TemporaryFolder) throws -> String {
-        let source = URL(fileURLWithPath: fixturePath("")).deletingLastPathComponent()
-            .appendingPathComponent("FaultShim/shim.c").path
-        let compile = "-shared -fPIC -o shim.so '\(source)'"
-        let built = try shell("clang \(compile) || cc \(compile) || gcc \(compile)", in: folder)
-        try #require(built.status == 0, "\(built.errors)")
-        return folder.file("shim.so")
-    }
-
     /// Every file below a folder, by its path from there.
     private static func files(below folder: String) throws -> [String: [UInt8]] {
         let names = try FileManager.default.subpathsOfDirectory(atPath: folder)
@@ -252,4 +242,14 @@ import Testing
         try AtomicFile.write(
             Array((try configuration.json(pretty: true) + "\n").utf8), to: directory.configuration)
     }
+}
+
+/// `Tests/FaultShim/shim.c` as a library.
+func faultShim(in folder: TemporaryFolder) throws -> String {
+    let source = URL(fileURLWithPath: fixturePath("")).deletingLastPathComponent()
+        .appendingPathComponent("FaultShim/shim.c").path
+    let compile = "-shared -fPIC -o shim.so '\(source)'"
+    let built = try shell("clang \(compile) || cc \(compile) || gcc \(compile)", in: folder)
+    try #require(built.status == 0, "\(built.errors)")
+    return folder.file("shim.so")
 }

@@ -109,6 +109,46 @@ import Testing
         #expect(ensemble.calibration.scores.count == 40 && ensemble.detector is DetectorEnsemble)
     }
 
+    /// Rows that are read as they are needed, and a count of those in memory at once.
+    private final class CountedRows: FeatureSource {
+        let matrix: FeatureMatrix
+        private(set) var most = 0
+
+        init(_ matrix: FeatureMatrix) { self.matrix = matrix }
+
+        var rows: Int { matrix.rows }
+        var columns: Int { matrix.columns }
+
+        func subset(_ indices: some Collection<Int>) -> FeatureMatrix {
+            most = max(most, indices.count)
+            return matrix.subset(indices)
+        }
+    }
+
+    /// A detector of rows that do not lie in memory is that of the matrix, and only what it keeps is read.
+    @Test(arguments: [CalibrationKind.split, .cross])
+    func rowsAreReadAsTheyAreNeeded(_ kind: CalibrationKind) throws {
+        var random = CounterRandom(seed: 1, stream: 77), configuration = RunConfiguration()
+        let matrix = FeatureMatrix(
+            rows: 300, columns: 4, values: (0..<1200).map { _ in Float(random.uniform()) - 0.5 })
+        (configuration.calibration, configuration.detectorRows) = (kind, 50)
+        for detector: any Detector in [KernelDensity(), NearestNeighbors(neighbors: 3)] {
+            configuration.detector = detector
+            let whole = try FeatureModel(fitting: matrix, configuration: configuration)
+            let source = CountedRows(matrix)
+            let parts = try FeatureModel(fitting: source, configuration: configuration)
+            #expect(parts.detector.state == whole.detector.state)
+            #expect(parts.calibration.scores == whole.calibration.scores)
+            // The held-out ones are scored some at a time, and these are few.
+            let held = kind == .cross ? 300 / configuration.folds : whole.calibration.scores.count
+            #expect(source.most == max(50, held))
+            // By hand: evenly of those that are not held out.
+            if kind == .split {
+                #expect(try whole.detector.state.array("support").shape == [50, 4])
+            }
+        }
+    }
+
     @Test func slipsAreNamed() throws {
         let folder = try Self.trained(smallRun)
         let model = folder.file("run")

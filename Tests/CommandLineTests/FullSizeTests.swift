@@ -93,6 +93,12 @@ extension CommandLineTests {
         try expectNothing(
             "are not those that the model was trained on",
             "rm moved/train/good/trai3.png; \(localize) --data moved x.png")
+        // A file of a version that did not keep what it was trained on.
+        let file = folder.file("run/model.safetensors")
+        var model = try TensorFile(contentsOf: file)
+        model.metadata["data_digest"] = nil
+        try model.write(to: file)
+        try expectNothing("which images it was trained on", "\(localize) --data moved x.png")
         let folds = try largeRun("--hold-out 0 --calibration cross --folds 2")
         let found = try shell("\(localize) data/test/bad", in: folds)
         #expect(found.status == 0 && found.errors.contains("--calibration split"), "\(found.errors)")

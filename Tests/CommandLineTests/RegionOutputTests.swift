@@ -46,9 +46,49 @@ extension CommandLineTests {
         // Nothing is above the highest threshold; a bad file is an error, and the others have their line.
         try folder.write([1], to: "in/bad.png")
         let none = try shell("\(localize) --threshold 1e300 in", in: folder)
-        #expect(none.status == 65)
+        #expect(none.status == 65 && none.errors.contains("1 of 2 files could not be used"), "\(none.errors)")
+        #expect(none.errors.contains("wrote r.jsonl: 1 image"))
         #expect(
             String(decoding: try readFile(folder.file("r.jsonl")), as: UTF8.self).contains("\"regions\":[]"))
+    }
+
+    /// Files that cannot be used are said and counted, in the place and the size of the model's and in their own, and the
+    /// others have their line: damaged ones, ones that may not be read, and ones that are gone when they are read again.
+    @Test(arguments: ["", "--full-size"]) func otherFilesHaveTheirLines(_ size: String) throws {
+        let folder = try TemporaryFolder()
+        try smallDataset(in: folder)
+        let trained = try shell(
+            "$OCC train --data data --out run \(smallPatches.joined(separator: " "))", in: folder)
+        #expect(trained.status == 0, "\(trained.errors)")
+        let shim = try faultShim(in: folder)
+        try folder.write([1], to: "in/a-bad.png")
+        for name in ["b", "c", "d"] {
+            try folder.write(try readFile(folder.file("data/test/bad/0.png")), to: "in/\(name).png")
+        }
+        let localize = "$OCC localize --model run --device cpu --out p --regions r.jsonl \(size) in"
+        let plain = try shell(localize, in: folder)
+        #expect(
+            plain.status == 65 && plain.errors.contains("1 of 4 files could not be used"), "\(plain.errors)")
+        #expect(plain.errors.contains("wrote r.jsonl: 3 images"), "\(plain.errors)")
+        // Each opening of c.png in turn: where it is loaded, and where it is read again.
+        for at in 1...(size.isEmpty ? 2 : 1) {
+            let denied = try shell(
+                "LD_PRELOAD=\(shim) FAULT_UNDER=in/c FAULT_CALL=open FAULT_AT=\(at) FAULT_ERRNO=\(EACCES) \(localize)",
+                in: folder)
+            #expect(
+                denied.status == 65 && denied.errors.contains("2 of 4 files could not be used"),
+                "\(denied.errors)")
+            #expect(denied.errors.contains("error: in/c.png: cannot be opened (Permission denied)"))
+            #expect(denied.errors.contains("wrote r.jsonl: 2 images"), "\(denied.errors)")
+            let written = String(decoding: try readFile(folder.file("r.jsonl")), as: UTF8.self)
+            #expect(
+                written.contains("in/b.png") && written.contains("in/d.png") && !written.contains("in/c.png"))
+        }
+        // What ends the command says so too, and how many lines there are.
+        let failed = try shell(
+            "LD_PRELOAD=\(shim) FAULT_UNDER=$(pwd -P)/in/c FAULT_CALL=read FAULT_AT=1 FAULT_FOREVER=1 FAULT_ERRNO=\(EIO) \(localize)",
+            in: folder)
+        #expect(failed.status == 74 && failed.errors.contains("wrote r.jsonl: "), "\(failed.errors)")
     }
 
     /// A line is in the file when the call returns, and the file is made before anything is scored.

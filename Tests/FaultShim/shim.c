@@ -1,8 +1,8 @@
 // Preloaded into a program under test, this makes a system call fail. FAULT_CALL is open, read, write, fsync,
-// rename, mkstemp or close, with its relatives (openat, pread, ...); FAULT_AT the number, from 1, of the call
-// that fails; with FAULT_FOREVER all from there on fail; FAULT_ERRNO is the error's number. Only calls on
-// files in the folder FAULT_UNDER count. FAULT_LOG gets a line "CALL PATH" for each call that fails. Where
-// FAULT_AT is missing none fails, and all that count are logged.
+// rename, mkstemp, close or inotify_add_watch, with its relatives (openat, pread, ...); FAULT_AT the number,
+// from 1, of the call that fails; with FAULT_FOREVER all from there on fail; FAULT_ERRNO is the error's
+// number. Only calls on files in the folder FAULT_UNDER count. FAULT_LOG gets a line "CALL PATH" for each
+// call that fails. Where FAULT_AT is missing none fails, and all that count are logged.
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/inotify.h>
 #include <sys/syscall.h>
 #include <sys/types.h>
 #include <unistd.h>
@@ -118,6 +119,10 @@ int rename(const char *from, const char *to) { return fails("rename", to) ? -1 :
 int mkstemp(char *name) { return fails("mkstemp", name) ? -1 : NEXT(mkstemp)(name); }
 
 int mkstemp64(char *name) { return fails("mkstemp", name) ? -1 : NEXT(mkstemp64)(name); }
+
+int inotify_add_watch(int file, const char *path, uint32_t mask) {
+    return fails("inotify_add_watch", path) ? -1 : NEXT(inotify_add_watch)(file, path, mask);
+}
 
 // The descriptor is gone, as Linux has it, whatever closing says.
 int close(int file) {

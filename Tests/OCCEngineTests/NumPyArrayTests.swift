@@ -1,3 +1,4 @@
+import Foundation
 import OCCEngine
 import TestSupport
 import Testing
@@ -18,6 +19,36 @@ import Testing
         #expect(array.shape == shape)
         let expected = name == "row" ? Array(Self.values[5..<10]) : name == "empty" ? [] : Self.values
         #expect(array.values == expected)
+    }
+
+    /// Any part of a file is that of the whole array.
+    @Test(arguments: ["single", "double", "cube"]) func partsAreRead(_ name: String) throws {
+        let file = try NumPyFile(contentsOf: fixturePath("numpy/\(name).npy"))
+        #expect(file.shape == (try NumPyArray(bytes: try Self.file(name), name: name).shape))
+        for first in 0..<15 {
+            for end in first...15 {
+                #expect(try file.values(first..<end) == Array(Self.values[first..<end]))
+            }
+        }
+        #expect(try NumPyFile(contentsOf: fixturePath("numpy/empty.npy")).values(0..<0) == [])
+    }
+
+    /// What is refused is what `NumPyArray` refuses; a file that is cut off while it is open is an error too.
+    @Test func otherFilesAreNotOpened() throws {
+        let folder = try TemporaryFolder(), whole = try Self.file("double")
+        for bytes in [
+            [], Array(whole.prefix(60)), Array(whole.dropLast()), whole + [0], try Self.file("half"),
+        ] {
+            let path = try folder.write(bytes, to: "x.npy")
+            let error = #expect(throws: OCCError.self) { try NumPyFile(contentsOf: path) }
+            #expect(error?.kind == .badData && error?.message.hasPrefix(path) == true)
+        }
+        #expect(throws: OCCError.self) { try NumPyFile(contentsOf: folder.file("none.npy")) }
+        let path = try folder.write(whole, to: "cut.npy"), file = try NumPyFile(contentsOf: path)
+        #expect(truncate(path, off_t(whole.count - 8)) == 0)
+        #expect(try file.values(0..<14) == Array(Self.values.prefix(14)))
+        let error = #expect(throws: OCCError.self) { try file.values(0..<15) }
+        #expect(error?.kind == .badData && error?.message.contains("cut.npy: has become shorter") == true)
     }
 
     /// The bytes are NumPy's own.

@@ -17,6 +17,23 @@ import Testing
         #expect(try Self.file.encoded() == bytes)
     }
 
+    /// Large arrays are written by themselves, and the file is the same.
+    @Test func largeArraysAreWrittenWhole() throws {
+        let folder = try TemporaryFolder(), large = 1 << 18
+        let file = TensorFile(
+            metadata: ["step": "1"],
+            tensors: [
+                "a": .init([1.5], shape: [1]), "b": .init((0..<large).map { Float($0) }, shape: [large]),
+                "c": .init([Float(2)], shape: [1]),
+                "d": .init((0..<4 * large).map { UInt8(truncatingIfNeeded: $0) }, shape: [4 * large]),
+                "e": .init([UInt8(3)], shape: [1]),
+            ])
+        try file.write(to: folder.file("x"))
+        let bytes = try readFile(folder.file("x"))
+        #expect(try bytes == file.encoded() && bytes.count > 8 * large)
+        #expect(try TensorFile(bytes: bytes, name: "x") == file)
+    }
+
     @Test func damagedFilesAreErrors() throws {
         let result = fuzz(try Self.file.encoded(), name: "m.safetensors") {
             _ = try TensorFile(bytes: $0, name: "m.safetensors")

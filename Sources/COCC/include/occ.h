@@ -30,11 +30,13 @@ typedef int32_t occ_status;
 
 /* What a model takes and gives. */
 typedef struct {
-    int32_t side;    /* of the square that images become, and of maps, in pixels */
-    int32_t has_map; /* 1 for a model that occ_localize takes: of patches, for instance; the threshold is of
-                        scores, and of maps only where these are of patches, not of an auto-encoder */
+    int32_t side;          /* of the square that images become, and of maps, in pixels */
+    int32_t has_map;       /* 1 for a model that occ_localize takes: of patches, for instance */
     int32_t has_threshold; /* 1 if scores have p-values and alarms */
     double threshold;      /* a score above it is an alarm; NaN without */
+    double map_threshold; /* a pixel of a map above it is anomalous: the threshold of scores, but for a method
+                             that scores pixels itself, such as an auto-encoder, which has one of its own; NaN
+                             without maps or threshold */
 } occ_info;
 
 /* What a model says of an image. */

@@ -129,9 +129,9 @@ extension DetectorNodes {
         _ x: Value, _ name: String, _ state: DetectorState, inputs: [Int]? = nil, outputs: [Int]? = nil
     ) throws -> Value {
         let weights = try state.array("\(name).weight"), bias = try state.array("\(name).bias").values
-        let width = weights.shape[2], rows = outputs ?? Array(bias.indices)
+        let values = weights.values, width = weights.shape[2], rows = outputs ?? Array(bias.indices)
         let columns = inputs ?? Array(0..<width)
-        let chosen = columns.flatMap { column in rows.map { weights.values[$0 * width + column] } }
+        let chosen = columns.flatMap { column in rows.map { values[$0 * width + column] } }
         let product = graph.add("MatMul", x, graph.doubles(chosen, [1, columns.count, rows.count]))
         return graph.add("Add", product, graph.doubles(rows.map { bias[$0] }, [1, 1, rows.count]))
     }

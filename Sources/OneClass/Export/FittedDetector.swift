@@ -63,9 +63,9 @@ struct FittedDetector {
 
     /// The squared lengths of the training rows, [L S].
     func squaredLengths() throws -> [Double] {
-        let support = try state.array("support"), columns = try columns
-        return stride(from: 0, to: support.values.count, by: columns).map { first in
-            support.values[first..<first + columns].reduce(0.0) { $0 + $1 * $1 }
+        let support = try state.array("support").values, columns = try columns
+        return stride(from: 0, to: support.count, by: columns).map { first in
+            support[first..<first + columns].reduce(0.0) { $0 + $1 * $1 }
         }
     }
 
@@ -117,11 +117,11 @@ struct FittedDetector {
 
     /// The normal of a linear one-class SVM, with the sign of scores: -sum a x, [D].
     func normal() throws -> [Double] {
-        let support = try state.array("support"), columns = try columns
+        let support = try state.array("support").values, columns = try columns
         var normal = [Double](repeating: 0, count: columns)
         for (row, multiplier) in try multipliers().values.enumerated() {
             for column in 0..<columns {
-                normal[column] -= multiplier * support.values[row * columns + column]
+                normal[column] -= multiplier * support[row * columns + column]
             }
         }
         return normal

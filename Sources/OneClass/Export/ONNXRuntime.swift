@@ -43,7 +43,11 @@ package struct ONNXRuntime {
         var library = library, reason = [CChar](repeating: 0, count: 1024)
         func failed() -> OCCError {
             let text = reason.withUnsafeBytes { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
-            return OCCError(.failure, "\(name): ONNX Runtime \(version): \(text)")
+            return OCCError(
+                .failure, "\(name): ONNX Runtime \(version): \(text)",
+                remedy:
+                    "Set OCC_ONNXRUNTIME_PATH to the folder of another version of ONNX Runtime; where that says "
+                    + "the same, report it with the model.")
         }
         let opened = PathText.with(path) { onr_open(&library, $0, &reason, reason.count) }
         guard let session = opened else { throw failed() }

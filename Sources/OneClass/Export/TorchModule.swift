@@ -12,6 +12,11 @@ package struct TorchModule {
     /// The name of the module, and of the file of its arrays.
     static let name = "occ_model"
 
+    /// Whether a file holds the arrays of a module, and no model.
+    static func isExported(_ file: TensorFile) -> Bool {
+        file.tensors.keys.contains { $0.hasPrefix("detectors.0.") }
+    }
+
     /// Makes the module of a model.
     ///
     /// - Throws: `OCCError(.usage)` naming an operation or a detector that cannot be exported.

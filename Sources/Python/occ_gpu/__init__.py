@@ -38,7 +38,7 @@ class Result:
 
 class _Info(ctypes.Structure):
     _fields_ = [("side", ctypes.c_int32), ("has_map", ctypes.c_int32), ("has_threshold", ctypes.c_int32),
-                ("threshold", ctypes.c_double)]
+                ("threshold", ctypes.c_double), ("map_threshold", ctypes.c_double)]
 
 
 class _Result(ctypes.Structure):
@@ -78,7 +78,11 @@ def _check(status):
 
 
 class Model:
-    """A model that is loaded. It can be used from any thread; calls wait for each other."""
+    """A model that is loaded. It can be used from any thread; calls wait for each other.
+
+    `side` is that of the square that images become, and of maps. A score above `threshold` is an alarm, and a pixel of a map
+    above `map_threshold` is anomalous; each is None where the model has none. `has_map` says whether it localizes.
+    """
 
     def __init__(self, pointer):
         self._pointer = pointer
@@ -87,6 +91,7 @@ class Model:
         self.side = info.side
         self.has_map = bool(info.has_map)
         self.threshold = info.threshold if info.has_threshold else None
+        self.map_threshold = None if np.isnan(info.map_threshold) else info.map_threshold
 
     @classmethod
     def load(cls, path, device="cpu"):
@@ -120,7 +125,7 @@ class Model:
         return result.result()
 
     def localize(self, image):
-        """The Result of an image and its map, float32 [side,side], by a model of patches."""
+        """The Result of an image and its map, float32 [side,side], by a model that has maps."""
         array, result = self._image(image), _Result()
         height, width, _ = array.shape
         heat = np.empty((self.side, self.side), np.float32)
