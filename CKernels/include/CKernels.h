@@ -107,6 +107,14 @@ typedef struct ck_communicator {
     ck_status (*all_to_all)(void *context, const void *mine, void *to_me, uint64_t bytes);
     // All get rank 0's `bytes`.
     ck_status (*broadcast)(void *context, void *data, uint64_t bytes);
+    // The first two, begun: this returns at once, and until `finish` says that it is done the buffers are
+    // neither written to nor, of the second, read. Ranks begin those of one kind in one order, whatever they
+    // do between. All three are NULL where there is no such thing.
+    ck_status (*begin_all_gather)(void *context, const void *mine, void *all, uint64_t bytes, void **request);
+    ck_status (*begin_all_to_all)(void *context, const void *mine, void *to_me, uint64_t bytes,
+                                  void **request);
+    // Whether a request is done, or with `waits` returns when it is. What is done, or fails, is freed.
+    ck_status (*finish)(void *context, void **request, int waits, int *is_done);
 } ck_communicator;
 
 // Keeps a text for ck_last_error() and returns `status`: for functions of a communicator that fail.

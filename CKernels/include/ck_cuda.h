@@ -60,6 +60,7 @@ typedef struct ck_lt_heuristic {
     X(cuda, stream_create, "cuStreamCreate", (ck_cu_stream * stream, unsigned flags))                        \
     X(cuda, stream_destroy, "cuStreamDestroy_v2", (ck_cu_stream stream))                                     \
     X(cuda, stream_synchronize, "cuStreamSynchronize", (ck_cu_stream stream))                                \
+    X(cuda, stream_wait, "cuStreamWaitEvent", (ck_cu_stream stream, ck_cu_event event, unsigned flags))      \
     X(cuda, capture_begin, "cuStreamBeginCapture_v2", (ck_cu_stream stream, int mode))                       \
     X(cuda, capture_end, "cuStreamEndCapture", (ck_cu_stream stream, ck_cu_graph * graph))                   \
     X(cuda, graph_instantiate, "cuGraphInstantiateWithFlags",                                                \

@@ -922,6 +922,10 @@ END(adam)
 
 // ---- Between ranks ----------------------------------------------------------------------------------------
 
+// A part for each rank, of what it gets and of what it sends.
+#define PARTS_OF_RANKS                                                                                       \
+    2 * (int64_t)p->ranks * ((p->blocks * p->count + p->ranks - 1) / p->ranks)
+
 OPERATION(all_gather, collective, "For each block, what every rank has of it, in order of rank")
     OUT(y, f32, (int64_t)p->blocks * p->ranks * p->count)
     IN(x, f32, (int64_t)p->blocks * p->count)
@@ -937,8 +941,25 @@ OPERATION(mean_over_ranks, collective, "The mean over all ranks, added in order 
     LAUNCHER(mean_over_ranks, collective)
 END(mean_over_ranks)
 
+// The same in two: what comes between goes on beside the exchange, and touches neither x nor the parts. Several may
+// be begun; they are finished in the order in which they were begun. The CPU keeps what it exchanges in `parts`.
+OPERATION(begin_mean_over_ranks, collective, "Begins a mean over all ranks, and does not wait for it")
+    UPDATE(x, f32, (int64_t)p->blocks * p->count)
+    OPTIONAL_OUT(parts, f32, PARTS_OF_RANKS)
+    REQUIRE(p->blocks >= 1 && p->ranks >= 1, "there is at least one block and one rank")
+    LAUNCHER(begin_mean_over_ranks, collective)
+END(begin_mean_over_ranks)
+
+OPERATION(finish_mean_over_ranks, collective, "Waits for a mean over all ranks that was begun")
+    UPDATE(x, f32, (int64_t)p->blocks * p->count)
+    OPTIONAL_IN(parts, f32, PARTS_OF_RANKS)
+    REQUIRE(p->blocks >= 1 && p->ranks >= 1, "there is at least one block and one rank")
+    LAUNCHER(finish_mean_over_ranks, collective)
+END(finish_mean_over_ranks)
+
 // clang-format on
 #undef ANCHORS
+#undef PARTS_OF_RANKS
 #undef OWN_ANCHORS
 #undef REQUIRE_NT_XENT
 #undef IMAGE_ELEMENTS

@@ -17,6 +17,26 @@ ck_status ck_all_gather(const ck_communicator *c, const ck_collective_params *p,
 ck_status ck_mean_over_ranks(const ck_communicator *c, const ck_collective_params *p, float *x,
                              float *scratch);
 
+// Means that have been begun and are not finished, in the order in which they were begun.
+typedef struct ck_begun_mean {
+    float *x, *sent, *received;
+    int64_t count;
+    void *request;
+    int is_summed;  // the request is that of the sums
+} ck_begun_mean;
+typedef struct ck_begun_means {
+    ck_begun_mean *all;
+    int32_t count, capacity;
+} ck_begun_means;
+// The same sums as ck_mean_over_ranks, in two: `parts` is two parts for each rank, and is not touched in
+// between.
+ck_status ck_begin_mean(const ck_communicator *c, ck_begun_means *begun, const ck_collective_params *p,
+                        float *x, float *parts);
+ck_status ck_finish_mean(const ck_communicator *c, ck_begun_means *begun, const ck_collective_params *p,
+                         float *x);
+// Takes what has been begun as far as it gets without waiting.
+ck_status ck_advance_means(const ck_communicator *c, ck_begun_means *begun);
+
 static inline int64_t ck_min64(int64_t a, int64_t b) { return a < b ? a : b; }
 static inline int64_t ck_max64(int64_t a, int64_t b) { return a > b ? a : b; }
 static inline int64_t ck_ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }

@@ -1,5 +1,6 @@
 #include "ranks.h"
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -7,6 +8,9 @@
 #include <mpi.h>
 
 static int joined;
+// What is begun early: a communicator for each kind, since ranks begin those of one kind in one order, and
+// come to those of another sooner or later.
+static MPI_Comm gathering = MPI_COMM_NULL, exchanging = MPI_COMM_NULL;
 static int32_t node_rank, node_ranks = 1;
 
 static ck_status checked(int result, const char *what) {
@@ -68,6 +72,51 @@ static ck_status broadcast(void *context, void *data, uint64_t bytes) {
     return status;
 }
 
+// Keeps a request that has been begun, or says why it has not.
+static ck_status begun(int result, const char *what, MPI_Request own, void **request) {
+    ck_status status = checked(result, what);
+    if (status != CK_OK) return status;
+    MPI_Request *kept = malloc(sizeof *kept);
+    if (!kept) return ck_failed(CK_OUT_OF_MEMORY, "out of memory");
+    *kept = own;
+    *request = kept;
+    return CK_OK;
+}
+
+static ck_status begin_all_gather(void *context, const void *mine, void *all, uint64_t bytes,
+                                  void **request) {
+    (void)context;
+    int count = 0;
+    MPI_Request own = MPI_REQUEST_NULL;
+    ck_status status = count_of(bytes, &count);
+    if (status != CK_OK) return status;
+    return begun(MPI_Iallgather(mine, count, MPI_BYTE, all, count, MPI_BYTE, gathering, &own), "gathering",
+                 own, request);
+}
+
+static ck_status begin_all_to_all(void *context, const void *mine, void *to_me, uint64_t bytes,
+                                  void **request) {
+    (void)context;
+    int count = 0;
+    MPI_Request own = MPI_REQUEST_NULL;
+    ck_status status = count_of(bytes, &count);
+    if (status != CK_OK) return status;
+    return begun(MPI_Ialltoall(mine, count, MPI_BYTE, to_me, count, MPI_BYTE, exchanging, &own), "exchanging",
+                 own, request);
+}
+
+static ck_status finish_request(void *context, void **request, int waits, int *is_done) {
+    (void)context;
+    *is_done = waits;
+    int result =
+        waits ? MPI_Wait(*request, MPI_STATUS_IGNORE) : MPI_Test(*request, is_done, MPI_STATUS_IGNORE);
+    if (*is_done || result != MPI_SUCCESS) {
+        free(*request);
+        *request = NULL;
+    }
+    return checked(result, "waiting");
+}
+
 const char *occ_mpi_library(void) {
     static char text[MPI_MAX_LIBRARY_VERSION_STRING + 1];
     int length = 0;
@@ -83,6 +132,9 @@ ck_status occ_mpi_join(ck_communicator *communicator) {
     if (status != CK_OK) return status;
     joined = 1;
     MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN);
+    status = checked(MPI_Comm_dup(MPI_COMM_WORLD, &gathering), "making a communicator");
+    if (status == CK_OK) status = checked(MPI_Comm_dup(MPI_COMM_WORLD, &exchanging), "making a communicator");
+    if (status != CK_OK) return status;
     MPI_Comm node = MPI_COMM_NULL;
     status = checked(MPI_Comm_rank(MPI_COMM_WORLD, &rank), "asking for the rank");
     if (status == CK_OK) status = checked(MPI_Comm_size(MPI_COMM_WORLD, &ranks), "asking for the ranks");
@@ -100,7 +152,10 @@ ck_status occ_mpi_join(ck_communicator *communicator) {
                                       .ranks = ranks,
                                       .all_gather = all_gather,
                                       .all_to_all = all_to_all,
-                                      .broadcast = broadcast};
+                                      .broadcast = broadcast,
+                                      .begin_all_gather = begin_all_gather,
+                                      .begin_all_to_all = begin_all_to_all,
+                                      .finish = finish_request};
     return CK_OK;
 }
 
@@ -114,6 +169,8 @@ int occ_mpi_leave(double seconds) {
     MPI_Request request;
     if (MPI_Ibarrier(MPI_COMM_WORLD, &request) != MPI_SUCCESS || finish(&request, seconds) != MPI_SUCCESS)
         return 0;
+    MPI_Comm_free(&gathering);
+    MPI_Comm_free(&exchanging);
     MPI_Finalize();
     joined = 0;
     return 1;

@@ -11,6 +11,9 @@ public final class Device: @unchecked Sendable {
     /// The ranks that it has joined; nil for a process that trains alone.
     public private(set) var communicator: Communicator?
 
+    /// The least number of bytes that its plans exchange at a time beside the computation, the same on all ranks.
+    package var exchangeBytes = PlanBuilder.exchangeBytes
+
     /// Lets plans on the device exchange values with those of other ranks; all ranks call it.
     public func join(_ communicator: Communicator) throws {
         try check(ck_device_join(handle, communicator.functions))

@@ -1604,4 +1604,34 @@ extension PlanBuilder {
                 x
             ], ck_operation_params(collective: params), flop: flop)
     }
+
+    /// Begins a mean over all ranks, and does not wait for it.
+    ///
+    /// - Parameters:
+    ///   - x: read and written, float32 [blocks * count].
+    ///   - parts: written, float32 [parts of ranks], or nil.
+    package func beginMeanOverRanks(
+        _ layer: String, x: Tensor, parts: Tensor?, _ params: ck_collective_params, flop: Int = 0
+    ) throws {
+        try append(
+            .CK_KIND_begin_mean_over_ranks, layer,
+            [
+                x, parts,
+            ], ck_operation_params(collective: params), flop: flop)
+    }
+
+    /// Waits for a mean over all ranks that was begun.
+    ///
+    /// - Parameters:
+    ///   - x: read and written, float32 [blocks * count].
+    ///   - parts: read, float32 [parts of ranks], or nil.
+    package func finishMeanOverRanks(
+        _ layer: String, x: Tensor, parts: Tensor?, _ params: ck_collective_params, flop: Int = 0
+    ) throws {
+        try append(
+            .CK_KIND_finish_mean_over_ranks, layer,
+            [
+                x, parts,
+            ], ck_operation_params(collective: params), flop: flop)
+    }
 }

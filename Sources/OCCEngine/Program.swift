@@ -50,6 +50,7 @@ public final class Program {
         if activationType == .bfloat16 || !device.isGPU && math != .strict {
             builder.joinConvolutionsAndNormalizations()
         }
+        builder.beginMeansOfGradientsEarly(bytes: device.exchangeBytes, onHost: !device.isGPU)
         layout = builder.layout
         let plan = Plan(name: name, operations: builder.operations, placement: TransientPlacement(builder))
         plans.append(plan)

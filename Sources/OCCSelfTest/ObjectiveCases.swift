@@ -155,6 +155,12 @@ enum ObjectiveCases {
             OperationCase(
                 "\(blocks)x\(count) alone", .CK_KIND_mean_over_ranks, params, ["x": .updated(x)],
                 tolerance: 0, expected: { ["x": $0["x"]] }),
+            OperationCase(
+                "\(blocks)x\(count) alone", .CK_KIND_begin_mean_over_ranks, params, ["x": .updated(x)],
+                tolerance: 0, expected: { ["x": $0["x"]] }),
+            OperationCase(
+                "\(blocks)x\(count) alone", .CK_KIND_finish_mean_over_ranks, params, ["x": .updated(x)],
+                tolerance: 0, expected: { ["x": $0["x"]] }),
         ]
     }
 

@@ -11,6 +11,7 @@ let planCommand = Command(
         "occ-gpu plan --method contrastive --width 0.25", "occ-gpu plan --profile",
         "occ-gpu plan --method contrastive --math bf16 --device-model h100",
         "occ-gpu plan --method contrastive --batch 1024 --ranks 8 --bandwidth 300 --latency 5",
+        "mpirun -n 2 occ-gpu plan --method contrastive --width 0.25 --profile",
     ],
     options: RunOptions.options + [
         Option("profile", nil, "Run some steps and show each operation's time."),
@@ -20,28 +21,33 @@ let planCommand = Command(
                 + DeviceModel.all.map(\.name).joined(separator: ", ") + "."),
         Option(
             "ranks", "N", .within(1...65536), standard: 1,
-            "Show the plan of one of N ranks, and what they exchange."),
+            "Show the plan of one of N ranks, and what they exchange; by itself of those that are started together."
+        ),
         Option(
             "bandwidth", "RATE", .within(0.001...1e6), standard: 10.0,
-            "GB that a rank sends in a second, for the time of exchanges."),
+            "GB that a rank sends in a second, for the time of exchanges; under mpirun or srun it is measured."
+        ),
         Option(
             "latency", "US", .within(0...1e6), standard: 5.0,
-            "Microseconds from the start of an exchange to its first byte."),
+            "Microseconds from the start of an exchange to its first byte; under mpirun or srun they are measured."
+        ),
         Option("json", nil, "Print JSON."),
     ],
-    processes: .each
+    processes: .together
 ) { arguments in
     let configuration = try RunOptions.configuration(arguments)
-    let repeats = 5, ranks = arguments.value("ranks", as: Int.self) ?? 1
+    let repeats = 5, started = Ranks.communicator
+    let ranks = arguments.value("ranks", as: Int.self) ?? started?.ranks ?? 1
     let others = ranks > 1 ? Communicator(planned: 0, of: ranks) : nil
-    let network = ExchangeModel(
-        bandwidth: 1e9 * (arguments.value("bandwidth", as: Double.self) ?? 10),
-        latency: 1e-6 * (arguments.value("latency", as: Double.self) ?? 5))
-    guard ranks == 1 || !arguments.has("profile") else {
+    let network = try Network(arguments, started)
+    guard ranks == started?.ranks ?? 1 || !arguments.has("profile") else {
         throw OCCError(
-            .usage, "--profile runs the steps of one process, and --ranks \(ranks) are looked at",
-            remedy: "Leave one of the two out.")
+            .usage,
+            "--profile runs the steps of \(started?.ranks ?? 1) process\(started == nil ? "" : "es"), and --ranks \(ranks) are looked at",
+            remedy: "Leave one of the two out, or start \(ranks) processes by mpirun or srun.")
     }
+    // The others are needed for what is measured.
+    guard started?.isFirst ?? true || arguments.has("profile") else { return }
     let split = try configuration.split(try configuration.dataset())
     let training: TrainingPlan
     var seconds: [Double]?, launches: Int?
@@ -66,12 +72,15 @@ let planCommand = Command(
         seconds = training.plan.operations.map(model.seconds)
         launches = training.plan.operations.reduce(0) { $0 + model.launches(of: $1) }
     } else if arguments.has("profile") {
+        let device = try RunOptions.device(arguments)
+        try started.map(device.join)
+        defer { device.leaveRanks() }
         let trainer = try Trainer(
-            configuration: configuration, images: split.train, outliers: split.outliers,
-            device: try RunOptions.device(arguments))
+            configuration: configuration, images: split.train, outliers: split.outliers, device: device)
         _ = try trainer.profile(steps: 2)
         seconds = try trainer.profile(steps: repeats)
         training = trainer.training
+        guard started?.isFirst ?? true else { return }
     } else {
         let device = try RunOptions.device(arguments)
         training = try device.planning(for: others) {
@@ -83,7 +92,12 @@ let planCommand = Command(
     let memory = try training.program.memoryNeeded()
     let exchanges = training.plan.operations.compactMap(ExchangeModel.exchange)
     let sent = exchanges.reduce(0) { $0 + $1.bytes }
-    let exchangeSeconds = exchanges.reduce(0) { $0 + network.seconds($1) }
+    let exchangeSeconds = exchanges.reduce(0) { $0 + network.model.seconds($1) }
+    // A GPU's exchanges go on beside its kernels; a CPU's are the work of the cores that compute.
+    let isBeside = training.program.device.isGPU || arguments["device-model"] != nil
+    let stepSeconds = seconds.map {
+        network.model.seconds(of: training.plan, computing: $0, isBeside: isBeside)
+    }
     if arguments.has("json") {
         let operations = training.plan.operations.enumerated().map { index, operation -> [String: Any] in
             var fields: [String: Any] = [
@@ -94,17 +108,20 @@ let planCommand = Command(
             if let seconds { fields["seconds"] = seconds[index] }
             return fields
         }
-        return try emitJSON([
+        var fields: [String: Any] = [
             "operations": operations, "flop": training.plan.flop, "images_per_step": training.imagesPerStep,
             "ranks": ranks, "exchanges": exchanges.count, "exchanged_bytes": sent,
             "exchange_seconds": exchangeSeconds,
+            "network": network.model.fields.merging(["measured": network.isMeasured]) { $1 },
             "memory": [
                 "parameters": memory.parameters, "gradients": memory.gradients,
                 "velocities": memory.velocities, "squares": memory.squares,
                 "inputs": memory.inputs, "activations": memory.transient, "workspace": memory.workspace,
                 "total": memory.total,
             ],
-        ])
+        ]
+        if let stepSeconds { fields["step_seconds"] = stepSeconds }
+        return try emitJSON(fields)
     }
     func column(_ text: String, _ width: Int) -> String {
         text.padding(toLength: width, withPad: " ", startingAt: 0)
@@ -135,13 +152,15 @@ let planCommand = Command(
     if ranks > 1 {
         try emit(
             String(
-                format:
-                    "each of %d ranks: %d exchanges of %@ in all, %.2f ms at %g GB/s and %g us",
-                ranks, exchanges.count, formatBytes(sent), 1e3 * exchangeSeconds, network.bandwidth / 1e9,
-                network.latency * 1e6))
-        if let seconds {
+                format: "each of %d ranks: %d exchanges of %@ in all, %.2f ms at %.3g GB/s and %.3g us%@",
+                ranks, exchanges.count, formatBytes(sent), 1e3 * exchangeSeconds,
+                network.model.bandwidth / 1e9, network.model.latency * 1e6,
+                network.isMeasured ? ", measured between \(started!.ranks) ranks" : ""))
+        if let stepSeconds {
             try emit(
-                String(format: "%.2f ms a step with them", 1e3 * (seconds.reduce(0, +) + exchangeSeconds)))
+                String(
+                    format: "%.2f ms a step foretold, exchanges %@", 1e3 * stepSeconds,
+                    isBeside ? "as far as computation does not hide them" : "and computation by turns"))
         }
     }
     try emit(
@@ -151,4 +170,21 @@ let planCommand = Command(
             + "data and inputs \(formatBytes(memory.inputs)), "
             + "activations \(formatBytes(memory.transient)), workspace \(formatBytes(memory.workspace)); "
             + "in all \(formatBytes(memory.total))")
+}
+
+/// What the time of exchanges is foretold by: what the options say, and what they do not say as it is measured between the
+/// ranks that have been started together, or a usual network.
+private struct Network {
+    let model: ExchangeModel
+    let isMeasured: Bool
+
+    init(_ arguments: Arguments, _ ranks: Communicator?) throws {
+        let bandwidth = arguments.value("bandwidth", as: Double.self).map { 1e9 * $0 }
+        let latency = arguments.value("latency", as: Double.self).map { 1e-6 * $0 }
+        isMeasured = ranks != nil && (bandwidth == nil || latency == nil)
+        let measured =
+            isMeasured ? try ExchangeModel.measured(ranks!) : ExchangeModel(bandwidth: 10e9, latency: 5e-6)
+        model = ExchangeModel(
+            bandwidth: bandwidth ?? measured.bandwidth, latency: latency ?? measured.latency)
+    }
 }

@@ -1,12 +1,15 @@
-// The table of driver functions: memory is the host's, a stream is a list of things to do, a graph is a list
-// that is kept.
+// The table of driver functions: memory is the host's, a stream is a list of things to do, which may wait for
+// things on other streams, a graph is such things that are kept.
 #include "kernels.h"
 #include "nccl.h"
 #include "scheduler.h"
+#include <algorithm>
 #include <chrono>
 #include <cstdlib>
 #include <cstring>
+#include <deque>
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -19,17 +22,42 @@ enum {
     OUT_OF_MEMORY = 2,
     LAUNCH_FAILED = 719,
     UNSUPPORTED_IN_CAPTURE = 900,
-    INVALID_CAPTURE = 901
+    INVALID_CAPTURE = 901,
+    UNJOINED_CAPTURE = 904,
+    ISOLATED_CAPTURE = 905
 };
 
 typedef std::function<void()> action;
 
-struct stream {
-    std::vector<action> waiting, recorded;
-    bool captures = false;
+// A thing to do, when those before it are done.
+struct node {
+    action what;
+    std::vector<std::shared_ptr<node>> after;
+    struct stream *of;
+    std::shared_ptr<struct recording> part_of;  // of this graph, and so never done itself; or NULL
+    bool is_done = false;
 };
+typedef std::shared_ptr<node> node_ref;
+
+// A graph while it is recorded: what comes onto its streams, each thing after those that it waits for.
+struct recording {
+    std::vector<node_ref> nodes;
+    std::vector<struct stream *> streams;  // the first is the one that it begins on
+};
+
+struct stream {
+    std::deque<node_ref> waiting;
+    node_ref last;                // that was put on it
+    std::vector<node_ref> after;  // what the next thing waits for besides
+    std::shared_ptr<recording> records;
+    // Any stream but a device's first. What is on it comes as early as it may, or with an even seed as late:
+    // an event that is not waited for shows in one of them.
+    bool is_second;
+};
+
 struct graph {
-    std::vector<action> actions;
+    std::vector<node_ref> nodes;
+    stream *origin;
 };
 struct module {
     std::string source;
@@ -43,19 +71,73 @@ thread_local int capturing =
     0;  // streams of which a graph is recorded: there is no memory to be had meanwhile
 thread_local std::map<std::string, int64_t> launched;
 
+thread_local int streams = 0;  // of the device that was opened last
+thread_local std::vector<stream *> seconds;
+thread_local int exchanging = 0;  // exchanges on a second stream that no other has waited for
+
+void run_until(const node_ref &end);
+
+void perform(const node_ref &n) {
+    for (const node_ref &before : n->after)
+        if (!failure) run_until(before);
+    if (!failure) n->what();
+    n->is_done = true;
+    n->after.clear();
+    n->what = nullptr;
+}
+
+bool comes_early() { return settings.seed & 1; }
+
+// Does what is next on the second streams and has nothing left to wait for.
+void get_ahead() {
+    for (stream *s : seconds)
+        while (!failure && !s->waiting.empty()) {
+            node_ref next = s->waiting.front();
+            for (const node_ref &before : next->after)
+                if (!before->is_done) next = nullptr;
+            if (!next) break;
+            s->waiting.pop_front();
+            perform(next);
+        }
+}
+
+// Does what is on a node's stream up to the node.
+void run_until(const node_ref &end) {
+    while (!end->is_done && !failure) {
+        if (end->of->waiting.empty()) return fail("an event is waited for that never comes");
+        node_ref next = end->of->waiting.front();
+        end->of->waiting.pop_front();
+        perform(next);
+        if (comes_early()) get_ahead();
+    }
+}
+
+// Puts a thing on a stream, or into the graph that is recorded of it; `before` is one more that it waits for,
+// or NULL.
+node_ref place(stream *s, action what, const node_ref &before = nullptr) {
+    node_ref n(new node{std::move(what), std::move(s->after), s, s->records});
+    s->after.clear();
+    if (before) n->after.push_back(before);
+    if (s->records) {
+        if (s->last && s->last->part_of == s->records) n->after.push_back(s->last);
+        s->records->nodes.push_back(n);
+        s->last = n;
+        return n;
+    }
+    s->last = n;
+    s->waiting.push_back(n);
+    if (s->is_second && comes_early()) get_ahead();
+    return n;
+}
+
 int enqueue(ck_cu_stream handle, action what) {
-    stream *s = (stream *)handle;
-    (s->captures ? s->recorded : s->waiting).push_back(std::move(what));
+    place((stream *)handle, std::move(what));
     return 0;
 }
 
 int drain(stream *s) {
-    std::vector<action> now;
-    now.swap(s->waiting);
-    for (action &a : now) {
-        if (failure) break;
-        a();
-    }
+    while (!failure && !s->waiting.empty()) run_until(s->waiting.back());
+    if (failure) s->waiting.clear();
     return failure ? LAUNCH_FAILED : 0;
 }
 
@@ -74,6 +156,8 @@ int device_attribute(int *value, int attribute, ck_cu_device) {
 int context_retain(ck_cu_context *context, ck_cu_device device) {
     *context = (void *)(uintptr_t)(device + 1);
     failure = nullptr;
+    streams = exchanging = 0;
+    seconds.clear();
     return 0;
 }
 int context_release(ck_cu_device) { return 0; }
@@ -114,37 +198,89 @@ int fill_bytes(ck_cu_pointer to, unsigned char value, size_t bytes, ck_cu_stream
     return enqueue(s, [=] { std::memset((void *)(uintptr_t)to, value, bytes); });
 }
 
-int stream_create(ck_cu_stream *s, unsigned) { return *s = new stream, 0; }
-int stream_destroy(ck_cu_stream s) { return delete (stream *)s, 0; }
+int stream_create(ck_cu_stream *result, unsigned) {
+    stream *s = new stream();
+    s->is_second = streams++ > 0;
+    if (s->is_second) seconds.push_back(s);
+    return *result = s, 0;
+}
+int stream_destroy(ck_cu_stream s) {
+    seconds.erase(std::remove(seconds.begin(), seconds.end(), (stream *)s), seconds.end());
+    return delete (stream *)s, 0;
+}
 int stream_synchronize(ck_cu_stream handle) {
     stream *s = (stream *)handle;
-    return s->captures ? INVALID_CAPTURE : drain(s);
+    return s->records ? INVALID_CAPTURE : drain(s);
 }
 int capture_begin(ck_cu_stream handle, int) {
     stream *s = (stream *)handle;
-    if (s->captures) return INVALID_CAPTURE;
-    s->captures = true;
+    if (s->records) return INVALID_CAPTURE;
+    s->records.reset(new recording());
+    s->records->streams.push_back(s);
     capturing++;
     return 0;
 }
+
+// Whether a thing is behind another one, or is it.
+bool is_behind(const node_ref &n, const node_ref &other, std::map<const node *, bool> &known) {
+    if (n == other) return true;
+    auto found = known.find(n.get());
+    if (found != known.end()) return found->second;
+    bool &result = known[n.get()];
+    for (size_t i = 0; i < n->after.size() && !result; i++) result = is_behind(n->after[i], other, known);
+    return result;
+}
+
 int capture_end(ck_cu_stream handle, ck_cu_graph *result) {
     stream *s = (stream *)handle;
-    if (!s->captures) return INVALID_CAPTURE;
-    s->captures = false;
+    if (!s->records || s->records->streams[0] != s) return INVALID_CAPTURE;
+    std::shared_ptr<recording> r = s->records;
+    // The end of the graph; what has left the stream has come back by then.
+    node_ref end = place(s, [] {});
+    bool is_joined = true;
+    for (stream *other : r->streams) {
+        std::map<const node *, bool> known;
+        is_joined = is_joined && other->after.empty() && is_behind(end, other->last, known);
+        other->records = nullptr;
+        other->last = nullptr;
+        other->after.clear();
+    }
     capturing--;
-    graph *g = new graph;
-    g->actions.swap(s->recorded);
-    *result = g;
-    return 0;
+    if (is_joined) *result = new graph{r->nodes, s};
+    r->nodes.clear();
+    return is_joined ? 0 : UNJOINED_CAPTURE;
 }
 int graph_instantiate(ck_cu_graph_exec *exec, ck_cu_graph g, unsigned long long) {
     if (settings.makes_no_graphs) return OUT_OF_MEMORY;
     return *exec = new graph(*(graph *)g), 0;
 }
+
+// Does a graph's things one after another, each when those before it are done.
+void replay(const graph &g) {
+    bool is_early = comes_early();
+    std::map<const node *, int> missing;
+    std::map<const node *, std::vector<node_ref>> behind;
+    std::deque<node_ref> ready[2];  // on the first stream, and on others
+    auto get_ready = [&](const node_ref &n) { ready[n->of != g.origin].push_back(n); };
+    for (const node_ref &n : g.nodes) {
+        missing[n.get()] = (int)n->after.size();
+        for (const node_ref &before : n->after) behind[before.get()].push_back(n);
+        if (n->after.empty()) get_ready(n);
+    }
+    while (!failure && (!ready[0].empty() || !ready[1].empty())) {
+        std::deque<node_ref> &from = ready[ready[is_early].empty() ? !is_early : is_early];
+        node_ref n = from.front();
+        from.pop_front();
+        n->what();
+        for (const node_ref &b : behind[n.get()])
+            if (--missing[b.get()] == 0) get_ready(b);
+    }
+}
+
 int graph_launch(ck_cu_graph_exec exec, ck_cu_stream s) {
     counts.graph_launches++;
-    for (action &a : ((graph *)exec)->actions) enqueue(s, a);
-    return 0;
+    graph g = *(graph *)exec;
+    return enqueue(s, [g] { replay(g); });
 }
 int graph_exec_destroy(ck_cu_graph_exec exec) { return delete (graph *)exec, 0; }
 int graph_destroy(ck_cu_graph g) { return delete (graph *)g, 0; }
@@ -176,6 +312,7 @@ int launch(ck_cu_function function, unsigned gx, unsigned gy, unsigned gz, unsig
     if (gx == 0 || gy == 0 || gz == 0 || bx * by * bz > 1024 || bx * by * bz == 0) return INVALID_VALUE;
     if (shared > MOST_SHARED) return INVALID_VALUE;
     launched[((const kernel *)function)->name]++;
+    if (exchanging > 0) counts.launches_beside++;
     if (settings.only_note) return 0;
     if (is_faulty((const kernel *)function))
         return enqueue(s, [] { fail("an illegal memory access was encountered"); });
@@ -183,13 +320,34 @@ int launch(ck_cu_function function, unsigned gx, unsigned gy, unsigned gz, unsig
     return enqueue(s, [=] { run_grid({gx, gy, gz}, {bx, by, bz}, thread); });
 }
 // An event notes the time when the stream comes to it.
-typedef std::chrono::steady_clock::time_point event;
-int event_create(ck_cu_event *e, unsigned) { return *e = new event, 0; }
-int event_record(ck_cu_event e, ck_cu_stream s) {
-    return enqueue(s, [e] { *(event *)e = std::chrono::steady_clock::now(); });
+struct event {
+    std::chrono::steady_clock::time_point time;
+    node_ref where;
+};
+int event_create(ck_cu_event *e, unsigned) { return *e = new event(), 0; }
+int event_record(ck_cu_event handle, ck_cu_stream s) {
+    event *e = (event *)handle;
+    e->where = place((stream *)s, [e] { e->time = std::chrono::steady_clock::now(); });
+    return 0;
+}
+int stream_wait(ck_cu_stream handle, ck_cu_event event_handle, unsigned) {
+    stream *s = (stream *)handle;
+    node_ref where = ((event *)event_handle)->where;
+    if (!where || settings.drop_waits == (s->is_second ? 1 : 2)) return 0;
+    if (s->records != where->part_of) {
+        // What waits for something that is recorded is recorded too.
+        if (s->records) return ISOLATED_CAPTURE;
+        s->records = where->part_of;
+        s->records->streams.push_back(s);
+        s->last = nullptr;
+    }
+    if (where->of->is_second && !s->is_second) exchanging = 0;
+    s->after.push_back(where);
+    return 0;
 }
 int event_elapsed(float *milliseconds, ck_cu_event start, ck_cu_event end) {
-    *milliseconds = std::chrono::duration<float, std::milli>(*(event *)end - *(event *)start).count();
+    *milliseconds =
+        std::chrono::duration<float, std::milli>(((event *)end)->time - ((event *)start)->time).count();
     return 0;
 }
 int event_destroy(ck_cu_event e) { return delete (event *)e, 0; }
@@ -324,12 +482,22 @@ int nccl_join(ck_nccl_group *group, int ranks, ck_nccl_id id, int rank) {
 }
 int nccl_leave(ck_nccl_group group) { return delete (nccl_group *)group, 0; }
 
-int meet(ck_nccl_group group, const nccl_group::call &call, ck_cu_stream s) {
+// What a group is asked for comes in the order in which it is asked for it, on whatever streams.
+int meet(ck_nccl_group handle, const nccl_group::call &call, ck_cu_stream stream_handle) {
+    nccl_group *group = (nccl_group *)handle;
+    stream *s = (stream *)stream_handle;
     if (!group || !call.from || !call.to) return 4;
     counts.exchanges++;
-    return enqueue(s, [=] {
-        if (const char *wrong = ((nccl_group *)group)->meet(call)) fail(wrong);
-    });
+    if (s->is_second) counts.exchanges_beside++, exchanging++;
+    std::shared_ptr<node> before = std::static_pointer_cast<node>(group->last);
+    if (before && before->part_of != s->records) before = nullptr;
+    group->last = place(
+        s,
+        [=] {
+            if (const char *wrong = group->meet(call)) fail(wrong);
+        },
+        before);
+    return 0;
 }
 int nccl_all_gather(const void *from, void *to, size_t count, int type, ck_nccl_group group, ck_cu_stream s) {
     return meet(group, {nccl_group::call::GATHER, count, type, 0, (const float *)from, (float *)to}, s);

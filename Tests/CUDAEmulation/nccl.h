@@ -5,6 +5,7 @@
 
 #include "ck_cuda.h"
 #include <condition_variable>
+#include <memory>
 #include <mutex>
 #include <vector>
 
@@ -26,6 +27,8 @@ class nccl_group {
     };
     // Meets the other ranks' calls and does what they ask for; what is wrong, or NULL.
     const char *meet(const call &mine);
+    // What the driver did for the last call.
+    std::shared_ptr<void> last;
 
   private:
     // What the ranks of a group share.

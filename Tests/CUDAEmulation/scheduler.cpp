@@ -7,7 +7,7 @@
 #include <ucontext.h>
 #include <vector>
 
-extern "C" const ck_emulation ck_emulation_default = {1, 4ull << 30, 1, 0, 0, nullptr, 0, 90, 0, 0, 0};
+extern "C" const ck_emulation ck_emulation_default = {1, 4ull << 30, 1, 0, 0, nullptr, 0, 90, 0, 0, 0, 0};
 
 namespace emulation {
 

@@ -2,6 +2,7 @@ import CKernels
 import CUDAEmulation
 import OCCDetectors
 import OCCEngine
+import OCCNetworks
 import OneClass
 import TestSupport
 import Testing
@@ -189,6 +190,185 @@ import Testing
             #expect((rank.exchanges > 0) == hasNCCL)
             #expect((rank.graphs > 0) == hasNCCL)
             #expect(rank.trained.weights == all[0].trained.weights)
+        }
+    }
+
+    // MARK: Gradients in pieces
+
+    /// What is exchanged at a time in these tests, of some 300 KB of gradients.
+    private static let pieceBytes = 1 << 14
+
+    /// A piece's mean begins when its last gradient is there and is finished before anything reads it, and no piece waits
+    /// for the optimizer.
+    @Test func piecesAreExchangedAsTheReversePassFinishesThem() throws {
+        let c = try Self.configuration("contrastive", steps: 1), device = try Device.choose("cpu")
+        device.exchangeBytes = Self.pieceBytes
+        let training = try device.planning(for: Communicator(planned: 1, of: 3)) {
+            try TrainingPlan(c, images: 32, side: 32, device: device)
+        }
+        let operations = training.plan.operations, parameters = training.program.layout.parameters
+        let places = parameters.filter { !$0.isStatistic }.map { training.program.gradient(of: $0).place }
+        let begins = operations.indices.filter { operations[$0].kind == .CK_KIND_begin_mean_over_ranks }
+        let finishes = operations.indices.filter { operations[$0].kind == .CK_KIND_finish_mean_over_ranks }
+        #expect(begins.count > 3)
+        #expect(begins.map { operations[$0].tensors } == finishes.map { operations[$0].tensors })
+        // Each piece begins where a gradient does, and goes on to where the next one begins.
+        let starts = begins.compactMap { begin in
+            places.firstIndex(of: operations[begin].tensors[0]!.place)
+        }
+        #expect(starts.count == begins.count && starts.min() == 0)
+        for (begin, start) in zip(begins, starts) {
+            let end = starts.filter { $0 > start }.min() ?? places.count,
+                piece = operations[begin].tensors[0]!
+            #expect(piece.bytes >= Self.pieceBytes || start == 0)
+            let own = Set(places[start..<end])
+            let touching = operations.indices.filter { index in
+                operations[index].kind != .CK_KIND_finish_mean_over_ranks && index != begin
+                    && operations[index].tensors.contains { $0.map { own.contains($0.place) } ?? false }
+            }
+            let before = touching.last { $0 < begin }!
+            #expect(before == begin - 1 || begins.contains(begin - 1))
+            #expect(touching.allSatisfy { $0 < begin || $0 > finishes.last! })
+        }
+        // The first layers' piece comes last, and half of the reverse pass is behind the first.
+        #expect(starts.last == 0)
+        #expect(begins.last! - begins.first! > operations.count / 4)
+    }
+
+    /// The communicator of threads says so where what is on its way is touched, such as by a tensor in its place.
+    @Test(arguments: ["contrastive", "rotation"], [2, 3])
+    func piecesGiveTheBitsOfTheWhole(_ method: String, _ ranks: Int) throws {
+        let c = try Self.configuration(method, steps: 3)
+        func trained(_ bytes: Int) throws -> [Trained] {
+            try Self.shared(c, ranks: ranks) {
+                let device = try Device.choose("cpu")
+                device.exchangeBytes = bytes
+                return device
+            }
+        }
+        #expect(try trained(Self.pieceBytes) == trained(.max))
+    }
+
+    /// Trains on emulated GPUs whose exchanges come early, or with an even seed late.
+    private static func emulated(
+        _ c: RunConfiguration, bytes: Int, seed: UInt64
+    ) throws -> [(trained: Trained, counts: ck_emulation_counts)] {
+        try ThreadRanks.run(2) { communicator in
+            var emulation = ck_emulation_default
+            emulation.seed = seed
+            ck_emulation_set(&emulation)
+            let device = try Device.cuda(0, driver: ck_emulated_driver())
+            device.exchangeBytes = bytes
+            try device.join(communicator)
+            ck_emulation_reset_counts()
+            let trained = try train(c, device)
+            return (trained, ck_emulation_count())
+        }
+    }
+
+    /// On a GPU they go on beside the kernels, on a stream of their own, in the graph too.
+    @Test(arguments: [1, 2] as [UInt64])
+    func piecesAreExchangedBesideTheKernels(_ seed: UInt64) throws {
+        let c = try Self.configuration("contrastive", steps: 4)
+        let whole = try Self.emulated(c, bytes: .max, seed: seed)
+        let pieces = try Self.emulated(c, bytes: Self.pieceBytes, seed: seed)
+        for (one, other) in zip(whole, pieces) {
+            #expect(one.trained == other.trained)
+            #expect(one.counts.exchanges_beside == 0)
+            #expect(other.counts.exchanges_beside > 6)
+            #expect(other.counts.launches_beside > 20)
+            #expect(other.counts.graph_launches == 3)
+        }
+    }
+
+    /// Dense layers after three steps on emulated GPUs, which exchange nothing but pieces of gradients.
+    private static func layers(
+        bytes: Int, seed: UInt64, bug: Int32 = 0
+    ) throws -> [(weights: [Float], notCaptured: String?)] {
+        try ThreadRanks.run(2) { communicator in
+            var emulation = ck_emulation_default
+            (emulation.seed, emulation.drop_waits) = (seed, bug)
+            ck_emulation_set(&emulation)
+            let device = try Device.cuda(0, driver: ck_emulated_driver())
+            device.exchangeBytes = bytes
+            try device.join(communicator)
+            let program = Program(device: device, math: .strict), rank = communicator.rank
+            let share = BatchShare(rank: rank, of: 2, rows: 4, normalizesTogether: true) { 4 * rank + $0 }
+            let (plan, (x, target)) = try program.add("train", .training, share: share) { plan in
+                let x = try plan.input("x", [4, 16], type: .float32)
+                let target = try plan.input("target", [4, 16], type: .float32)
+                var y = x
+                for layer in 0..<4 { y = try Dense("layer \(layer)", units: 16, bias: true)(y, in: plan) }
+                try plan.differentiate(try meanSquaredError(y, target: target, in: plan))
+                try averageOverRanks(plan.allParameters.gradients, in: plan)
+                try Optimizer().append(to: plan)
+                return (x, target)
+            }
+            try program.load()
+            try program.initializeParameters(seed: 3)
+            var random = TestRandom(UInt64(7 + rank))
+            try program.write(random.normals(64), to: x)
+            try program.write(random.normals(64), to: target)
+            for step in 0..<3 {
+                try program.setStep(seed: 1, step: step, learningRate: 0.1)
+                try plan.run()
+            }
+            let weights = try program.layout.parameters.flatMap { try program.read($0.tensor) }
+            return (weights, plan.notCaptured)
+        }
+    }
+
+    /// Without the events between the streams it goes wrong, and the emulation shows it: where the exchange does not wait
+    /// for the gradients, by exchanges that come early, and where the optimizer does not wait for it, by late ones.
+    @Test func streamsWaitForEachOther() throws {
+        let right = try Self.layers(bytes: .max, seed: 1)
+        #expect(right[0].weights == right[1].weights)
+        for seed in [1, 2] as [UInt64] {
+            for rank in try Self.layers(bytes: 1 << 10, seed: seed) {
+                #expect(rank.weights == right[0].weights && rank.notCaptured == nil)
+            }
+        }
+        for (seed, bug) in [(1, 1), (2, 2)] as [(UInt64, Int32)] {
+            for rank in try Self.layers(bytes: 1 << 10, seed: seed, bug: bug) {
+                #expect(rank.weights != right[0].weights)
+                #expect(rank.notCaptured != nil)
+            }
+        }
+    }
+
+    // MARK: What exchanges cost
+
+    @Test func aStepIsForetoldWithWhatItHides() throws {
+        let c = try Self.configuration("contrastive", steps: 1), device = try Device.choose("cpu")
+        device.exchangeBytes = Self.pieceBytes
+        let plan = try device.planning(for: Communicator(planned: 0, of: 2)) {
+            try TrainingPlan(c, images: 32, side: 32, device: device).plan
+        }
+        let seconds = plan.operations.map { _ in 0.001 }
+        let network = ExchangeModel(bandwidth: 1e9, latency: 1e-5)
+        let exchanges = plan.operations.compactMap(ExchangeModel.exchange).map(network.seconds)
+        let others = plan.operations.filter {
+            ExchangeModel.exchange(of: $0) == nil && $0.kind != .CK_KIND_finish_mean_over_ranks
+        }
+        let computing = 0.001 * Double(others.count), all = exchanges.reduce(0, +)
+        let byTurns = network.seconds(of: plan, computing: seconds, isBeside: false)
+        #expect(abs(byTurns - computing - all) < 1e-9)
+        // Whole are those that are not begun, and of these the last, behind which there is next to nothing.
+        let begun = plan.operations.filter { $0.kind == .CK_KIND_begin_mean_over_ranks }
+            .compactMap(ExchangeModel.exchange).map(network.seconds)
+        let beside = network.seconds(of: plan, computing: seconds, isBeside: true)
+        #expect(abs(beside - computing - (all - begun.reduce(0, +)) - begun.last!) < 0.0011)
+        #expect(beside < byTurns)
+        // On a network that is slower than the computation all but the first of it is waited for.
+        let slow = ExchangeModel(bandwidth: 1e4, latency: 0)
+        let total = plan.operations.compactMap(ExchangeModel.exchange).map(slow.seconds).reduce(0, +)
+        #expect(slow.seconds(of: plan, computing: seconds, isBeside: true) > total)
+    }
+
+    @Test func aNetworkIsMeasuredByItsRanks() throws {
+        for network in try ThreadRanks.run(2, { try ExchangeModel.measured($0, repetitions: 3) }) {
+            #expect(network.bandwidth > 1e6 && network.bandwidth.isFinite)
+            #expect((0..<1).contains(network.latency))
         }
     }
 

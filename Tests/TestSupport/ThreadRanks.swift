@@ -16,6 +16,8 @@ public enum ThreadRanks {
         let condition = NSCondition()
         var mine: [UnsafeRawPointer?]
         var arrived = 0, left = 0, round = 0
+        /// What each rank sends in the exchanges that have been begun.
+        var begun: [[Int]: [[UInt8]?]] = [:]
 
         init(_ ranks: Int) {
             self.ranks = ranks
@@ -46,11 +48,91 @@ public enum ThreadRanks {
     /// What a communicator's functions get: whose they are.
     private final class Place {
         let meeting: Meeting, rank: Int
+        /// How many exchanges of each kind it has begun.
+        var begun = [0, 0]
         init(_ meeting: Meeting, _ rank: Int) { (self.meeting, self.rank) = (meeting, rank) }
 
         static func of(_ context: UnsafeMutableRawPointer?) -> Place {
             Unmanaged<Place>.fromOpaque(context!).takeUnretainedValue()
         }
+    }
+
+    /// An exchange that has been begun. Until it is finished its buffers are nobody's: what is sent stays as it is, and
+    /// nothing is where something will be received.
+    private final class Begun {
+        let mine: UnsafeRawPointer, theirs: UnsafeMutableRawPointer
+        let sent: [UInt8], received: Int
+        /// The exchange's kind and number among those of its kind, which all ranks begin in one order.
+        let key: [Int]
+        /// How often somebody has asked in vain.
+        var asked = 0
+
+        init(
+            _ mine: UnsafeRawPointer, count: Int, _ theirs: UnsafeMutableRawPointer, received: Int, key: [Int]
+        ) {
+            (self.mine, self.theirs, self.received, self.key) = (mine, theirs, received, key)
+            sent = Array(UnsafeRawBufferPointer(start: mine, count: count))
+            memset(theirs, 0xff, received)
+        }
+
+        /// Whether nobody has touched the buffers.
+        var isWhole: Bool {
+            sent.elementsEqual(UnsafeRawBufferPointer(start: mine, count: sent.count))
+                && UnsafeRawBufferPointer(start: theirs, count: received).allSatisfy { $0 == 0xff }
+        }
+    }
+
+    /// Begins an exchange: of the same bytes with all, or of a part of them with each.
+    private static func begin(
+        _ context: UnsafeMutableRawPointer?, _ mine: UnsafeRawPointer?, _ theirs: UnsafeMutableRawPointer?,
+        _ bytes: UInt64, isGather: Bool, _ request: UnsafeMutablePointer<UnsafeMutableRawPointer?>?
+    ) -> ck_status {
+        let place = Place.of(context), meeting = place.meeting, kind = isGather ? 0 : 1
+        let begun = Begun(
+            mine!, count: Int(bytes) * (isGather ? 1 : meeting.ranks), theirs!,
+            received: Int(bytes) * meeting.ranks,
+            key: [kind, place.begun[kind]])
+        place.begun[kind] += 1
+        meeting.condition.withLock {
+            meeting.begun[begun.key, default: .init(repeating: nil, count: meeting.ranks)][place.rank] =
+                begun.sent
+            meeting.condition.broadcast()
+        }
+        request!.pointee = Unmanaged.passRetained(begun).toOpaque()
+        return .CK_OK
+    }
+
+    private static func finish(
+        _ context: UnsafeMutableRawPointer?, _ request: UnsafeMutablePointer<UnsafeMutableRawPointer?>?,
+        waits: Bool, _ isDone: UnsafeMutablePointer<Int32>?
+    ) -> ck_status {
+        let place = Place.of(context), meeting = place.meeting, kept = request!.pointee!
+        let begun = Unmanaged<Begun>.fromOpaque(kept).takeUnretainedValue()
+        func all() -> [[UInt8]]? {
+            let sent = meeting.begun[begun.key]!.compactMap { $0 }
+            return sent.count == meeting.ranks ? sent : nil
+        }
+        meeting.condition.lock()
+        while waits && all() == nil { meeting.condition.wait() }
+        let sent = all()
+        meeting.condition.unlock()
+        begun.asked += 1
+        // Ranks learn at different times that an exchange is done.
+        guard let sent, waits || begun.asked > 2 * place.rank else {
+            isDone!.pointee = 0
+            return .CK_OK
+        }
+        isDone!.pointee = 1
+        request!.pointee = nil
+        defer { Unmanaged<Begun>.fromOpaque(kept).release() }
+        guard begun.isWhole else {
+            return ck_failed(.CK_INTERNAL_ERROR, "what is being exchanged has been touched")
+        }
+        let bytes = begun.received / meeting.ranks, from = begun.key[0] == 0 ? 0 : place.rank * bytes
+        for (rank, other) in sent.enumerated() {
+            other.withUnsafeBytes { _ = memcpy(begun.theirs + rank * bytes, $0.baseAddress! + from, bytes) }
+        }
+        return .CK_OK
     }
 
     private static func communicator(_ meeting: Meeting, _ rank: Int) -> Communicator {
@@ -84,6 +166,9 @@ public enum ThreadRanks {
             }
             return .CK_OK
         }
+        functions.begin_all_gather = { ThreadRanks.begin($0, $1, $2, $3, isGather: true, $4) }
+        functions.begin_all_to_all = { ThreadRanks.begin($0, $1, $2, $3, isGather: false, $4) }
+        functions.finish = { ThreadRanks.finish($0, $1, waits: $2 != 0, $3) }
         return Communicator(functions)
     }
 

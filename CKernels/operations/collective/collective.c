@@ -11,6 +11,18 @@ ck_status ck_cpu_mean_over_ranks(const ck_mean_over_ranks_operands *t, const ck_
     return ck_mean_over_ranks(ck_cpu_communicator(), p, t->x, workspace);
 }
 
+ck_status ck_cpu_begin_mean_over_ranks(const ck_begin_mean_over_ranks_operands *t,
+                                       const ck_collective_params *p, void *workspace) {
+    (void)workspace;
+    return ck_begin_mean(ck_cpu_communicator(), ck_cpu_begun_means(), p, t->x, t->parts);
+}
+
+ck_status ck_cpu_finish_mean_over_ranks(const ck_finish_mean_over_ranks_operands *t,
+                                        const ck_collective_params *p, void *workspace) {
+    (void)workspace;
+    return ck_finish_mean(ck_cpu_communicator(), ck_cpu_begun_means(), p, t->x);
+}
+
 uint64_t ck_cpu_workspace_all_gather(const ck_collective_params *p) {
     (void)p;
     return 0;

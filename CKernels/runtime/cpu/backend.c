@@ -23,14 +23,16 @@ static ck_status available_memory(void *state, uint64_t *bytes) {
     return CK_OK;
 }
 
-// The state of a CPU device: the ranks that its plans exchange values with.
+// The state of a CPU device: the ranks that its plans exchange values with, and what is being exchanged.
 struct cpu_state {
     const ck_communicator *communicator;
+    ck_begun_means begun;
 };
 
-static _Thread_local const struct cpu_state *running;  // whose operation this thread is at
+static _Thread_local struct cpu_state *running;  // whose operation this thread is at
 
 const ck_communicator *ck_cpu_communicator(void) { return running->communicator; }
+ck_begun_means *ck_cpu_begun_means(void) { return &running->begun; }
 
 static ck_status join(void *state, const ck_communicator *communicator) {
     ((struct cpu_state *)state)->communicator = communicator;
@@ -157,6 +159,9 @@ static ck_status run(void *state, ck_kind kind, void *const *operands, const ck_
             ck_parallel_for(ck_block_count(count), widen, &copies[i]);
     }
     ck_status status = runs[kind](given, params, scratch);
+    // Exchanges go on between operations: many a library of ranks moves nothing unless it is called.
+    if (status == CK_OK && running->begun.count > 0)
+        status = ck_advance_means(running->communicator, &running->begun);
     for (int32_t i = 0; i < declaration->operand_count && status == CK_OK; i++)
         if (copies[i].count && declaration->operands[i].direction != CK_IN)
             ck_parallel_for(ck_block_count(copies[i].count), narrow, &copies[i]);
@@ -168,7 +173,10 @@ static ck_status synchronize(void *state) {
     return CK_OK;
 }
 
-static void destroy(void *state) { free(state); }
+static void destroy(void *state) {
+    free(((struct cpu_state *)state)->begun.all);
+    free(state);
+}
 
 static const ck_backend cpu = {
     .name = "cpu",

@@ -23,6 +23,8 @@
 
 // The ranks of the device whose operation the calling thread runs; NULL where it has not joined any.
 const ck_communicator *ck_cpu_communicator(void);
+// What has been begun with them.
+ck_begun_means *ck_cpu_begun_means(void);
 
 // Elementwise work is cut into blocks of this many elements: a fixed number, so that sums do not depend on
 // threads.

@@ -67,6 +67,8 @@ typedef struct ck_cuda_state {
     ck_cu_pointer blas_workspace;
     const ck_communicator *communicator;  // the ranks that it has joined, or NULL
     ck_nccl_group nccl;                   // the same ranks' GPUs, where NCCL is there
+    ck_cu_stream exchanges;               // with NCCL, for those that go on beside the kernels
+    ck_cu_event forked, joined;           // where `exchanges` leaves the stream, and comes back to it
     ck_cu_module modules[CK_SOURCE_COUNT];
     ck_cu_function functions[CK_KERNEL_COUNT];
 } ck_cuda_state;

@@ -1,8 +1,9 @@
 // A CUDA device without a GPU, for tests: the project's kernels compiled for the host, behind a table of
-// driver functions with memory, a stream, graphs, launches, a "compiler" and cuBLASLt's products. Threads of
-// a block are fibres that run in a shuffled order from barrier to barrier, blocks run in a shuffled order,
-// shared memory starts as NaN, and work waits on its stream until somebody synchronizes: what a real device
-// would get wrong now and then goes wrong here each time.
+// driver functions with memory, streams, events, graphs, launches, a "compiler" and cuBLASLt's products.
+// Threads of a block are fibres that run in a shuffled order from barrier to barrier, blocks run in a
+// shuffled order, shared memory starts as NaN, work waits on its stream until somebody synchronizes, and that
+// on a second stream comes as early or as late as its events let it: what a real device would get wrong now
+// and then goes wrong here each time.
 #ifndef CUDA_EMULATION_H
 #define CUDA_EMULATION_H
 
@@ -25,6 +26,7 @@ typedef struct ck_emulation {
     int lacks_bias;             // cuBLASLt has no algorithm that adds a bias
     int failing_algorithms;     // and fails with that many of those it names
     int makes_no_graphs;        // a recorded graph cannot be made executable
+    int drop_waits;             // a seeded bug: a second stream (1) or the first (2) waits for no event
 } ck_emulation;
 
 extern const ck_emulation ck_emulation_default;
@@ -36,7 +38,9 @@ const ck_cuda_driver *ck_emulated_driver_without_nccl(void);
 // What the calling thread has done since the last reset.
 typedef struct ck_emulation_counts {
     int64_t launches, graph_launches, compilations, products;
-    int64_t exchanges;  // that NCCL was asked for
+    int64_t exchanges;         // that NCCL was asked for
+    int64_t exchanges_beside;  // those of them that are on another stream than a device's first
+    int64_t launches_beside;   // of kernels, while such an exchange has not been waited for
 } ck_emulation_counts;
 ck_emulation_counts ck_emulation_count(void);
 void ck_emulation_reset_counts(void);
