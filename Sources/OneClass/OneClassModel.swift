@@ -20,10 +20,11 @@ public final class OneClassModel {
     /// Where the patches lie, for a model of patches.
     public let grid: PatchGrid?
     /// The threshold for the pixels of maps. Where an image's score is its map's highest, it is `calibration`; a method
-    /// that scores pixels itself (`MapScoring`) has one of the highest pixels of the same held-out images' maps.
+    /// that scores pixels itself (`MapScoring`), and a detector of maps whose scores are not their highest pixels, have
+    /// one of the highest pixels of the same held-out images' maps.
     public var mapCalibration: ThresholdCalibration { peakCalibration ?? calibration }
-    /// The score of an ordinary patch, or pixel where the method scores those itself: the median over the calibration
-    /// images, or without such over training images. 0 for a model of whole images without such maps.
+    /// The score of an ordinary patch, or pixel of a map where there are no patches: the median over the calibration
+    /// images, or without such over training images. 0 for a model of whole images without maps.
     public let ordinaryScore: Double
     /// What the middle of a picture's scale stands for: the threshold of maps, or where there is none, the highest
     /// score of some training images.
@@ -42,7 +43,7 @@ public final class OneClassModel {
     let fitting: DetectorFitting
     /// What the method's own scores need to know of normal images.
     private let scoreState: DetectorState
-    /// Of the highest pixels of maps, where the method scores pixels itself.
+    /// Of the highest pixels of maps, where scores are not these.
     private var peakCalibration: ThresholdCalibration?
     /// The maps of a method that scores pixels itself.
     let ownMaps: OwnMaps?
@@ -77,13 +78,15 @@ public final class OneClassModel {
             configuration: configuration, extractor: scoring.features, program: program, grid: grid,
             name: name)
         let fit = split.detectorFit, held: [Double], heldImages: ImageBatch
+        let survey = scoring.features is MapExtractor ? MapSurvey() : nil
         if configuration.calibration == .cross {
-            let (ensemble, scores, order) = try fitting.crossFitted(on: fit)
+            let (ensemble, scores, order) = try fitting.crossFitted(on: fit, surveying: survey)
             (detector, held, heldImages) = (ensemble, scores, fit.subset(order))
         } else {
             detector = try fitting.detector(of: fit)
             (held, heldImages) = (
-                try fitting.patchScores(of: split.calibration, detector), split.calibration
+                try fitting.patchScores(of: split.calibration, detector, surveying: survey),
+                split.calibration
             )
         }
         let heldScores = Self.maxima(held, grid)
@@ -102,6 +105,16 @@ public final class OneClassModel {
                 kind: configuration.calibration)
             peakCalibration = peaks
             (ordinaryScore, alarmScore) = (found.ordinary, peaks.threshold ?? found.peaks.max()!)
+        } else if let survey {
+            if held.isEmpty {
+                _ = try fitting.patchScores(of: Self.some(of: fit), detector, surveying: survey)
+            } else if survey.peaks != heldScores {
+                peakCalibration = ThresholdCalibration(
+                    scores: survey.peaks, falseAlarmRate: configuration.falseAlarmRate,
+                    kind: configuration.calibration)
+            }
+            let threshold = (peakCalibration ?? calibration).threshold
+            (ordinaryScore, alarmScore) = (survey.ordinary, threshold ?? survey.peaks.max()!)
         } else if grid == nil {
             (ordinaryScore, alarmScore) = (0, calibration.threshold ?? 0)
         } else if let threshold = calibration.threshold {
@@ -389,7 +402,7 @@ public final class OneClassModel {
         calibration = ThresholdCalibration(
             scores: held, falseAlarmRate: configuration.falseAlarmRate, kind: configuration.calibration)
         scoreBiases = []
-        guard ownMaps != nil, let peaks else {
+        guard let peaks, ownMaps != nil || detector.mapping != nil else {
             alarmScore = calibration.threshold ?? alarm
             return
         }

@@ -55,8 +55,8 @@ let localizeCommand = Command(
         _ found: OneClassModel.Localized, _ map: [Float], _ image: RGBImage, _ name: String, _ mask: [UInt8]?,
         _ calibration: ThresholdCalibration?
     ) throws {
-        // A method's maps have a calibration of their own, and no other size.
-        let ofMap = calibration == nil || model.mapUnit == .patch ? calibration : model.mapCalibration
+        // Maps of whole images can have a calibration of their own, and no other size.
+        let ofMap = calibration == nil || model.grid != nil ? calibration : model.mapCalibration
         let picture = Overlay.picture(
             image, map: map, range: model.scale, mask: mask,
             threshold: (ofMap ?? model.mapCalibration).threshold, numbers: true)
