@@ -266,6 +266,17 @@ ck_status ck_gaussian_fit(const float *x, int64_t n, int64_t d, double shrinkage
 ck_status ck_gaussian_distance(const float *x, int64_t n, int64_t d, const double *mean,
                                const double *cholesky, double *distance, double *gradient);
 
+// A Gaussian at each place of maps x[images,places,D]: mean[places,D], and whitening[places,D (D + 1) / 2],
+// the inverse of the lower Cholesky factor of the covariance 1 / (images - 1) sum (x - mean)(x - mean)' +
+// ridge I; its columns lie one after the other, each from its diagonal on. CK_NUMERICAL_ERROR when a
+// covariance is not positive definite.
+ck_status ck_place_gaussians(const float *x, int64_t images, int64_t places, int64_t d, double ridge,
+                             double *mean, float *whitening);
+// distance[images,places] = (x - mean)' S^-1 (x - mean) at each place; gradient[images,places,D], where not
+// NULL: S^-1 (x - mean).
+ck_status ck_place_distances(const float *x, int64_t images, int64_t places, int64_t d, const double *mean,
+                             const float *whitening, double *distance, float *gradient);
+
 #ifdef __cplusplus
 }
 #endif

@@ -1,4 +1,5 @@
 import OCCEngine
+import OCCNetworks
 
 /// Where the features of an image's map lie: a row of features is rows x columns places of `channels` each.
 public struct MapShape: Sendable, Equatable {
@@ -34,6 +35,23 @@ public struct MapShape: Sendable, Equatable {
             .resized(rows: side, columns: side, by: interpolation).blurred(sigma: FeatureMap.smoothing).values
     }
 
+    /// What each of `length` places of a line, the height or the width of the map, adds to each pixel of the same line
+    /// of `pixels`: [side, length], row-major.
+    package func spread(_ length: Int, by interpolation: FeatureMap.Interpolation) -> [Double] {
+        let resizing = FeatureMap.resizing(length, to: side, by: interpolation)
+        let blurring = FeatureMap.blurring(side, sigma: FeatureMap.smoothing)
+        var result = [Double](repeating: 0, count: side * length)
+        for pixel in 0..<side {
+            for between in 0..<side where blurring[pixel * side + between] != 0 {
+                let weight = blurring[pixel * side + between]
+                for place in 0..<length {
+                    result[pixel * length + place] += weight * resizing[between * length + place]
+                }
+            }
+        }
+        return result
+    }
+
     /// Keeps the shape in a state.
     func write(to state: inout DetectorState) {
         for (name, value) in [("rows", rows), ("columns", columns), ("channels", channels), ("side", side)] {
@@ -44,7 +62,7 @@ public struct MapShape: Sendable, Equatable {
     /// The shape that `write` kept.
     ///
     /// - Throws: `OCCError(.badData)` when a number is missing or no such.
-    init(_ state: DetectorState) throws {
+    package init(_ state: DetectorState) throws {
         func number(_ name: String) throws -> Int {
             let value = try state.positive("map.\(name)")
             guard value <= 65_536, value == value.rounded() else {
@@ -60,14 +78,22 @@ public struct MapShape: Sendable, Equatable {
 
 /// A detector that sees the maps of an encoder's stages, not their means, and tells where an image is anomalous.
 public protocol MapDetector: Detector {
-    /// Makes one map of those of the chosen stages, the first of which has the most places.
-    func join(_ stages: [FeatureMap]) -> FeatureMap
-    /// The detector for maps of a shape, whose random choices are the seed's.
-    func on(_ shape: MapShape, seed: UInt64) -> Self
+    /// The stages whose maps it sees unless others are chosen; nil for the last.
+    var defaultLayers: StageNumbers? { get }
+    /// How the maps of the chosen stages become the one that the detector sees.
+    ///
+    /// - Parameters:
+    ///   - channels: of all these stages together.
+    ///   - seed: of what is chosen at random.
+    func joining(channels: Int, seed: UInt64) -> MapJoining
+    /// The detector for maps of a shape that were joined so, whose random choices are the seed's.
+    func on(_ shape: MapShape, joinedBy joining: MapJoining, seed: UInt64) -> Self
 }
 
 /// A fitted detector of maps.
 public protocol MapClassifier: OneClassClassifier {
+    /// How scores of places become the map of the image's pixels.
+    var interpolation: FeatureMap.Interpolation { get }
     /// The score of each image, and its map of side x side pixels.
     func maps(_ features: FeatureMatrix) throws -> [(score: Double, map: [Float])]
 }
@@ -75,6 +101,44 @@ public protocol MapClassifier: OneClassClassifier {
 extension MapClassifier {
     /// The score of each image.
     public func scores(_ features: FeatureMatrix) throws -> [Double] { try maps(features).map { $0.score } }
+}
+
+/// Detectors of maps, each fitted without one fold of the images: scores and maps are the means of theirs.
+struct MapEnsemble: MapClassifier {
+    private let ensemble: DetectorEnsemble
+    private let members: [any MapClassifier]
+
+    var interpolation: FeatureMap.Interpolation { members[0].interpolation }
+    var state: DetectorState { ensemble.state }
+
+    /// The same ensemble; nil where its members are no detectors of maps.
+    init?(_ ensemble: DetectorEnsemble) {
+        let members = ensemble.members.compactMap { $0 as? any MapClassifier }
+        guard !members.isEmpty, members.count == ensemble.members.count else { return nil }
+        (self.ensemble, self.members) = (ensemble, members)
+    }
+
+    func maps(_ features: FeatureMatrix) throws -> [(score: Double, map: [Float])] {
+        let all = try members.map { try $0.maps(features) }, count = Double(members.count)
+        return (0..<features.rows).map { image in
+            var sum = [Double](repeating: 0, count: all[0][image].map.count)
+            for own in all {
+                for (pixel, value) in own[image].map.enumerated() { sum[pixel] += Double(value) }
+            }
+            return (all.reduce(0) { $0 + $1[image].score } / count, sum.map { Float($0 / count) })
+        }
+    }
+
+    func scoreGradient(_ features: FeatureMatrix) throws -> FeatureMatrix {
+        try ensemble.scoreGradient(features)
+    }
+}
+
+extension OneClassClassifier {
+    /// What gives maps: the detector itself, or the mean of those of folds; nil for a detector that has none.
+    package var mapping: (any MapClassifier)? {
+        self as? any MapClassifier ?? (self as? DetectorEnsemble).flatMap { MapEnsemble($0) }
+    }
 }
 
 extension Detectors {

@@ -1,6 +1,7 @@
 import CKernels
 import Foundation
 import OCCEngine
+import OCCNetworks
 
 /// A memory of normal places (Roth et al. 2022, PatchCore): the score of a place is its distance from the nearest one in
 /// memory, that of an image the largest of them, weighted by how lonely the nearest one is among its own neighbors.
@@ -31,16 +32,16 @@ public struct PatchCore: MapDetector {
             "Neighbors of the nearest kept place that weigh an image's score; 1 for no weight."),
     ]
 
+    /// The middle stages (Roth et al. 2022): the first has four times the places of the second.
+    public let defaultLayers = StageNumbers([2, 3])
+
     /// The means of 3 x 3 places of all stages' maps in the size of the first's, linear between places.
-    public func join(_ stages: [FeatureMap]) -> FeatureMap {
-        .joined(
-            stages.map {
-                $0.averaged().resized(rows: stages[0].rows, columns: stages[0].columns, by: .bilinear)
-            })
+    public func joining(channels: Int, seed: UInt64) -> MapJoining {
+        MapJoining(averages: true, interpolation: .bilinear)
     }
 
-    /// The detector for maps of a shape.
-    public func on(_ shape: MapShape, seed: UInt64) -> PatchCore {
+    /// The detector for maps of a shape, whose first place that is kept is the seed's.
+    public func on(_ shape: MapShape, joinedBy joining: MapJoining, seed: UInt64) -> PatchCore {
         var result = self
         (result.shape, result.seed) = (shape, seed)
         return result
@@ -58,7 +59,7 @@ public struct PatchCore: MapDetector {
 
     /// Chooses the places that are kept.
     ///
-    /// - Parameter start: the place whose farthest one is chosen first.
+    /// - Parameter start: the place that is kept first.
     package func fit(_ features: FeatureMatrix, start: Int) throws -> any MapClassifier {
         let shape = try requireShape(shape, name)
         try features.requireFittable(name)
@@ -93,6 +94,7 @@ struct FittedPatchCore: MapClassifier {
     let shape: MapShape
     let memory: FeatureMatrix
     let support: Int
+    let interpolation = FeatureMap.Interpolation.nearest
     /// The memory with a last column of -|m|^2 / 2: its product with (x, 1) is largest for the nearest row.
     private let extended: FeatureMatrix
 
@@ -127,14 +129,13 @@ struct FittedPatchCore: MapClassifier {
     /// The distance of a row of features from one of the memory.
     private func distance(_ features: FeatureMatrix, _ row: Int, _ place: Int) -> Double {
         let columns = memory.columns
-        var sum = 0.0
-        for column in 0..<columns {
-            let d =
-                Double(features.values[row * columns + column])
-                - Double(memory.values[place * columns + column])
-            sum += d * d
+        return features.values.withUnsafeBufferPointer { features in
+            memory.values.withUnsafeBufferPointer { memory in
+                squaredDistance(
+                    features.baseAddress! + row * columns, memory.baseAddress! + place * columns, columns
+                ).squareRoot()
+            }
         }
-        return sum.squareRoot()
     }
 
     /// The nearest rows of the memory to each row, nearest first, and their distances.
@@ -157,32 +158,71 @@ struct FittedPatchCore: MapClassifier {
         }
     }
 
-    func maps(_ features: FeatureMatrix) throws -> [(score: Double, map: [Float])] {
+    /// What decides an image's score.
+    private struct Worst {
+        /// The number of its farthest place among those of all images.
+        let row: Int
+        /// The distances of this place from the neighbors of the nearest kept one, which is the first, and the shares of
+        /// these in the exponentials of all.
+        let distances: [Double], shares: [Double]
+        let neighbors: [Int]
+
+        /// What a score is multiplied by: 1 less the share of the nearest place in the exponentials of the distances
+        /// from its neighbors, itself among them; 1 where it has none beside itself.
+        var weight: Double { neighbors.count > 1 ? 1 - shares[0] : 1 }
+        var score: Double { weight * distances[0] }
+    }
+
+    /// The distance of each place from the nearest kept one, and what decides each image's score.
+    private func search(_ features: FeatureMatrix) throws -> (
+        places: FeatureMatrix, distances: [Double], worst: [Worst]
+    ) {
         let places = try shape.placewise(features), found = try nearest(places, 1).map { $0[0] }
-        // Each image's farthest place.
-        let worst = (0..<features.rows).map { image in
+        let rows = (0..<features.rows).map { image in
             (image * shape.places..<(image + 1) * shape.places).reduce(image * shape.places) {
                 found[$1].distance > found[$0].distance ? $1 : $0
             }
         }
-        let neighbors = try nearest(memory.subset(worst.map { found[$0].place }), support)
+        let around = try nearest(memory.subset(rows.map { found[$0].place }), support)
+        let worst = zip(rows, around).map { row, around in
+            let neighbors = around.map { $0.place }
+            let distances = neighbors.map { distance(places, row, $0) }, largest = distances.max()!
+            let powers = distances.map { exp($0 - largest) }, sum = powers.reduce(0, +)
+            return Worst(
+                row: row, distances: distances, shares: powers.map { $0 / sum }, neighbors: neighbors)
+        }
+        return (places, found.map { $0.distance }, worst)
+    }
+
+    func maps(_ features: FeatureMatrix) throws -> [(score: Double, map: [Float])] {
+        let (_, distances, worst) = try search(features)
         return parallelMap(features.rows) { image in
-            let own = found[image * shape.places..<(image + 1) * shape.places]
-            let weight = weight(places, worst[image], found[worst[image]], neighbors[image].map { $0.place })
-            return (
-                weight * found[worst[image]].distance, shape.pixels(own.map { $0.distance }, by: .nearest)
-            )
+            let own = distances[image * shape.places..<(image + 1) * shape.places]
+            return (worst[image].score, shape.pixels(own, by: interpolation))
         }
     }
 
-    /// What a score is multiplied by: 1 less the share of the nearest place in the exponentials of the distances from
-    /// its neighbors, itself among them.
-    private func weight(
-        _ features: FeatureMatrix, _ row: Int, _ nearest: (distance: Double, place: Int), _ neighbors: [Int]
-    ) -> Double {
-        guard support > 1 else { return 1 }
-        let distances = neighbors.map { distance(features, row, $0) }, largest = distances.max() ?? 0
-        let sum = distances.reduce(0) { $0 + exp($1 - largest) }
-        return 1 - exp(distances[0] - largest) / sum
+    /// Of each image's farthest place alone: through its distance, and through the weight.
+    func scoreGradient(_ features: FeatureMatrix) throws -> FeatureMatrix {
+        let (places, _, worst) = try search(features), columns = memory.columns
+        var gradient = [Float](repeating: 0, count: features.values.count)
+        for own in worst {
+            // Of the distance from each neighbor k: with shares p, d(1 - p_0) = -p_0 (d_0' - sum of p_k d_k').
+            let p = own.shares, isWeighted = own.neighbors.count > 1
+            let slopes = own.neighbors.indices.map { k -> Double in
+                let ofWeight = isWeighted ? -p[0] * ((k == 0 ? 1 : 0) - p[k]) * own.distances[0] : 0
+                return (k == 0 ? own.weight : 0) + ofWeight
+            }
+            for (k, place) in own.neighbors.enumerated() where own.distances[k] > 0 {
+                let factor = slopes[k] / own.distances[k], first = own.row * columns
+                for column in 0..<columns {
+                    let difference =
+                        Double(places.values[first + column])
+                        - Double(memory.values[place * columns + column])
+                    gradient[first + column] += Float(factor * difference)
+                }
+            }
+        }
+        return FeatureMatrix(rows: features.rows, columns: features.columns, values: gradient)
     }
 }

@@ -210,6 +210,17 @@ public final class PlanBuilder {
         for step in backward.reversed() where pass.reaches(step.writes) { try step.run(pass) }
         return pass
     }
+
+    /// Appends the reverse pass of a number that depends on several tensors.
+    ///
+    /// - Parameter seeds: these tensors, and the gradient by each of what depends on it in another way than through the
+    ///   others.
+    package func differentiate(_ seeds: [(tensor: Tensor, seed: Tensor)]) throws -> ReversePass {
+        let pass = ReversePass(builder: self)
+        for (tensor, seed) in seeds { pass.set(seed, for: tensor) }
+        for step in backward.reversed() where pass.reaches(step.writes) { try step.run(pass) }
+        return pass
+    }
 }
 
 /// The gradients that a reverse pass has found so far.

@@ -87,8 +87,24 @@ extension Tensor {
 extension Plan {
     /// The operations that some tensors need, in their order: none behind them, such as the pooling of the last map.
     package func operations(neededFor tensors: [Tensor]) -> [PlannedOperation] {
+        operations.needed(for: tensors)
+    }
+}
+
+extension PlanBuilder {
+    /// Leaves out what no tensor that is kept needs, such as the stages behind the last whose map is wanted. For plans
+    /// that change no weights.
+    package func leaveOutWhatIsNotKept() {
+        precondition(purpose == .inference)
+        operations = operations.needed(for: Array(outputs))
+    }
+}
+
+extension [PlannedOperation] {
+    /// Those that some tensors need, in their order.
+    fileprivate func needed(for tensors: [Tensor]) -> [PlannedOperation] {
         var needed = tensors, kept: [PlannedOperation] = []
-        for operation in operations.reversed() {
+        for operation in reversed() {
             let writes = operation.outputs.compactMap { $0 }
             guard writes.contains(where: { own in needed.contains { $0.isView(of: own) } }) else { continue }
             needed += operation.tensors.compactMap { $0 }

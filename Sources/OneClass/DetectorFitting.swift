@@ -2,6 +2,21 @@ import OCCData
 import OCCDetectors
 import OCCEngine
 
+/// What maps of normal images look like.
+final class MapSurvey {
+    /// The highest pixel of each.
+    private(set) var peaks: [Double] = []
+    private var pixels: [Float] = []
+
+    /// The median of all pixels.
+    var ordinary: Double { Double(pixels.sorted()[pixels.count / 2]) }
+
+    func add(_ map: [Float]) {
+        peaks.append(Double(map.max()!))
+        pixels += map
+    }
+}
+
 /// Fits a model's detector on the features of its encoder, and scores images by one.
 struct DetectorFitting {
     let configuration: RunConfiguration
@@ -18,7 +33,7 @@ struct DetectorFitting {
         guard let maps = extractor as? MapExtractor, let own = configuration.mapDetector else {
             return configuration.detectorInForce
         }
-        return own.on(maps.shape, seed: configuration.seed)
+        return own.on(maps.shape, joinedBy: maps.joining, seed: configuration.seed)
     }
 
     /// The detector fitted on images.
@@ -29,7 +44,7 @@ struct DetectorFitting {
 
     /// Detectors fitted without a fold each, and the scores of each fold's patches by the one without it, an
     /// image after the other, in an order of the images.
-    func crossFitted(on images: ImageBatch) throws -> (
+    func crossFitted(on images: ImageBatch, surveying survey: MapSurvey? = nil) throws -> (
         ensemble: DetectorEnsemble, scores: [Double], order: [Int]
     ) {
         let count = configuration.folds
@@ -42,7 +57,7 @@ struct DetectorFitting {
             folds: places.map { folds[$0.image] }, count: count, fit)
         let members = (0..<count).map { fold in folds.indices.filter { folds[$0] == fold } }
         let scores = try zip(members, ensemble.members).flatMap { own, member in
-            try patchScores(of: images.subset(own), member)
+            try patchScores(of: images.subset(own), member, surveying: survey)
         }
         return (ensemble, scores, members.flatMap { $0 })
     }
@@ -50,9 +65,18 @@ struct DetectorFitting {
     /// The detector that a state was taken from.
     func restored(_ state: DetectorState) throws -> any OneClassClassifier {
         func one(_ state: DetectorState) throws -> any OneClassClassifier {
-            isEach
-                ? try LocationwiseDetector(configuration.detector, state: state, locations: grid!.count)
-                : try configuration.detectorInForce.restore(state)
+            if let maps = extractor as? MapExtractor {
+                let chosen = state.arrays["chosen"].map { $0.values }
+                guard try MapShape(state) == maps.shape, chosen == maps.joining.chosen?.map(Double.init)
+                else {
+                    throw OCCError(
+                        .badData, "the detector's maps are not those of the encoder",
+                        remedy: "Train again: the file is damaged, or of an earlier version.")
+                }
+            }
+            return try isEach
+                ? LocationwiseDetector(configuration.detector, state: state, locations: grid!.count)
+                : configuration.detectorInForce.restore(state)
         }
         return configuration.calibration == .cross
             ? try DetectorEnsemble(state: state, count: configuration.folds, one) : try one(state)
@@ -61,7 +85,9 @@ struct DetectorFitting {
     /// The score of each patch, image by image; a few images' features at a time.
     ///
     /// - Throws: `OCCError(.badData)` for a score that is not finite.
-    func patchScores(of images: ImageBatch, _ detector: any OneClassClassifier) throws -> [Double] {
+    func patchScores(
+        of images: ImageBatch, _ detector: any OneClassClassifier, surveying survey: MapSurvey? = nil
+    ) throws -> [Double] {
         // Features of 256 MiB at most, where an image does not have more.
         let patches = grid?.count ?? 1, most = (64 << 20) / (patches * extractor.featureCount)
         let portion = max(1, min(grid == nil ? 1024 : 16, most))
@@ -71,19 +97,28 @@ struct DetectorFitting {
             try stride(from: 0, to: images.count, by: portion).flatMap { first in
                 let some = images.subset(first..<min(first + portion, images.count))
                 return try scores(
-                    of: some, places: PatchPlace.all(of: some, grid: grid), detector, work: work)
+                    of: some, places: PatchPlace.all(of: some, grid: grid), detector, work: work,
+                    surveying: survey)
             }
         }
     }
 
     /// The score of each part of images.
     ///
-    /// - Parameter work: what the parts count for.
+    /// - Parameters:
+    ///   - work: what the parts count for.
+    ///   - survey: gets the maps, of a detector that has some.
     func scores(
-        of images: ImageBatch, places: [PatchPlace], _ detector: any OneClassClassifier, work: Work
+        of images: ImageBatch, places: [PatchPlace], _ detector: any OneClassClassifier, work: Work,
+        surveying survey: MapSurvey? = nil
     ) throws -> [Double] {
         let features = try extractor.features(of: images, places: places, program: program, work: work)
         do {
+            if let survey, let mapping = detector.mapping {
+                let found = try mapping.maps(features)
+                for one in found { try survey.add(Self.requireFinite(one.map, name)) }
+                return try Self.requireFinite(found.map { $0.score }, name)
+            }
             return try Self.requireFinite(try detector.scores(features, on: program.device), name)
         } catch let error as OCCError where error.kind == .badData && !error.message.hasPrefix(name) {
             throw OCCError(.badData, "\(name): \(error.problem)", remedy: error.advice)

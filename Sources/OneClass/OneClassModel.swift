@@ -23,8 +23,8 @@ public final class OneClassModel {
     /// their scores. A pixel's score is a mean of the patches around it, or the method's own, and so lower than the
     /// image's. It is `calibration` where there are no maps, or no held-out images.
     public var mapCalibration: ThresholdCalibration { peakCalibration ?? calibration }
-    /// The score of an ordinary patch, or pixel where the method scores those itself: the median over the calibration
-    /// images, or without such over training images. 0 for a model of whole images without such maps.
+    /// The score of an ordinary patch, or pixel of a map where there are no patches: the median over the calibration
+    /// images, or without such over training images. 0 for a model of whole images without maps.
     public let ordinaryScore: Double
     /// What the middle of a picture's scale stands for: the threshold of maps, or where there is none, the highest
     /// pixel of some training images' maps.
@@ -81,13 +81,15 @@ public final class OneClassModel {
             configuration: configuration, extractor: scoring.features, program: program, grid: grid,
             name: name)
         let fit = split.detectorFit, held: [Double], heldImages: ImageBatch
+        let survey = scoring.features is MapExtractor ? MapSurvey() : nil
         if configuration.calibration == .cross {
-            let (ensemble, scores, order) = try fitting.crossFitted(on: fit)
+            let (ensemble, scores, order) = try fitting.crossFitted(on: fit, surveying: survey)
             (detector, held, heldImages) = (ensemble, scores, fit.subset(order))
         } else {
             detector = try fitting.detector(of: fit)
             (held, heldImages) = (
-                try fitting.patchScores(of: split.calibration, detector), split.calibration
+                try fitting.patchScores(of: split.calibration, detector, surveying: survey),
+                split.calibration
             )
         }
         let heldScores = Self.maxima(held, grid)
@@ -104,6 +106,10 @@ public final class OneClassModel {
         if let ownMaps {
             let found = try ownMaps.summary(of: shown)
             (ordinaryScore, unusualScore, peaks) = (found.ordinary, found.peaks.max()!, found.peaks)
+        } else if let survey {
+            if !isHeld { _ = try fitting.patchScores(of: shown, detector, surveying: survey) }
+            peaks = survey.peaks
+            (ordinaryScore, unusualScore) = (survey.ordinary, calibration.threshold ?? peaks.max()!)
         } else if let grid {
             let scores = isHeld ? held : try fitting.patchScores(of: shown, detector)
             let sorted = scores.sorted()
@@ -125,7 +131,6 @@ public final class OneClassModel {
         } else {
             scoreState = DetectorState()
         }
-        if detector is any MapClassifier { peaks = try localize(shown).map { Double($0.map.max()!) } }
         guard let highest = peaks.max() else { return }
         if isHeld {
             peakCalibration = ThresholdCalibration(

@@ -111,15 +111,11 @@ extension RunConfiguration {
                 remedy: "Choose one of the methods \(able.joined(separator: ", ")).")
         default: break
         }
-        if mapDetector != nil {
-            let other: Wording? =
-                patch != nil
-                ? "\(setting: "patch")" : calibration == .cross ? "\(setting: "calibration") cross" : nil
-            if let other {
-                throw OCCError(
-                    .usage, "\(other) does not go with \(detector.name), which sees the maps of whole images",
-                    remedy: "Leave one of the two out.")
-            }
+        if mapDetector != nil, patch != nil {
+            throw OCCError(
+                .usage,
+                "\(setting: "patch") does not go with \(detector.name), which sees the maps of whole images",
+                remedy: "Leave one of the two out.")
         }
         if locations == .each {
             guard patch != nil, detector.forEachLocation as (any Detector)? != nil else {

@@ -77,7 +77,9 @@ public struct TrainingPlan {
         let parts = try Self.parts(configuration, ranks: device.communicator?.ranks ?? 1)
         let share = try Self.share(configuration, of: device.communicator, parts: parts)
         self.share = share
-        let rows = configuration.itemsPerStep / (share?.ranks ?? 1) / parts * method.copies
+        let items = configuration.itemsPerStep / (share?.ranks ?? 1) / parts
+        // A step that is never done need not have the memory for its batch; the weights are the same.
+        let rows = (totalSteps == 0 && share == nil && parts == 1 ? min(items, 2) : items) * method.copies
         try Self.requireSameWeights(configuration)
         let patch = try configuration.learnedGrid(side: side)?.patch
         let augmentation = try configuration.augmentation

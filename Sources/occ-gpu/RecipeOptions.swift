@@ -69,8 +69,8 @@ struct RecipeOptions {
             side: configuration.imageSize, patches: Self.patches(arguments, configuration))
         var (start, reason) = recipe.configuration(for: glance)
         let seesMaps = configuration.detector is any MapDetector
-        if seesMaps {
-            reason = Self.seeMaps(&start, glance)
+        if let detector = configuration.detector as? any MapDetector {
+            reason = Self.seeMaps(&start, detector, glance)
         } else if arguments["patch"] != nil || arguments["score-patch"] != nil {
             start.stride = nil
             if arguments["score-patch"] == nil { start.scorePatch = nil }
@@ -131,11 +131,13 @@ struct RecipeOptions {
     /// detector sees the first stages.
     ///
     /// - Returns: why it is so, in half a sentence.
-    private static func seeMaps(_ c: inout RunConfiguration, _ glance: DatasetGlance) -> String {
+    private static func seeMaps(
+        _ c: inout RunConfiguration, _ detector: any MapDetector, _ glance: DatasetGlance
+    ) -> String {
         let data = RunConfiguration()
         (c.method, c.head, c.augment, c.learningRate) = (data.method, nil, nil, nil)
         (c.patch, c.scorePatch, c.stride, c.warmup) = (nil, nil, nil, data.warmup)
-        (c.encoder, c.layers) = (ResNet(.resnet18), StageNumbers([1, 2, 3]))
+        (c.encoder, c.layers) = (ResNet(.resnet18), detector.defaultLayers)
         if !glance.isFixedSize { c.imageSize = min(256, max(64, glance.side / 32 * 32)) }
         return "the detector sees the maps of a network that is not trained"
     }

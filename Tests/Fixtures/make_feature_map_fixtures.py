@@ -1,5 +1,5 @@
 """Writes what detectors on feature maps are checked by: of a small ResNet-18 whose weights both sides compute from their
-names, the joined maps of an image, and the scores and maps by PaDiM and PatchCore, with anomalib's formulas (2.x:
+names, the joined maps of an image, and the scores and maps by PaDiM and PatchCore, with anomalib's formulas (2.7:
 PadimModel, PatchcoreModel, MultiVariateGaussian, KCenterGreedy) in double precision.
 
     python Tests/Fixtures/make_feature_map_fixtures.py       (PyTorch 2.13, numpy)
@@ -53,7 +53,7 @@ def padim(train, test):
     flat = train.reshape(n, channels, -1)
     mean = flat.mean(0)
     delta = (flat - mean).permute(2, 0, 1)
-    covariance = delta.transpose(1, 2) @ delta / (n - 1) + 0.01 * torch.eye(channels).double()
+    covariance = delta.transpose(1, 2) @ delta / (n - 1) + (0.01 + 1e-5) * torch.eye(channels).double()
     inverse = torch.linalg.inv(covariance)
     delta = (test.reshape(len(test), channels, -1) - mean).permute(2, 0, 1)
     distances = ((delta @ inverse) * delta).sum(2).permute(1, 0).reshape(-1, 1, rows, columns).clamp(0).sqrt()
@@ -62,8 +62,8 @@ def padim(train, test):
 
 
 def coreset(features, count, start):
-    index, nearest, chosen = start, None, []
-    for _ in range(count):
+    index, nearest, chosen = start, None, [start]
+    for _ in range(count - 1):
         distance = (features - features[index]).norm(dim=1)
         nearest = distance if nearest is None else torch.minimum(nearest, distance)
         index = int(nearest.argmax())
@@ -96,8 +96,6 @@ tensors["padim.joined"] = joined.permute(1, 2, 0).reshape(-1, joined.shape[0])[:
 joined, tensors["patchcore.scores"], tensors["patchcore.maps"], chosen = patchcore(train, test)
 tensors["patchcore.joined"] = joined.permute(1, 2, 0).reshape(-1, joined.shape[0])[::EVERY]
 tensors["patchcore.chosen"] = torch.tensor(chosen).double()
-points = torch.from_numpy(uniform("points", 400 * 6)).reshape(400, 6)
-tensors["coreset.chosen"] = torch.tensor(coreset(points, 60, 17)).double()
 save(
     os.path.join(HERE, "feature-maps.safetensors"), {"torch": torch.__version__},
     {name: value.numpy().astype(np.float32) for name, value in tensors.items()})

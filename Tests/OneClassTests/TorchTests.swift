@@ -20,9 +20,18 @@ import Testing
         )
     }
 
+    private static let changes =
+        ONNXTests.changes + [
+            { ($0.detector, $0.layers) = (PaDiM(channels: 9), StageNumbers([1, 2])) },
+            { ($0.detector, $0.layers) = (PatchCore(coreset: 0.02), StageNumbers([2, 3])) },
+            {
+                ($0.detector, $0.layers, $0.calibration) = (PatchCore(coreset: 0.02, support: 1), nil, .cross)
+            },
+        ]
+
     /// Every array that the text takes is in the file, and the other way around; lines are what people read.
-    @Test(arguments: 0..<ONNXTests.changes.count) func modulesAreWhole(_ number: Int) throws {
-        let (text, arrays, model) = try Self.module(ONNXTests.changes[number])
+    @Test(arguments: 0..<changes.count) func modulesAreWhole(_ number: Int) throws {
+        let (text, arrays, model) = try Self.module(Self.changes[number])
         var encoder = Set(text.matches(of: #/w\("([^"]+)"\)/#).map { "encoder.\($0.1)" })
         // A normalization's name stands before its epsilon.
         for layer in Set(text.matches(of: #/, "([^"]+)", [0-9.e-]+/#).map(\.1)) {
@@ -37,8 +46,8 @@ import Testing
         #expect(
             Set(arrays.tensors.keys.filter { $0.hasPrefix("detectors.") }) == Set(expected)
                 && !detector.isEmpty)
-        #expect((arrays.tensors["map.down"] != nil) == (model.grid != nil))
-        #expect(text.contains("self.map.down") == (model.grid != nil))
+        #expect((arrays.tensors["map.down"] != nil) == model.localizes)
+        #expect(text.contains("self.map.down") == model.localizes)
         #expect(arrays.tensors["calibration"]?.doubles == model.calibration.scores)
         #expect(text.split(separator: "\n").allSatisfy { $0.count <= 120 })
         #expect(text.hasSuffix("\n") && text.utf8.allSatisfy { $0 == 10 || (32...126).contains($0) })

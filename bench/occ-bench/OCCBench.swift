@@ -123,6 +123,8 @@ enum OCCBench {
                 command("infer", "Features of images."),
                 command("patches", "Scores and maps of images, patch by patch."),
                 command("maps", "Scores and maps of an image, in one pass and patch by patch."),
+                command(
+                    "anomalib", "Scores and maps of PaDiM and PatchCore; see bench/peers/anomalib_models.py."),
                 command("detectors", "KDE scores, OC-SVM fit."),
                 command("augment", "The standard augmentation."),
                 command("load", "Image files: reading, decoding, resizing; see bench/peers/load_images.py."),

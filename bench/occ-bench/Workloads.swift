@@ -3,7 +3,7 @@ import OneClass
 
 /// The pieces of work that are compared, by command. A workload's name is its key in bench/thresholds.json.
 enum Workloads {
-    static let groups = ["step", "layers", "infer", "patches", "maps", "detectors", "augment"]
+    static let groups = ["step", "layers", "infer", "patches", "maps", "anomalib", "detectors", "augment"]
 
     /// Builds each comparison when its turn comes, so that only one holds memory at a time.
     static func all(
@@ -46,6 +46,12 @@ enum Workloads {
                     "map of \(side) x \(side), patches of \(patch), stride \(stride)",
                     { try map(side: side, patch: patch, stride: stride, threads: threads) }
                 )
+            }
+        case "anomalib":
+            return [("PaDiM", 1), ("PaDiM", 8), ("PatchCore", 1)].map { name, images in
+                let detector: any MapDetector = name == "PaDiM" ? PaDiM() : PatchCore()
+                let title = "\(name), ResNet-18, 256 x 256, \(images == 1 ? "an image" : "\(images) images")"
+                return (title, { try maps(detector, title, images: images, threads: threads) })
             }
         case "detectors":
             return [
@@ -201,6 +207,35 @@ enum Workloads {
             alternatives: side > 256 ? [] : [("patch by patch", try localization(.zeros).body)],
             note: {
                 String(format: "%.1f %% of our time is outside the network", 100 * (1 - (try dense.share())))
+            })
+    }
+
+    /// Scores and maps of images by a detector on the maps of ResNet-18 with its 7x7 stem, beside anomalib's model alone:
+    /// ours begin with bytes, theirs with normalized images.
+    private static func maps(_ detector: any MapDetector, _ name: String, images: Int, threads: Int) throws
+        -> Comparison
+    {
+        var c = configuration(RotationPrediction(), width: 1)
+        c.encoder = ResNet(.resnet18, stem: .large, normalize: .imagenet)
+        (c.data, c.imageSize, c.steps, c.layers) = ("builtin:surface", 256, 0, detector.defaultLayers)
+        (c.detector, c.maxTrain, c.maxTest, c.holdOut) = (detector, 16, max(10, images), 0)
+        let split = try c.split(c.dataset())
+        let model = try OneClassModel.fit(split, configuration: c, device: try .cpu(threads: threads))
+        let batch = split.test.subset(0..<images)
+        let memory = (detector as? PatchCore).map { Int(Double(split.train.count * 32 * 32) * $0.coreset) }
+        return Comparison(
+            name: name, items: Double(images), unit: "images",
+            body: { _ = try model.localize(batch) },
+            peers: ["eager", "channels_last", "compile"].map {
+                [
+                    "work": "maps", "form": $0, "detector": detector.name, "side": 256, "rows": images,
+                    "memory": memory ?? 0, "threads": threads,
+                ]
+            },
+            note: {
+                String(
+                    format: "%.1f %% of our time is outside the network",
+                    100 * (1 - (try model.networkShare(batch))))
             })
     }
 

@@ -36,9 +36,9 @@ def compare(program, scratch, number, options, pictures):
     session = onnxruntime.InferenceSession(onnx)
     ordinary = float(session.get_modelmeta().custom_metadata_map["ordinary_score"])
     names = [output.name for output in session.get_outputs()]
-    # A model of patches has maps, and one of a method that scores pixels.
+    # A model of patches or of an encoder's maps has maps, and one of a method that scores pixels.
     maps = "map" in names
-    if "--patch" in options and not maps:
+    if not {"--patch", "padim", "patchcore"}.isdisjoint(options) and not maps:
         sys.exit(f"{options}: has no map")
     rows = scored(program, scratch, number, model, maps, pictures)
     all = []

@@ -29,7 +29,7 @@ def load(folder, number):
 
 def compare(program, scratch, number, options, pictures):
     """The largest difference of features, score, p-value and map, how many alarms differ, and the module's lines."""
-    maps = "--patch" in options
+    maps = not {"--patch", "padim", "patchcore"}.isdisjoint(options)
     model = trained(program, scratch, number, options)
     rows = scored(program, scratch, number, model, maps, pictures)
     folder, features = os.path.join(scratch, f"torch{number}"), os.path.join(scratch, f"{number}.npy")

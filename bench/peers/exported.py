@@ -12,6 +12,7 @@ SHAPES = ["--data", "builtin:shapes", "--image-size", "32", "--steps", "6", "--b
 SURFACE = ["--data", "builtin:surface", "--image-size", "64", "--steps", "6", "--batch", "8", "--detector-rows", "300"]
 NARROW = ["--width", "0.125"]
 PATCH = SURFACE + ["--method", "cutpaste", "--patch", "32", "--stride", "8"]
+MAPS = ["--data", "builtin:surface", "--image-size", "64", "--max-train", "60", "--steps", "0"] + NARROW
 BARE = ["--padding", "none", "--stages", "3"] + NARROW
 CASES = {
     "resnet10 rotation kde": SHAPES + NARROW + ["--encoder", "resnet10", "--method", "rotation", "--detector", "kde"],
@@ -38,6 +39,14 @@ CASES = {
     "lenet kde": SHAPES + NARROW + ["--encoder", "lenet", "--method", "rotation", "--detector", "kde"],
     "lenet with biases, patches, layers": PATCH + NARROW
     + ["--encoder", "lenet", "--biases", "--outputs", "16", "--detector", "knn", "--layers", "2,4"],
+    "padim": MAPS + ["--encoder", "resnet18", "--detector", "padim", "--layers", "1,2,3", "--channels", "30"],
+    "padim of all channels, pad, cross": MAPS
+    + ["--encoder", "resnet10", "--detector", "padim", "--layers", "2,3", "--fit", "pad", "--calibration", "cross", "--folds", "3"],
+    "padim, large stem, 96 pixels": MAPS
+    + ["--encoder", "resnet18", "--stem", "large", "--normalize", "imagenet", "--image-size", "96", "--detector", "padim", "--layers", "1,3"],
+    "patchcore": MAPS + ["--encoder", "resnet18", "--detector", "patchcore", "--layers", "2,3", "--coreset", "0.02"],
+    "patchcore without weights, cross": MAPS
+    + ["--encoder", "resnet10", "--detector", "patchcore", "--layers", "3", "--coreset", "0.1", "--support", "1", "--calibration", "cross"],
 }
 # What methods score by themselves, and flows: ONNX alone has them.
 OWN = SHAPES + NARROW + ["--encoder", "resnet10", "--head", "none"]

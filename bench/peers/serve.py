@@ -227,6 +227,35 @@ def patches():
     return once, f"PyTorch {torch.__version__} {job['form']}, scikit-learn {sklearn.__version__}"
 
 
+def maps():
+    """anomalib's PaDiM or PatchCore alone, on images that are ready: its network, fitted numbers that are drawn, and maps."""
+    import anomalib_models
+
+    shape, rows = (3, job["side"], job["side"]), job["rows"]
+    if job["detector"] == "padim":
+        model = anomalib_models.PadimModel("resnet18", ["layer1", "layer2", "layer3"], pre_trained=False).eval()
+        places, channels = (job["side"] // 4) ** 2, model.n_features
+        model.gaussian.mean = torch.rand(channels, places)
+        # Of the size that inverses have, and positive definite.
+        model.gaussian.inv_covariance = torch.eye(channels).repeat(places, 1, 1) + 0.01 * torch.rand(channels, 1)
+    else:
+        model = anomalib_models.PatchcoreModel(["layer2", "layer3"], "resnet18", pre_trained=False).eval()
+        model.memory_bank = torch.rand(job["memory"], 384)
+    network = model.feature_extractor
+    if job["form"] == "channels_last":
+        model = model.to(memory_format=torch.channels_last)
+    if job["form"] == "compile":
+        network.feature_extractor = torch.compile(network.feature_extractor)
+    x = torch.rand(rows, *shape)
+    x = x.to(memory_format=torch.channels_last) if job["form"] == "channels_last" else x
+
+    @torch.no_grad()
+    def once():
+        model(x)
+
+    return once, f"anomalib {anomalib_models.VERSION}, {job['form']}"
+
+
 def augment():
     from train_torch import augment as recipe
 
@@ -255,7 +284,7 @@ def load():
 if job["work"] == "ceilings":
     answer(**ceilings())
     sys.exit()
-once, name = {"nt_xent": nt_xent_alone, "kde_products": kde_products, "step": step, "infer": infer, "patches": patches, "conv": conv, "kde": kde, "ocsvm": ocsvm, "augment": augment, "load": load}[
+once, name = {"nt_xent": nt_xent_alone, "kde_products": kde_products, "step": step, "infer": infer, "patches": patches, "maps": maps, "conv": conv, "kde": kde, "ocsvm": ocsvm, "augment": augment, "load": load}[
     job["work"]
 ]()
 if on_gpu and job.get("form") in ("graph", "compile-graph"):

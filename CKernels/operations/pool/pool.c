@@ -16,28 +16,37 @@ static int64_t output_size(const ck_pool_params *p) { return (int64_t)p->p * p->
 
 // ---- Max --------------------------------------------------------------------------------------------------
 
-// argmax is the winner's place in the window, r * size + s; the first one wins a tie; outside the image
-// nothing does.
-static void max_image(void *context, int64_t n, int worker) {
+// A row of an image's windows. argmax is the winner's place in the window, r * size + s; the first one wins a
+// tie; outside the image nothing does.
+CK_SIMD static void max_line(float *restrict y, uint8_t *restrict argmax, const float *restrict x,
+                             const ck_pool_params *p, int64_t row) {
+    int64_t channels = p->c, top = row * p->stride - p->pad;
+    int64_t first = ck_max64(0, -top), until = ck_min64(p->r, p->h - top);
+    for (int64_t q = 0; q < p->q; q++, y += channels, argmax += channels) {
+        int64_t left = q * p->stride - p->pad;
+        int64_t s0 = ck_max64(0, -left), s1 = ck_min64(p->r, p->w - left);
+        const float *from = x + ((top + first) * p->w + left + s0) * channels;
+        memcpy(y, from, sizeof(float) * (size_t)channels);
+        memset(argmax, (int)(first * p->r + s0), (size_t)channels);
+        for (int64_t r = first; r < until; r++)
+            for (int64_t s = s0; s < s1; s++) {
+                from = x + ((top + r) * p->w + left + s) * channels;
+                uint8_t place = (uint8_t)(r * p->r + s);
+                for (int64_t c = 0; c < channels; c++) {
+                    int larger = from[c] > y[c];
+                    y[c] = larger ? from[c] : y[c];
+                    argmax[c] = larger ? place : argmax[c];
+                }
+            }
+    }
+}
+
+static void max_row(void *context, int64_t index, int worker) {
     (void)worker;
     struct job *j = context;
     const ck_pool_params *p = j->p;
-    const float *x = j->x + n * input_size(p);
-    for (int64_t i = 0; i < (int64_t)p->p * p->q; i++) {
-        int64_t top = i / p->q * p->stride - p->pad, left = i % p->q * p->stride - p->pad;
-        float *restrict y = j->y + n * output_size(p) + i * p->c;
-        uint8_t *restrict argmax = j->argmax + n * output_size(p) + i * p->c;
-        int started = 0;
-        for (int64_t r = 0; r < p->r; r++)
-            for (int64_t s = 0; s < p->r; s++) {
-                if (top + r < 0 || top + r >= p->h || left + s < 0 || left + s >= p->w) continue;
-                const float *from = x + ((top + r) * p->w + left + s) * p->c;
-                uint8_t place = (uint8_t)(r * p->r + s);
-                for (int64_t c = 0; c < p->c; c++)
-                    if (!started || from[c] > y[c]) y[c] = from[c], argmax[c] = place;
-                started = 1;
-            }
-    }
+    int64_t to = index * p->q * p->c;
+    max_line(j->y + to, j->argmax + to, j->x + index / p->p * input_size(p), p, index % p->p);
 }
 
 static void max_image_backward(void *context, int64_t n, int worker) {
@@ -57,7 +66,7 @@ static void max_image_backward(void *context, int64_t n, int worker) {
 
 ck_status ck_cpu_max_pool_forward(const ck_max_pool_forward_operands *t, const ck_pool_params *p, void *) {
     struct job j = {.p = p, .y = t->y, .x = t->x, .argmax = t->argmax};
-    ck_parallel_for(p->n, max_image, &j);
+    ck_parallel_for((int64_t)p->n * p->p, max_row, &j);
     return CK_OK;
 }
 

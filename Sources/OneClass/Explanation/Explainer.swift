@@ -41,14 +41,18 @@ public final class Explainer {
         case classifier
     }
 
-    /// Rows of a batch.
-    static let rows = 32
+    /// Points of a path at least.
+    private static let points = 32
+    /// Rows of a batch; fewer where a detector sees the maps of whole images, which may be large.
+    private let rows: Int
 
     private let model: OneClassModel
     private let program: Program
     private let forward: Plan, backward: Plan
-    private let points: Tensor, seed: Tensor
+    private let points: Tensor, seeds: [Tensor]
     private let features: Tensor, map: Tensor, logits: Tensor?
+    /// The maps that a detector of maps sees, and how they become one; empty and nil of others.
+    private let maps: [Tensor], joining: MapJoining?
     /// By the points, and, for a classifier, by the pooled features.
     private let gradient: Tensor, pooledGradient: Tensor?
     private let side: Int
@@ -60,17 +64,22 @@ public final class Explainer {
     ///
     /// - Throws: `OCCError(.usage)` when the model has no classifier and its score is asked for.
     public init(_ model: OneClassModel, score target: Score = .detector) throws {
-        let configuration = model.configuration, encoder = configuration.encoder, rows = Self.rows
+        let configuration = model.configuration, encoder = configuration.encoder
+        let joining = (model.scoring.features as? MapExtractor)?.joining
+        let rows =
+            joining == nil ? Self.points : max(1, min(Self.points, 8 * 256 * 256 / (model.side * model.side)))
+        (self.joining, self.rows) = (joining, rows)
         let head = configuration.method.classifierHead(widths: configuration.headWidths)
         guard target == .detector || head != nil else {
             throw OCCError(
                 .usage, "a model of \(configuration.method.name) has no classifier",
                 remedy: "Explain the detector's score.")
         }
-        guard !(model.detector is any MapClassifier) else {
+        guard target == .detector || joining == nil else {
             throw OCCError(
-                .usage, "\(configuration.detector.name) is not explained by a gradient: its maps say where",
-                remedy: "Use localize.")
+                .usage,
+                "\(configuration.detector.name) sees maps, of which \(configuration.method.name) classifies none",
+                remedy: "Explain the detector's score.")
         }
         let own = configuration.detector is OwnScore ? configuration.method as? any OwnScoring : nil
         guard own == nil || target == .classifier || own?.scoredViews == [[]] else {
@@ -85,7 +94,7 @@ public final class Explainer {
         let side = side
         program = Program(device: model.device, math: configuration.math)
         // What the score is computed of, and the map whose mean is its last part.
-        typealias Outputs = (x: Tensor, features: Tensor, map: Tensor, logits: Tensor?)
+        typealias Outputs = (x: Tensor, features: Tensor, map: Tensor, logits: Tensor?, maps: [Tensor])
         func outputs(_ plan: PlanBuilder) throws -> Outputs {
             let x = try plan.input("points", [rows, side, side, 3], type: .float32)
             plan.watch(x)
@@ -94,35 +103,45 @@ public final class Explainer {
                 let batch = ScoringBatch(
                     images: x, inputs: inputs, encoder: encoder, headWidths: configuration.headWidths)
                 let features = try own.scoreFeatures(batch, in: plan)
-                return (x, features, x, nil)
+                return (x, features, x, nil, [])
             }
             let output = try encoder(x, in: plan)
             if target == .classifier {
-                return (x, output.pooled, output.map, try head?(output.pooled, in: plan))
+                return (x, output.pooled, output.map, try head?(output.pooled, in: plan), [])
+            }
+            if joining != nil {
+                let maps = try output.maps(configuration.layers), last = maps[maps.count - 1]
+                return (x, last, last, nil, maps)
             }
             var map = output.map
             let features = try output.features(configuration.layers, in: plan) { own, _ in
                 map = own
                 return try globalAveragePool(own, in: plan)
             }
-            return (x, features, map, nil)
+            return (x, features, map, nil, [])
         }
-        (forward, (points, features, map, logits)) = try program.add("explain forward", .inference) { plan in
-            let (x, features, map, logits) = try outputs(plan)
-            for tensor in [features, map] + (logits.map { [$0] } ?? []) { plan.keep(tensor) }
-            return (x, features, map, logits)
-        }
-        (backward, (seed, gradient, pooledGradient)) = try program.add("explain backward", .inputGradient) {
+        (forward, (points, features, map, logits, maps)) = try program.add("explain forward", .inference) {
             plan in
-            let (x, features, _, logits) = try outputs(plan)
-            let last = logits ?? features
-            let seed = try plan.input("seed", last.shape, type: .float32)
-            let pass = try plan.differentiate(last, seed: seed)
+            let found = try outputs(plan)
+            for tensor in [found.features, found.map] + (found.logits.map { [$0] } ?? []) + found.maps {
+                plan.keep(tensor)
+            }
+            plan.leaveOutWhatIsNotKept()
+            return found
+        }
+        (backward, (seeds, gradient, pooledGradient)) = try program.add("explain backward", .inputGradient) {
+            plan in
+            let (x, features, _, logits, maps) = try outputs(plan)
+            let ends = maps.isEmpty ? [logits ?? features] : maps
+            let seeds = try ends.enumerated().map { number, end in
+                (tensor: end, seed: try plan.input("seed \(number)", end.shape, type: .float32))
+            }
+            let pass = try plan.differentiate(seeds)
             let gradient = pass.gradient(of: x)!,
                 pooled = logits.flatMap { _ in pass.gradient(of: features) }
             plan.keep(gradient)
             if let pooled { plan.keep(pooled) }
-            return (seed, gradient, pooled)
+            return (seeds.map(\.seed), gradient, pooled)
         }
         try program.load()
         let weights = Dictionary(
@@ -132,20 +151,21 @@ public final class Explainer {
 
     // MARK: Scores and their gradients
 
-    /// Scores of so many rows of the points, and their derivatives by the features (or the logits).
+    /// Scores of so many rows of the points, and their derivatives by the features, the logits, or the map of each stage.
     private func evaluate(
         _ values: [Float], count: Int, _ detector: any OneClassClassifier, gradient wanted: Bool
     ) throws
-        -> (scores: [Double], seeds: [Float])
+        -> (scores: [Double], seeds: [[Float]])
     {
         try program.write(values, to: points)
         try forward.run()
+        if let joining { return try evaluate(count: count, detector, joining, gradient: wanted) }
         guard let logits else {
             let all = try program.read(features, of: forward), columns = features.shape[1]
             let rows = FeatureMatrix(
                 rows: count, columns: columns, values: Array(all.prefix(count * columns)))
             let scores = try DetectorFitting.requireFinite(try detector.scores(rows), model.name)
-            return (scores, wanted ? try detector.scoreGradient(rows).values : [])
+            return (scores, [wanted ? try detector.scoreGradient(rows).values : []])
         }
         let z = try program.read(logits, of: forward).map(Double.init), classes = logits.shape[1]
         var scores: [Double] = [], seeds: [Float] = []
@@ -156,7 +176,36 @@ public final class Explainer {
             // d(1 - p0)/dz_k = p0 (p_k - [k = 0])
             seeds += e.enumerated().map { Float(p * ($1 / sum - ($0 == 0 ? 1 : 0))) }
         }
-        return (try DetectorFitting.requireFinite(scores, model.name), seeds)
+        return (try DetectorFitting.requireFinite(scores, model.name), [seeds])
+    }
+
+    /// The same of a detector of maps, once the forward plan has run.
+    private func evaluate(
+        count: Int, _ detector: any OneClassClassifier, _ joining: MapJoining, gradient wanted: Bool
+    ) throws -> (scores: [Double], seeds: [[Float]]) {
+        let found = try maps.map { (values: try program.read($0, of: forward), shape: $0.shape) }
+        let joined = MapExtractor.join(found, images: count, by: joining)
+        let rows = FeatureMatrix(rows: count, columns: joined.count / count, values: joined)
+        let scores = try DetectorFitting.requireFinite(try detector.scores(rows), model.name)
+        guard wanted else { return (scores, []) }
+        let gradients = try detector.scoreGradient(rows).values
+        let stages = maps.map { (rows: $0.shape[1], columns: $0.shape[2], channels: $0.shape[3]) }
+        let (height, width) = (stages[0].rows, stages[0].columns)
+        let channels = rows.columns / (height * width)
+        let parts = parallelMap(count) { row in
+            let own = Array(gradients[row * rows.columns..<(row + 1) * rows.columns])
+            return joining.gradients(
+                of: FeatureMap(rows: height, columns: width, channels: channels, values: own), stages: stages)
+        }
+        return (scores, stages.indices.map { stage in parts.flatMap { $0[stage] } })
+    }
+
+    /// Runs the reverse pass from these derivatives.
+    private func differentiate(_ values: [[Float]]) throws {
+        for (seed, own) in zip(seeds, values) {
+            try program.write(own + [Float](repeating: 0, count: seed.count - own.count), to: seed)
+        }
+        try backward.run()
     }
 
     /// Scores of points in pixel space (count x side x side x 3, in 0...1), and their gradients.
@@ -164,16 +213,15 @@ public final class Explainer {
         -> (scores: [Double], gradients: [Float])
     {
         let size = side * side * 3
-        let padded = values + [Float](repeating: 0, count: (Self.rows - count) * size)
-        let (scores, seeds) = try evaluate(padded, count: count, detector, gradient: true)
-        try program.write(seeds + [Float](repeating: 0, count: seed.count - seeds.count), to: seed)
-        try backward.run()
+        let padded = values + [Float](repeating: 0, count: (rows - count) * size)
+        let (scores, slopes) = try evaluate(padded, count: count, detector, gradient: true)
+        try differentiate(slopes)
         return (scores, Array(try program.read(gradient, of: backward).prefix(count * size)))
     }
 
     private func scores(_ values: [Float], count: Int, _ detector: any OneClassClassifier) throws -> [Double]
     {
-        let padded = values + [Float](repeating: 0, count: (Self.rows - count) * side * side * 3)
+        let padded = values + [Float](repeating: 0, count: (rows - count) * side * side * 3)
         return try evaluate(padded, count: count, detector, gradient: false).scores
     }
 
@@ -203,12 +251,13 @@ public final class Explainer {
     /// ends are halved until all together are within `tolerance` of the whole difference, so that the points
     /// gather where the network bends.
     ///
-    /// - Parameter limit: points of the path at most.
+    /// - Parameter limit: points of the path at most; nil for 2048, or 256 where a detector sees the maps of whole images,
+    ///   each of which is as much work as many patches.
     public func integratedGradients(
-        of image: RGBImage, tolerance: Double = 0.005, limit: Int = 2048
+        of image: RGBImage, tolerance: Double = 0.005, limit: Int? = nil
     ) throws -> Explanation {
         try Work.track("explaining", "points of the path") { work in
-            try integratedGradients(of: image, tolerance, limit, work)
+            try integratedGradients(of: image, tolerance, limit ?? (joining == nil ? 2048 : 256), work)
         }
     }
 
@@ -218,8 +267,8 @@ public final class Explainer {
         let (pixels, top, left, detector) = try window(of: image), size = pixels.count
         /// Calls `body` with every segment, the score at its middle and the gradient there.
         func visit(_ segments: [Segment], _ body: (Int, Double, ArraySlice<Float>) -> Void) throws {
-            for first in stride(from: 0, to: segments.count, by: Self.rows) {
-                let some = segments[first..<min(first + Self.rows, segments.count)]
+            for first in stride(from: 0, to: segments.count, by: rows) {
+                let some = segments[first..<min(first + rows, segments.count)]
                 let points = some.flatMap { segment in pixels.map { Float(segment.middle) * $0 } }
                 let (scores, gradients) = try scoresAndGradients(points, count: some.count, detector)
                 for row in 0..<some.count {
@@ -236,15 +285,17 @@ public final class Explainer {
             }
             return result
         }
-        let ends = try scores(pixels + [Float](repeating: 0, count: size), count: 2, detector)
+        let ends = try [pixels, [Float](repeating: 0, count: size)].map {
+            try scores($0, count: 1, detector)[0]
+        }
         let difference = ends[0] - ends[1]
         var segments = try measured([Segment(from: 0, until: 1, fromScore: ends[1], untilScore: ends[0])])
         while segments.count < limit,
-            segments.count < Self.rows
+            segments.count < Self.points
                 || segments.reduce(0, { $0 + abs($1.error) }) > tolerance * abs(difference)
         {
             segments.sort { abs($0.error) > abs($1.error) }
-            let worst = min(segments.count, Self.rows / 2)
+            let worst = min(segments.count, Self.points / 2)
             segments.replaceSubrange(0..<worst, with: try measured(segments[0..<worst].flatMap(\.halves)))
         }
         segments.sort { $0.from < $1.from }
@@ -275,14 +326,19 @@ public final class Explainer {
                 remedy: "Explain by integrated gradients.")
         }
         let (pixels, top, left, detector) = try window(of: image)
-        let padded = pixels + [Float](repeating: 0, count: (Self.rows - 1) * pixels.count)
-        var (scores, slopes) = try evaluate(padded, count: 1, detector, gradient: true)
+        let padded = pixels + [Float](repeating: 0, count: (rows - 1) * pixels.count)
+        let (scores, found) = try evaluate(padded, count: 1, detector, gradient: true)
+        var slopes = found[found.count - 1]
         let channels = map.shape[3], cells = map.shape[1], values = try program.read(map, of: forward)
-        let before = features.shape[1] - channels
+        let before = joining == nil ? features.shape[1] - channels : 0
         if let pooledGradient {
-            try program.write(slopes + [Float](repeating: 0, count: seed.count - slopes.count), to: seed)
-            try backward.run()
+            try differentiate(found)
             slopes = try program.read(pooledGradient, of: backward)
+        } else if joining != nil {
+            // By a mean of the map: the sum over its pixels.
+            var sums = [Float](repeating: 0, count: channels)
+            for (index, slope) in slopes.enumerated() { sums[index % channels] += slope }
+            slopes = sums
         }
         let weighted = (0..<cells * cells).map { cell in
             let sum = (0..<channels).reduce(Float(0)) {

@@ -58,13 +58,16 @@ final class GraphBuilder {
     }
 
     /// Appends the largest elements along the last axis, in falling order.
-    func largest(_ count: Int, of value: Value) -> Value {
-        let output = unused("TopK")
+    func largest(_ count: Int, of value: Value) -> Value { largestWithPlaces(count, of: value).values }
+
+    /// The same, and where they are, int64.
+    func largestWithPlaces(_ count: Int, of value: Value) -> (values: Value, places: Value) {
+        let output = unused("TopK"), places = unused("places")
         nodes.append(
             ONNX.Node(
                 name: unused("TopK"), operation: "TopK", inputs: [value, integers([count])],
-                outputs: [output, unused("places")]))
-        return output
+                outputs: [output, places]))
+        return (output, places)
     }
 
     /// Appends a value in another shape: 0 for an extent that stays, -1 for the one that follows.

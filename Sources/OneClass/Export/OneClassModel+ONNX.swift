@@ -1,5 +1,6 @@
 import OCCDetectors
 import OCCEngine
+import OCCNetworks
 
 extension OneClassModel {
     /// The bytes an ONNX file can have: protocol buffers count them in 31 bits.
@@ -9,8 +10,8 @@ extension OneClassModel {
     /// detector, calibration, and of a model of patches the map.
     ///
     /// Its input is `images`, uint8 [N,H,W,3] in RGB. Its outputs are `score`, double [N]; with calibration
-    /// scores `p_value`, double [N]; with a threshold `anomalous`, bool [N]; of a model of patches, and of a method that
-    /// scores pixels, `map`, float [N,side,side].
+    /// scores `p_value`, double [N]; with a threshold `anomalous`, bool [N]; of a model of patches or of an encoder's maps,
+    /// and of a method that scores pixels, `map`, float [N,side,side].
     ///
     /// - Throws: `OCCError(.usage)` naming an operation or a detector that cannot be exported, or where
     ///   the file would have more than 2 GiB.
@@ -28,12 +29,7 @@ extension OneClassModel {
     package func onnxGraph() throws -> ONNX.Graph {
         let graph = GraphBuilder()
         let pixels = ImageNodes(graph: graph, fit: configuration.fit, side: side)("images")
-        let (features, pixelScores) = try appendFeatures(of: pixels, to: graph)
-        let places = DetectorNodes(graph: graph, places: grid?.count ?? 1)
-        let scores = try places(
-            features, detector, named: configuration.detectorInForce.name, columns: featureCount)
-        let score = graph.add(
-            "ReduceMax", scores, attributes: [.integers("axes", [1]), .integer("keepdims", 0)], as: "score")
+        let score = try appendScores(of: pixels, to: graph)
         let images = ONNX.Extent.any("N")
         var outputs = [ONNX.ValueInfo(name: "score", type: .double, shape: [images])]
         if !calibration.scores.isEmpty {
@@ -44,19 +40,45 @@ extension OneClassModel {
             _ = graph.add("Greater", score, graph.double(threshold), as: "anomalous")
             outputs.append(ONNX.ValueInfo(name: "anomalous", type: .bool, shape: [images]))
         }
-        if let pixelScores {
-            appendMap(ofPixels: pixelScores, to: graph)
+        if localizes {
             outputs.append(
                 ONNX.ValueInfo(name: "map", type: .float, shape: [images, .fixed(side), .fixed(side)]))
-        } else if let grid {
-            appendMap(of: scores, grid, to: graph)
-            let shape = [images, .fixed(grid.height), .fixed(grid.width)]
-            outputs.append(ONNX.ValueInfo(name: "map", type: .float, shape: shape))
         }
         let input = ONNX.ValueInfo(
             name: "images", type: .uint8, shape: [images, .any("H"), .any("W"), .fixed(3)])
         return ONNX.Graph(
             name: "occ_gpu", nodes: graph.nodes, arrays: graph.arrays, inputs: [input], outputs: outputs)
+    }
+
+    /// Appends the scores of images [N,3,side,side], as "score", and their maps, where there are such, as "map".
+    private func appendScores(of pixels: GraphBuilder.Value, to graph: GraphBuilder) throws
+        -> GraphBuilder.Value
+    {
+        if let extractor = scoring.features as? MapExtractor {
+            let encoder = try EncoderNodes(
+                configuration.encoder, side: side, stages: configuration.layers?.numbers,
+                weights: try exportWeights(), graph: graph)
+            let nodes = MapNodes(graph: graph, joining: extractor.joining, shape: extractor.shape)
+            let all = try encoder(pixels),
+                own = configuration.layers == nil ? [all.count - 1] : Array(all.indices)
+            let (score, map) = try nodes(
+                own.map { all[$0] }, channels: own.map { encoder.channels[$0] },
+                places: own.map { encoder.places[$0] }, detector, named: configuration.detector.name)
+            _ = graph.add(
+                "Cast", map, attributes: [.integer("to", ONNX.ElementType.float.rawValue)], as: "map")
+            return graph.add("Identity", score, as: "score")
+        }
+        let (features, pixelScores) = try appendFeatures(of: pixels, to: graph)
+        let places = DetectorNodes(graph: graph, places: grid?.count ?? 1)
+        let scores = try places(
+            features, detector, named: configuration.detectorInForce.name, columns: featureCount)
+        if let pixelScores {
+            appendMap(ofPixels: pixelScores, to: graph)
+        } else if let grid {
+            appendMap(of: scores, grid, to: graph)
+        }
+        return graph.add(
+            "ReduceMax", scores, attributes: [.integers("axes", [1]), .integer("keepdims", 0)], as: "score")
     }
 
     /// Appends what the detector sees of images [N,3,side,side], or of their patches; and the scores of pixels, where the

@@ -24,13 +24,15 @@ package struct TorchModule {
         let c = model.configuration, grid = model.grid
         let encoder = try EncoderSteps(c.encoder, side: grid?.patch ?? model.side)
         let stages = try stageNumbers(c.layers, of: encoder.stages.count)
-        let detectors = try TorchDetector.all(of: model.detector, named: c.detector.name)
+        let maps = try TorchMaps(model, stages)
+        let detectors = try maps == nil ? TorchDetector.all(of: model.detector, named: c.detector.name) : []
         for weights in try model.exportWeights() where encoder.parameters.contains(weights.name) {
             arrays["encoder.\(weights.name)"] = .init(weights.values, shape: weights.shape)
         }
         for (index, detector) in detectors.enumerated() {
             for (name, array) in detector.arrays { arrays["detectors.\(index).\(name)"] = array }
         }
+        arrays.merge(maps?.arrays ?? [:]) { $1 }
         let held = model.calibration.scores
         if !held.isEmpty { arrays["calibration"] = .init(held, shape: [held.count]) }
         if let grid {
@@ -39,8 +41,11 @@ package struct TorchModule {
         }
         let lines =
             Self.head(model) + Self.preparation(c.fit, side: model.side) + Self.container
-            + Self.encoding(encoder) + Self.features(c.encoder, stages, grid)
-            + Self.scoring(detectors, named: c.detector.name, grid) + Self.forward(model) + Self.loading
+            + Self.encoding(encoder)
+            + (maps.map { $0.features + $0.scoring }
+                ?? Self.features(c.encoder, stages, grid)
+                + Self.scoring(detectors, named: c.detector.name, grid))
+            + Self.forward(model, ofMaps: maps != nil) + Self.loading
         text = lines.joined(separator: "\n") + "\n"
     }
 
@@ -70,7 +75,7 @@ package struct TorchModule {
     private static func boolean(_ value: Bool) -> String { value ? "True" : "False" }
 
     /// Lines, each behind so many spaces; empty ones stay empty.
-    private static func indented(_ spaces: Int, _ lines: [String]) -> [String] {
+    static func indented(_ spaces: Int, _ lines: [String]) -> [String] {
         lines.map { $0.isEmpty ? "" : String(repeating: " ", count: spaces) + $0 }
     }
 
@@ -291,13 +296,21 @@ package struct TorchModule {
 
     // MARK: The whole
 
-    private static func forward(_ model: OneClassModel) -> [String] {
+    private static func forward(_ model: OneClassModel, ofMaps: Bool) -> [String] {
         var body = [
             "\"\"\"Images uint8 [N,H,W,3] in RGB -> what the model says of them, by name.\"\"\"",
             "features = self.features(prepared(images))",
-            "scores = self.scores(features)",
-            "found = {\"features\": features, \"score\": scores.amax(1)}",
         ]
+        body +=
+            ofMaps
+            ? [
+                "score, map = self.scores(features)",
+                "found = {\"features\": features, \"score\": score, \"map\": map.float()}",
+            ]
+            : [
+                "scores = self.scores(features)",
+                "found = {\"features\": features, \"score\": scores.amax(1)}",
+            ]
         if !model.calibration.scores.isEmpty {
             body += [
                 "as_high = (self.calibration >= found[\"score\"][:, None]).sum(1).double()",

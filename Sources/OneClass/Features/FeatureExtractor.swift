@@ -99,7 +99,8 @@ struct ScoringPlans {
         let encoder = configuration.encoder, layers = configuration.layers
         if let detector = configuration.mapDetector {
             return try MapExtractor(
-                program, encoder: encoder, layers: layers, side: side, join: { detector.join($0) })
+                program, encoder: encoder, layers: layers, side: side,
+                joining: { detector.joining(channels: $0, seed: configuration.seed) })
         }
         if let grid = try configuration.grid(side: side), !encoder.receptiveFields.isEmpty {
             return try DenseExtractor(program, encoder: encoder, layers: layers, grid: grid)

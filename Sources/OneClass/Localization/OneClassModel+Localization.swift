@@ -18,7 +18,7 @@ extension OneClassModel {
 
     /// Whether it finds where images are anomalous: a model of patches, of an encoder's maps, or of a method that scores
     /// pixels.
-    public var localizes: Bool { grid != nil || detector is any MapClassifier || ownMaps != nil }
+    public var localizes: Bool { grid != nil || detector.mapping != nil || ownMaps != nil }
 
     /// What a map is the scores of.
     public enum MapUnit: String, Sendable {
@@ -52,7 +52,7 @@ extension OneClassModel {
     /// - Throws: `OCCError(.usage)` for another one.
     public func localize(_ images: ImageBatch) throws -> [Localized] {
         if let ownMaps { return try ownMaps.localize(images) }
-        if let classifier = detector as? any MapClassifier { return try localize(images, by: classifier) }
+        if let mapping = detector.mapping { return try localize(images, by: mapping) }
         let grid = try requireGrid(), scores = try patchScores(of: images), scale = mapScale
         let found = parallelMap(images.count) { image in
             Self.localized(
@@ -84,11 +84,14 @@ extension OneClassModel {
     /// - Throws: `OCCError(.usage)` for a model of whole images, or with a detector for each location;
     ///   `OCCError(.badData)` for an image smaller than a patch.
     public func localize(_ image: RGBImage) throws -> Localized {
-        guard !(detector is any MapClassifier), ownMaps == nil else {
+        guard detector.mapping == nil, ownMaps == nil else {
             let name = ownMaps == nil ? configuration.detector.name : configuration.method.name
             throw OCCError(
-                .usage, "\(name) takes images of the size it was trained on",
-                remedy: "Leave \(setting: "full-size") out.")
+                .usage,
+                "\(name) sees whole images of \(side) x \(side), and has no threshold for those of other sizes",
+                remedy:
+                    "Leave \(setting: "full-size") out, train with a larger \(setting: "image-size"), or train "
+                    + "with \(setting: "patch") 32 and another \(setting: "detector"), such as knn.")
         }
         let own = try requireGrid()
         guard configuration.locations == .shared else {

@@ -3,6 +3,11 @@ import OCCData
 import OCCDetectors
 import OCCEngine
 
+extension RunConfiguration {
+    /// Whether models are judged by their maps too: of patches, or by a detector of maps.
+    fileprivate var hasMaps: Bool { patch != nil || mapDetector != nil }
+}
+
 /// The papers' protocol: every class of a data set in turn as the normal one, or every category of a
 /// collection of data sets, under several seeds; all in one process, each run in a folder of its own, so that
 /// a stopped protocol continues. Models of whole images are judged by several detectors on the same features,
@@ -182,7 +187,7 @@ public struct ProtocolRun {
     private static func measures(_ configuration: RunConfiguration, _ detectors: [any Detector])
         -> [ProtocolMeasure]
     {
-        configuration.patch == nil ? detectors.map { .detector($0) } : ProtocolMeasure.ofPatches
+        !configuration.hasMaps ? detectors.map { .detector($0) } : ProtocolMeasure.ofPatches
     }
 
     /// Runs what has no result yet. A run that fails is in the table's `failures`, and the others go on.
@@ -368,14 +373,14 @@ public struct ProtocolRun {
     private func missing(in result: Result?) -> [ProtocolMeasure] {
         guard let result else { return measures }
         // Maps have no values where there are no masks.
-        guard configuration.patch == nil else { return [] }
+        guard !configuration.hasMaps else { return [] }
         return measures.filter { result.values[$0.column] == nil }
     }
 
     private func values(_ measures: [ProtocolMeasure], of model: OneClassModel, on split: OneClassSplit)
         throws -> [String: Double]
     {
-        if configuration.patch != nil { return try patchValues(measures, of: model, on: split) }
+        if configuration.hasMaps { return try patchValues(measures, of: model, on: split) }
         var result: [String: Double] = [:], byNormals: [Int?: [any Detector]] = [:]
         for case .detector(let detector, let normals) in measures {
             byNormals[normals, default: []].append(detector)
