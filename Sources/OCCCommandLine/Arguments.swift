@@ -62,13 +62,15 @@ package struct Option: Sendable {
         }
     }
 
-    /// An option whose value is one of a few names.
+    /// An option whose value is one of a few names; without a standard the help says what is taken by itself.
     package init<Choice: RawRepresentable & CaseIterable & Sendable>(
-        _ name: String, _ type: Choice.Type, standard: Choice, _ help: String
+        _ name: String, _ type: Choice.Type, standard: Choice? = nil, _ help: String
     ) where Choice.RawValue == String {
         let choices = Choice.allCases.map(\.rawValue)
         self.init(
-            name, "NAME", "\(help) One of \(choices.joined(separator: ", ")). (\(standard.rawValue))",
+            name, "NAME",
+            "\(help) One of \(choices.joined(separator: ", "))."
+                + (standard.map { " (\($0.rawValue))" } ?? ""),
             choices: choices,
             check: { (text) throws(SettingError) in try Self.requireOne(of: choices, text, name) })
     }

@@ -78,9 +78,12 @@ public struct OneClassSplit: Sendable {
         case (.normalAndAnomalous, nil): normalIndex = 0
         case (.oneVersusRest, nil):
             let list = dataset.classNames.enumerated().map { "\($0) \($1)" }.joined(separator: ", ")
+            let isOfFiles = dataset.train.names.first.map { FileKind($0) == .file } ?? false
+            let together =
+                isOfFiles ? " If all images are normal, put their folders into one, train/good." : ""
             throw OCCError(
                 .usage, "\(dataset.name): which class is normal?",
-                remedy: "Give \(setting: "normal") one of: \(list).")
+                remedy: "Give \(setting: "normal") one of: \(list).\(together)")
         }
         normalClass = dataset.classNames[normalIndex]
         var random = CounterRandom(seed: options.seed, stream: RandomStream.split)

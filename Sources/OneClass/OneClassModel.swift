@@ -46,7 +46,7 @@ public final class OneClassModel {
     let fitting: DetectorFitting
     /// What the method's own scores need to know of normal images.
     private let scoreState: DetectorState
-    /// Of the highest pixels of the held-out images' maps; nil where there are no such.
+    /// Of the highest pixels of the held-out images' maps; nil where scores stand for them.
     private var peakCalibration: ThresholdCalibration?
     /// The maps of a method that scores pixels itself.
     let ownMaps: OwnMaps?
@@ -132,9 +132,11 @@ public final class OneClassModel {
             scoreState = DetectorState()
         }
         guard let highest = peaks.max() else { return }
-        if isHeld {
+        // A score says nothing of pixels that a method scores itself: without such images they have no threshold.
+        if isHeld || ownMaps != nil {
             peakCalibration = ThresholdCalibration(
-                scores: peaks, falseAlarmRate: configuration.falseAlarmRate, kind: configuration.calibration)
+                scores: isHeld ? peaks : [], falseAlarmRate: configuration.falseAlarmRate,
+                kind: configuration.calibration)
         }
         alarmScore = mapCalibration.threshold ?? highest
     }
@@ -231,12 +233,20 @@ public final class OneClassModel {
     }
 
     /// Moves the threshold to a score. That of the pixels of maps moves to the rate of false alarms that the score
-    /// promises; without held-out images it is the score.
+    /// promises, and above the highest calibration score rises with it; without held-out images it is the score.
     ///
     /// - Throws: `OCCError(.usage)` for one that all of its calibration scores are above.
     public func setThreshold(_ score: Double) throws {
         calibration = try calibration.at(threshold: score)
         movePeaks(to: calibration.promise.rate)
+        // Above what patches or pixels ordinarily have; a method's own pixels are on another scale than its score.
+        let ordinary = ownMaps == nil ? ordinaryScore : 0
+        guard let highest = calibration.scores.last, score > highest, highest > ordinary,
+            let peaks = peakCalibration, let peak = peaks.scores.last, peak > ordinary
+        else { return }
+        let raised = ordinary + (peak - ordinary) * ((score - ordinary) / (highest - ordinary))
+        peakCalibration = try peaks.at(threshold: max(peak, raised))
+        alarmScore = mapCalibration.threshold ?? alarmScore
     }
 
     // MARK: Images

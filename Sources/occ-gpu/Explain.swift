@@ -20,7 +20,11 @@ let explainCommand = Command(
         Option("out", "FOLDER", "Where the pictures go."),
         Option(
             "method", ExplanationMethod.self, standard: .integratedGradients,
-            "How: by the gradient along a path from a black image, or by the last feature map."),
+            "How: by the gradient along a path from a baseline, or by the last feature map."),
+        Option(
+            "baseline", Explainer.Baseline.self,
+            "Where the path begins: at a black image, or at one of the image's mean color; by itself black, but mean where the network is as it was drawn, and for dagmm."
+        ),
         Option(
             "score", Explainer.Score.self, standard: .detector,
             "What is explained: the detector's score, or that of the method's own classifier."),
@@ -39,14 +43,23 @@ let explainCommand = Command(
     let explainer = try Explainer(
         model, score: arguments.value("score", as: Explainer.Score.self) ?? .detector)
     let writer = try PictureFolder(out)
+    let baseline = arguments.value("baseline", as: Explainer.Baseline.self)
+    guard method == .integratedGradients || baseline == nil else {
+        throw OCCError(.usage, "--baseline does nothing: grad-cam has no path", remedy: "Leave it out.")
+    }
     try emit(
-        CSV.row(["file", "score", "baseline_score", "steps", "completeness_error", "scale_top", "picture"]))
+        CSV.row([
+            "file", "score", "baseline", "baseline_score", "steps", "completeness_error", "scale_top",
+            "picture",
+        ]))
+    var missing: [Double] = []
     try forEachPortion(of: arguments.positionals, for: model, portion: 16) { images, paths, _ in
         for (index, path) in paths.enumerated() {
             let image = images.image(index)
             let why =
                 try method == .gradCAM
-                ? explainer.gradCAM(of: image) : explainer.integratedGradients(of: image)
+                ? explainer.gradCAM(of: image)
+                : explainer.integratedGradients(of: image, from: baseline)
             let (shown, top) = why.shown
             let picture = Overlay.picture(image, map: shown, range: 0...top)
             let file = try writer.write(picture.encodedPNG(), "\(method.rawValue).png", of: path)
@@ -55,10 +68,20 @@ let explainCommand = Command(
             }
             func text<T>(_ value: T?) -> String { value.map { "\($0)" } ?? "" }
             let numbers = [
-                text(why.score), text(why.baselineScore), text(why.steps), text(why.completenessError),
-                text(top),
+                text(why.score), text(why.baseline?.rawValue), text(why.baselineScore), text(why.steps),
+                text(why.completenessError), text(top),
             ]
+            if let error = why.completenessError, error > worstCompleteness { missing.append(error) }
             try emit(CSV.row([path] + numbers + [file]))
         }
     }
+    if let worst = missing.max() {
+        let percent = String(format: "%.0f %%", 100 * worst)
+        say(
+            "warning: \(missing.count) explanations leave out part of the difference of the scores, up to \(percent): the score "
+                + "bends too sharply on the path; try another --baseline, or --method grad-cam")
+    }
 }
+
+/// The share of the scores' difference that an explanation may miss without a warning.
+private let worstCompleteness = 0.02

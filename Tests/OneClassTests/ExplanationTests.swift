@@ -75,4 +75,40 @@ import Testing
         let rows = Set(why.map.indices.filter { why.map[$0] != 0 }.map { $0 / 32 })
         #expect(rows.max()! - rows.min()! < 16)
     }
+
+    /// A drawn network has no biases, and its features grow with brightness: from black their direction never changes, and
+    /// the path misses the score. From the patch's mean color it does not.
+    @Test func drawnNetworksAreExplainedFromTheirColor() throws {
+        var c = RunConfiguration()
+        c.encoder = ResNet(.resnet10, width: 0.125, padding: .none, stages: 1)
+        (c.layers, c.patch, c.stride, c.steps) = (StageNumbers([1]), 16, 8, 0)
+        (c.detector, c.head, c.maxTrain, c.maxTest) = (NearestNeighbors(), [], 24, 8)
+        let split = try c.split(try ImageDataset.load("builtin:surface", imageSize: 64))
+        let model = try OneClassModel.fit(split, configuration: c, device: try .cpu())
+        let explainer = try Explainer(model), image = split.test.image(5)
+        #expect(explainer.usualBaseline == .mean)
+        let why = try explainer.integratedGradients(of: image)
+        #expect(why.baseline == .mean && why.map.contains { $0 != 0 })
+        #expect(try #require(why.completenessError) <= 0.02)
+        let black = try explainer.integratedGradients(of: image, from: .black)
+        #expect(try #require(black.completenessError) > 0.1)
+        let error = #expect(throws: OCCError.self) { try Explainer(model, score: .classifier) }
+        #expect(
+            error?.message.contains("not trained") == true || error?.message.contains("no classifier") == true
+        )
+    }
+
+    /// DAGMM divides by the length of an image, which black has not: the path begins at the mean color.
+    @Test func whatHasNoScoreAtBlackBeginsElsewhere() throws {
+        var c = RunConfiguration()
+        (c.method, c.detector, c.steps, c.batch) = (DAGMM(), OwnScore(), 4, 16)
+        (c.maxTrain, c.maxTest) = (64, 8)
+        let split = try c.split(try c.dataset())
+        let model = try OneClassModel.fit(split, configuration: c, device: try .cpu())
+        let explainer = try Explainer(model), image = split.test.image(0)
+        let why = try explainer.integratedGradients(of: image, limit: 32)
+        #expect(explainer.usualBaseline == .mean && why.baseline == .mean)
+        let score = try model.score(split.test)[0]
+        #expect(abs(why.score - score) <= 1e-4 * abs(score))
+    }
 }

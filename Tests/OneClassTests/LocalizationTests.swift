@@ -145,6 +145,10 @@ import Testing
         try again.setThreshold(falseAlarmRate: 0.5)
         #expect(again.alarmScore < model.alarmScore && again.alarmScore == again.mapCalibration.threshold)
         #expect(try again.localize(split.calibration).map(\.map) == held.map(\.map))
+        // Twice as far above an ordinary patch as the highest held-out score: so are pixels.
+        let scores = again.calibration.scores, ordinary = again.ordinaryScore
+        try again.setThreshold(2 * scores.last! - ordinary)
+        #expect(abs(again.alarmScore - (2 * peaks.max()! - ordinary)) < 1e-6 * abs(again.alarmScore))
         // Without held-out images the threshold that a person states is that of maps too.
         var options = OneClassSplit.Options()
         (options.maxTrain, options.maxTest, options.holdOut) = (20, 4, 0)

@@ -17,6 +17,8 @@ public struct Explanation: Sendable {
     public let baselineScore: Double?
     /// The points of the path; nil for Grad-CAM.
     public let steps: Int?
+    /// Where the path begins; nil for Grad-CAM.
+    public let baseline: Explainer.Baseline?
     /// How far the map's sum is from the difference of the two scores, as a share of it; nil for Grad-CAM.
     public let completenessError: Double?
 
@@ -39,6 +41,23 @@ public final class Explainer {
         case detector
         /// The classifier's end-to-end score: 1 - p(upright | x), or 1 - p(nothing pasted | x).
         case classifier
+    }
+
+    /// Where a path of integrated gradients begins.
+    public enum Baseline: String, CaseIterable, Sendable {
+        /// At a black image.
+        case black
+        /// At an image of one color, the mean of what is explained.
+        case mean
+    }
+
+    /// The baseline where none is asked for: black, unless that says nothing. The features of a network that is as it was
+    /// drawn, without biases, grow in proportion to brightness: what sees their direction alone sees nothing on a path
+    /// from black. Nor has it a score where a method divides by an image's own length (`OwnScoring.scoresBlack`).
+    public var usualBaseline: Baseline {
+        let c = model.configuration, isDrawn = c.steps == 0 && c.weights == nil
+        let own = c.detector is OwnScore && target == .detector ? c.method as? any OwnScoring : nil
+        return isDrawn || own?.scoresBlack == false ? .mean : .black
     }
 
     /// Points of a path at least.
@@ -74,6 +93,11 @@ public final class Explainer {
             throw OCCError(
                 .usage, "a model of \(configuration.method.name) has no classifier",
                 remedy: "Explain the detector's score.")
+        }
+        guard target == .detector || configuration.steps != 0 else {
+            throw OCCError(
+                .usage, "the model was not trained, and has no classifier",
+                remedy: "Explain the detector's score, or train with --steps or --budget.")
         }
         guard target == .detector || joining == nil else {
             throw OCCError(
@@ -245,31 +269,60 @@ public final class Explainer {
         }
     }
 
-    /// Explains by integrated gradients (Sundararajan et al., ICML 2017) from a black image: the gradient
-    /// averaged over a straight path times the difference, summed over channels. The midpoint rule on
+    /// Explains by integrated gradients (Sundararajan et al., ICML 2017): the gradient averaged over a straight
+    /// path from a baseline times the difference, summed over channels. The midpoint rule on
     /// segments of the path: the ones whose gradient accounts worst for the difference of the scores at their
     /// ends are halved until all together are within `tolerance` of the whole difference, so that the points
     /// gather where the network bends.
     ///
-    /// - Parameter limit: points of the path at most; nil for 2048, or 256 where a detector sees the maps of whole images,
-    ///   each of which is as much work as many patches.
+    /// - Parameters:
+    ///   - limit: points of the path at most; nil for 2048, or 256 where a detector sees the maps of whole images,
+    ///     each of which is as much work as many patches.
+    ///   - baseline: where the path begins; nil for `usualBaseline`.
     public func integratedGradients(
-        of image: RGBImage, tolerance: Double = 0.005, limit: Int? = nil
+        of image: RGBImage, tolerance: Double = 0.005, limit: Int? = nil, from baseline: Baseline? = nil
     ) throws -> Explanation {
         try Work.track("explaining", "points of the path") { work in
-            try integratedGradients(of: image, tolerance, limit ?? (joining == nil ? 2048 : 256), work)
+            try integratedGradients(
+                of: image, tolerance, limit ?? (joining == nil ? 2048 : 256), baseline, work)
+        }
+    }
+
+    /// The baseline of pixels [side, side, 3], and its score.
+    ///
+    /// - Throws: `OCCError(.badData)` where that is not finite.
+    private func start(
+        _ asked: Baseline?, of pixels: [Float], _ detector: any OneClassClassifier
+    ) throws -> (baseline: Baseline, values: [Float], score: Double) {
+        let baseline = asked ?? usualBaseline
+        var color = [Float](repeating: 0, count: 3)
+        if baseline == .mean {
+            for (index, value) in pixels.enumerated() { color[index % 3] += value }
+            color = color.map { $0 / Float(pixels.count / 3) }
+        }
+        let values = pixels.indices.map { color[$0 % 3] }
+        do {
+            return (baseline, values, try scores(values, count: 1, detector)[0])
+        } catch let error as OCCError where error.kind == .badData {
+            throw OCCError(
+                .badData, "\(model.name): gives the baseline, \(baseline.rawValue), no finite score",
+                remedy: "Choose the other one.")
         }
     }
 
     private func integratedGradients(
-        of image: RGBImage, _ tolerance: Double, _ limit: Int, _ work: Work
+        of image: RGBImage, _ tolerance: Double, _ limit: Int, _ asked: Baseline?, _ work: Work
     ) throws -> Explanation {
         let (pixels, top, left, detector) = try window(of: image), size = pixels.count
+        let begin = try start(asked, of: pixels, detector)
+        let way = zip(pixels, begin.values).map { $0 - $1 }
         /// Calls `body` with every segment, the score at its middle and the gradient there.
         func visit(_ segments: [Segment], _ body: (Int, Double, ArraySlice<Float>) -> Void) throws {
             for first in stride(from: 0, to: segments.count, by: rows) {
                 let some = segments[first..<min(first + rows, segments.count)]
-                let points = some.flatMap { segment in pixels.map { Float(segment.middle) * $0 } }
+                let points = some.flatMap { segment in
+                    zip(begin.values, way).map { $0 + Float(segment.middle) * $1 }
+                }
                 let (scores, gradients) = try scoresAndGradients(points, count: some.count, detector)
                 for row in 0..<some.count {
                     body(first + row, scores[row], gradients[row * size..<(row + 1) * size])
@@ -281,15 +334,14 @@ public final class Explainer {
             var result = segments
             try visit(segments) { index, score, gradient in
                 result[index].middleScore = score
-                result[index].slope = zip(gradient, pixels).reduce(0) { $0 + Double($1.0) * Double($1.1) }
+                result[index].slope = zip(gradient, way).reduce(0) { $0 + Double($1.0) * Double($1.1) }
             }
             return result
         }
-        let ends = try [pixels, [Float](repeating: 0, count: size)].map {
-            try scores($0, count: 1, detector)[0]
-        }
-        let difference = ends[0] - ends[1]
-        var segments = try measured([Segment(from: 0, until: 1, fromScore: ends[1], untilScore: ends[0])])
+        let score = try scores(pixels, count: 1, detector)[0], difference = score - begin.score
+        var segments = try measured([
+            Segment(from: 0, until: 1, fromScore: begin.score, untilScore: score)
+        ])
         while segments.count < limit,
             segments.count < Self.points
                 || segments.reduce(0, { $0 + abs($1.error) }) > tolerance * abs(difference)
@@ -306,13 +358,13 @@ public final class Explainer {
         }
         var own = [Float](repeating: 0, count: side * side), total = 0.0
         for index in 0..<size {
-            let share = sum[index] * Double(pixels[index])
+            let share = sum[index] * Double(way[index])
             own[index / 3] += Float(share)
             total += share
         }
         return Explanation(
-            side: image.width, map: try placed(own, top, left, in: image.width), score: ends[0],
-            baselineScore: ends[1], steps: segments.count,
+            side: image.width, map: try placed(own, top, left, in: image.width), score: score,
+            baselineScore: begin.score, steps: segments.count, baseline: begin.baseline,
             completenessError: abs(total - difference) / max(abs(difference), 1e-12))
     }
 
@@ -363,7 +415,7 @@ public final class Explainer {
         }
         return Explanation(
             side: image.width, map: try placed(own, top, left, in: image.width), score: scores[0],
-            baselineScore: nil, steps: nil, completenessError: nil)
+            baselineScore: nil, steps: nil, baseline: nil, completenessError: nil)
     }
 
     /// What the encoder sees of an image: all of it, or the patch with the highest score.

@@ -106,4 +106,6 @@ public struct DAGMM: OwnScoring, Equatable {
 
     /// The energy under the mixture of all training images.
     public var scoreDetector: any Detector { MixtureEnergy(components: components, epsilon: Self.epsilon) }
+    /// False: distances are relative to an image's own length.
+    public let scoresBlack = false
 }

@@ -14,6 +14,9 @@ public protocol OwnScoring: Method {
     func scoreFeatures(_ batch: ScoringBatch, in plan: PlanBuilder) throws -> Tensor
     /// The detector of these features. By default `OwnScore`: there is one column, the score.
     var scoreDetector: any Detector { get }
+    /// Whether the score of a black image means anything, so that a path from it can explain another score. By default
+    /// it does.
+    var scoresBlack: Bool { get }
 }
 
 extension OwnScoring {
@@ -21,6 +24,8 @@ extension OwnScoring {
     public var scoredViews: [[Int]] { [[]] }
     /// The features are the score.
     public var scoreDetector: any Detector { OwnScore() }
+    /// True.
+    public var scoresBlack: Bool { true }
 }
 
 /// A method whose own score is of pixels: a model of whole images has maps by it (`OneClassModel.localize`).
