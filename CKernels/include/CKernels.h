@@ -108,8 +108,8 @@ typedef struct ck_communicator {
     // All get rank 0's `bytes`.
     ck_status (*broadcast)(void *context, void *data, uint64_t bytes);
     // The first two, begun: this returns at once, and until `finish` says that it is done nobody writes to
-    // `mine`, and nobody writes to the other buffer or reads it. Ranks begin those of one kind in one order, whatever they
-    // do between. All three are NULL where there is no such thing.
+    // `mine`, and nobody writes to the other buffer or reads it. Ranks begin those of one kind in one order,
+    // whatever they do between. All three are NULL where there is no such thing.
     ck_status (*begin_all_gather)(void *context, const void *mine, void *all, uint64_t bytes, void **request);
     ck_status (*begin_all_to_all)(void *context, const void *mine, void *to_me, uint64_t bytes,
                                   void **request);
