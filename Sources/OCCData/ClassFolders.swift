@@ -62,6 +62,18 @@ extension DatasetFolder {
         }
     }
 
+    /// The folder of masks, whatever the case of its name; nil where there is none.
+    private var maskRoot: String? {
+        get throws {
+            let names = try subfolders(of: path)
+            return MaskIndex.folders.lazy.compactMap { folder in
+                let exact = joined(path, folder)
+                guard !isFolder(exact) else { return exact }
+                return names.first { $0.lowercased() == folder.lowercased() }.map { joined(path, $0) }
+            }.first
+        }
+    }
+
     /// Loads folders of image files.
     ///
     /// - Throws: `OCCError(.badData)` where no layout is recognized.
@@ -76,12 +88,18 @@ extension DatasetFolder {
         // VisA as published keeps its images two folders down.
         let visa = joined(path, "Data/Images")
         let root = isFolder(visa) ? visa : path
-        let maskFolders = Set(MaskIndex.folders.map { $0.lowercased() })
+        let masks = try maskRoot
         guard try listing.direct(in: root).isEmpty else {
-            let all = try listing.everything(in: root, name: "normal", leavingOut: maskFolders)
+            let all = try listing.everything(in: root, name: "normal", leavingOut: masks.map { [$0] } ?? [])
             return try dataset(.normalAndAnomalous, [all], train: [all], test: [], listing.account)
         }
-        let found = try listing.classes(in: root).filter { !maskFolders.contains($0.name.lowercased()) }
+        let found = try listing.classes(in: root).filter { own in
+            guard own.folder != masks else { return false }
+            // Of several folders for masks the first has them.
+            let isMasks = MaskIndex.folders.contains(own.name.lowercased())
+            if isMasks { listing.account.add(.unused, own.folder) }
+            return !isMasks
+        }
         guard let first = found.first else { throw notRecognized("", listing.account) }
         guard found.count > 1 else {
             if Self.anomalousNames.contains(first.name.lowercased()) {
@@ -183,7 +201,7 @@ extension DatasetFolder {
         _ account: FileAccount
     ) throws -> DatasetFiles {
         var account = account
-        let maskRoot = MaskIndex.folders.map { joined(path, $0) }.first { isFolder($0) }
+        let maskRoot = try self.maskRoot
         var masks = try maskRoot.map { try MaskIndex($0) }
         func files(_ set: [ImageClass], masked: Bool) -> [LabeledFile] {
             set.flatMap { own in

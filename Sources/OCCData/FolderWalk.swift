@@ -9,12 +9,12 @@ struct FolderWalk {
     private(set) var images: [String] = []
     /// What was left out.
     private(set) var account = FileAccount()
-    /// Folders in the first one that are not walked, in small letters.
+    /// Folders that are not walked.
     private let leftOut: Set<String>
 
     /// Walks a folder.
     ///
-    /// - Parameter leftOut: folders in it that are not walked nor counted, in small letters.
+    /// - Parameter leftOut: paths of folders in it that are neither walked nor counted: somebody else does.
     /// - Throws: `OCCError(.noInput)` for a folder that cannot be opened.
     init(_ root: String, leavingOut leftOut: Set<String> = []) throws {
         self.leftOut = leftOut
@@ -32,7 +32,7 @@ struct FolderWalk {
                 continue
             }
             switch FileKind(path) {
-            case .folder where leftOut.contains(name.lowercased()) && above.isEmpty: continue
+            case .folder where leftOut.contains(path): continue
             case .folder: folders.append(path)
             case .file where DrawnPicture.isName(name): account.add(.drawn, path)
             case .special: account.add(.special, path)

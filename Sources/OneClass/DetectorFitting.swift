@@ -7,13 +7,23 @@ final class MapSurvey {
     /// The highest pixel of each.
     private(set) var peaks: [Double] = []
     private var pixels: [Float] = []
+    /// One of so many pixels is kept; the pixels that were seen.
+    private var every = 1, seen = 0
+    /// The pixels that a median is of at most: more, evenly left out, say no more about a picture's scale.
+    private static let most = 1 << 22
 
-    /// The median of all pixels.
+    /// The median of the pixels.
     var ordinary: Double { Double(pixels.sorted()[pixels.count / 2]) }
 
     func add(_ map: [Float]) {
         peaks.append(Double(map.max()!))
-        pixels += map
+        for value in map {
+            if seen % every == 0 { pixels.append(value) }
+            seen += 1
+        }
+        guard pixels.count > Self.most else { return }
+        pixels = stride(from: 0, to: pixels.count, by: 2).map { pixels[$0] }
+        every *= 2
     }
 }
 

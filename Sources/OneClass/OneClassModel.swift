@@ -104,7 +104,7 @@ public final class OneClassModel {
         let isHeld = heldImages.count > 0, shown = isHeld ? heldImages : Self.some(of: fit)
         var peaks: [Double] = []
         if let ownMaps {
-            let found = try ownMaps.summary(of: shown)
+            let found = try ownMaps.survey(of: shown)
             (ordinaryScore, unusualScore, peaks) = (found.ordinary, found.peaks.max()!, found.peaks)
         } else if let survey {
             if !isHeld { _ = try fitting.patchScores(of: shown, detector, surveying: survey) }
@@ -232,21 +232,32 @@ public final class OneClassModel {
         alarmScore = mapCalibration.threshold ?? alarmScore
     }
 
-    /// Moves the threshold to a score. That of the pixels of maps moves to the rate of false alarms that the score
-    /// promises, and above the highest calibration score rises with it; without held-out images it is the score.
+    /// Moves the threshold to a score. That of the pixels of maps lies among the highest pixels of the held-out images'
+    /// maps as the score lies among these images' scores; without held-out images it is the score.
     ///
     /// - Throws: `OCCError(.usage)` for one that all of its calibration scores are above.
     public func setThreshold(_ score: Double) throws {
         calibration = try calibration.at(threshold: score)
-        movePeaks(to: calibration.promise.rate)
-        // Above what patches or pixels ordinarily have; a method's own pixels are on another scale than its score.
-        let ordinary = ownMaps == nil ? ordinaryScore : 0
-        guard let highest = calibration.scores.last, score > highest, highest > ordinary,
-            let peaks = peakCalibration, let peak = peaks.scores.last, peak > ordinary
-        else { return }
-        let raised = ordinary + (peak - ordinary) * ((score - ordinary) / (highest - ordinary))
-        peakCalibration = try peaks.at(threshold: max(peak, raised))
+        if let peaks = peakCalibration, !peaks.scores.isEmpty {
+            peakCalibration = try peaks.at(threshold: peak(at: score, among: peaks.scores))
+        }
         alarmScore = mapCalibration.threshold ?? alarmScore
+    }
+
+    /// The highest pixel that goes with a score: between two calibration scores in proportion, and above all of them
+    /// as far above what is ordinary.
+    ///
+    /// - Parameter peaks: of the images of the calibration scores, ascending as these are.
+    private func peak(at score: Double, among peaks: [Double]) -> Double {
+        let scores = calibration.scores, below = scores.lastIndex { $0 <= score } ?? 0
+        guard below == scores.count - 1 else {
+            let share = (score - scores[below]) / (scores[below + 1] - scores[below])
+            return peaks[below] + share * (peaks[below + 1] - peaks[below])
+        }
+        // A method's own pixels are on another scale than its score: of errors, which are 0 at least.
+        let ordinary = ownMaps == nil ? ordinaryScore : 0, highest = scores[below], peak = peaks[below]
+        guard highest > ordinary, peak > ordinary else { return peak }
+        return max(peak, ordinary + (peak - ordinary) * ((score - ordinary) / (highest - ordinary)))
     }
 
     // MARK: Images
@@ -334,11 +345,11 @@ public final class OneClassModel {
             "false_alarm_rate": calibration.promise.rate.map { String($0) } ?? "none",
             "asked_false_alarm_rate": calibration.promise.asked.map { String($0) } ?? "none",
             "ordinary_score": String(ordinaryScore),
-            "alarm_score": String(unusualScore),
+            "alarm_score": String(alarmScore),
         ]
         if localizes {
             metadata["map_threshold"] = mapCalibration.threshold.map { String($0) } ?? "none"
-            metadata["map_alarm_score"] = String(alarmScore)
+            metadata["map_scale_score"] = String(unusualScore)
         }
         metadata["data_digest"] = dataDigest
         return metadata
@@ -387,8 +398,8 @@ public final class OneClassModel {
             let size = file.metadata["image_size"].flatMap(Int.init), ImageDataset.isSide(size),
             let held = file.tensors["calibration.scores"]?.doubles, held.allSatisfy(\.isFinite),
             let ordinary = Double(file.metadata["ordinary_score"] ?? "0"), ordinary.isFinite,
-            let unusual = Double(file.metadata["alarm_score"] ?? "0"), unusual.isFinite,
-            let alarm = Double(file.metadata["map_alarm_score"] ?? "\(unusual)"), alarm.isFinite
+            let alarm = Double(file.metadata["alarm_score"] ?? "0"), alarm.isFinite,
+            let unusual = Double(file.metadata["map_scale_score"] ?? "\(alarm)"), unusual.isFinite
         else {
             throw OCCError(
                 .badData, "is a damaged occ-gpu model", remedy: "Name the model.safetensors of a run.")

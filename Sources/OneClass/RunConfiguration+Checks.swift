@@ -140,16 +140,15 @@ extension RunConfiguration {
         return min(labeledNormals ?? .max, contamination > 0 ? .max : maxTrain ?? .max)
     }
 
-    /// Checks that the run on `images` training images reaches the milestones that it is given.
-    ///
-    /// - Throws: `OCCError(.usage)` naming the first that it does not reach.
-    func checkMilestones(images: Int) throws {
+    /// Says which of the milestones that it is given a run on `images` training images does not reach; nil where it
+    /// reaches all.
+    package func lateMilestone(images: Int) -> String? {
         let total = totalSteps(images: images), each = stepsPerEpoch(images: images)
-        guard total > 0, let late = milestones?.numbers.first(where: { $0 * each >= total }) else { return }
-        throw OCCError(
-            .usage,
-            "\(setting: "milestones") \(late): the run's \(total) steps end before, at \(each) steps to an epoch",
-            remedy: "Lower \(setting: "milestones"), or raise \(setting: "epochs").")
+        guard total > 0, let late = milestones?.numbers.first(where: { $0 * each >= total }) else {
+            return nil
+        }
+        return "the learning rate does not fall at milestone \(late): the run's \(total) steps end before, "
+            + "at \(each) to an epoch"
     }
 
     /// Checks the size of a step on images or patches of this side.

@@ -461,7 +461,14 @@ extension TensorFile {
 
 extension Trainer {
     /// Measures the mean seconds that each operation of a training step takes, over `steps` steps.
+    ///
+    /// - Throws: `OCCError(.usage)` for a run without steps, whose plan is of fewer images than a batch.
     public func profile(steps: Int) throws -> [Double] {
+        guard totalSteps > 0 else {
+            throw OCCError(
+                .usage, "\(setting: "steps") 0: there is no step to be timed",
+                remedy: "Give \(setting: "steps") 1.")
+        }
         var sum = [Double](repeating: 0, count: plan.operations.count)
         for _ in 0..<steps {
             try stage()

@@ -70,7 +70,6 @@ public struct TrainingPlan {
                 "\(setting: "epochs") on \(images) images are \(totalSteps) steps; a run has \(RunConfiguration.mostSteps) at most",
                 remedy: "Give \(setting: "steps").")
         }
-        try configuration.checkMilestones(images: images)
         try configuration.checkStep(side: configuration.patch ?? side)
         program = Program(device: device, math: configuration.math, activations: activations)
         let method = configuration.method

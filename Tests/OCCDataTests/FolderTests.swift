@@ -135,6 +135,19 @@ import Testing
         #expect(try expandImagePaths([folder.path]).images.count == images.count + 1)
     }
 
+    /// A folder of masks is found whatever the case of its name; of two one is used, and nothing of the other is lost.
+    @Test func masksAreFoundInAnyCase() throws {
+        let one = try folder(["a.png", "b.png", "Masks/a.png", "gt/b.png"])
+        let flat = try ImageDataset.load(one.path)
+        #expect(flat.train.names.map(fileName) == ["a.png", "b.png", "b.png"])
+        #expect(flat.account.count(.unusedMask) == 1 && flat.account.count(.nested) == 1)
+        let two = try folder(["good/a.png", "good/b.png", "good/c.png", "bad/d.png", "gt/bad/d.png"])
+        try two.write(try mask(), to: "Ground_Truth/bad/d.png")
+        let found = try ImageDataset.load(two.path)
+        #expect(found.classNames == ["good", "bad"] && !found.test.masks.isEmpty)
+        #expect(found.account.count(.unused) == 1)
+    }
+
     private func relativeName(_ path: String, _ folder: TemporaryFolder) -> String {
         String(path.dropFirst(folder.path.count + 1))
     }

@@ -159,8 +159,7 @@ import Testing
         #expect(abs(own - product(joined, weights.values)) <= 1e-5 * abs(own))
     }
 
-    /// Gaussians against one place at a time, by a detector of vectors; and the gradient of their scores against
-    /// differences.
+    /// The gradient of the scores against differences.
     @Test(arguments: Detectors.maps.map { $0.name }) func scoreGradientsAgreeWithDifferences(_ name: String)
         throws
     {

@@ -40,6 +40,7 @@ CASES = {
     "lenet with biases, patches, layers": PATCH + NARROW
     + ["--encoder", "lenet", "--biases", "--outputs", "16", "--detector", "knn", "--layers", "2,4"],
     "padim": MAPS + ["--encoder", "resnet18", "--detector", "padim", "--layers", "1,2,3", "--channels", "30"],
+    "padim of one channel": MAPS + ["--encoder", "resnet18", "--detector", "padim", "--layers", "1,2,3", "--channels", "1"],
     "padim of all channels, pad, cross": MAPS
     + ["--encoder", "resnet10", "--detector", "padim", "--layers", "2,3", "--fit", "pad", "--calibration", "cross", "--folds", "3"],
     "padim, large stem, 96 pixels": MAPS

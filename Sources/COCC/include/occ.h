@@ -34,9 +34,8 @@ typedef struct {
     int32_t has_map;       /* 1 for a model that occ_localize takes: of patches, for instance */
     int32_t has_threshold; /* 1 if scores have p-values and alarms */
     double threshold;      /* a score above it is an alarm; NaN without */
-    double map_threshold; /* a pixel of a map above it is anomalous: the threshold of scores, but for a method
-                             that scores pixels itself, such as an auto-encoder, which has one of its own; NaN
-                             without maps or threshold */
+    double map_threshold; /* a pixel of a map above it is anomalous: by the highest pixels of held-out images'
+                             maps, where `threshold` is by their scores; NaN without maps or threshold */
 } occ_info;
 
 /* What a model says of an image. */

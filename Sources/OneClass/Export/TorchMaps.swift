@@ -51,8 +51,11 @@ struct TorchMaps {
             arrays["map.\(name)"] = .init(
                 shape.spread(length, by: mapping.interpolation), shape: [shape.side, length])
         }
+        var used = stages
         if joining.chosen != nil {
-            for (stage, own) in zip(stages, joining.channels(ofStages: extractor.channels)) {
+            let chosen = zip(stages, joining.channels(ofStages: extractor.channels)).filter { !$1.isEmpty }
+            used = chosen.map(\.0)
+            for (stage, own) in chosen {
                 arrays["map.stage\(stage)"] = .init(own.map(Double.init), shape: [own.count])
             }
         }
@@ -60,7 +63,7 @@ struct TorchMaps {
         let body =
             [
                 "maps, parts = self.encode(x), []",
-                "for stage in [\(stages.map(String.init).joined(separator: ", "))]:",
+                "for stage in [\(used.map(String.init).joined(separator: ", "))]:",
             ]
             + TorchModule.indented(
                 4,

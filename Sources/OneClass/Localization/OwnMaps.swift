@@ -12,9 +12,6 @@ struct OwnMaps {
     /// Images whose maps are computed at a time.
     private static let portion = 64
 
-    /// The pixels that a median is of at most: more, evenly left out, say no more about a picture's scale.
-    private static let medianPixels = 1 << 22
-
     /// The score of each image and its map: the scores of its pixels, smoothed as other maps are.
     ///
     /// - Throws: `OCCError(.badData)` for a score that is not finite.
@@ -24,19 +21,13 @@ struct OwnMaps {
         return result
     }
 
-    /// What maps of normal images look like: the median of their pixels, and the highest pixel of each. A portion of
-    /// the maps is in memory at a time.
-    func summary(of images: ImageBatch) throws -> (ordinary: Double, peaks: [Double]) {
-        let every = max(1, images.count * images.side * images.side / Self.medianPixels)
-        var pixels: [Float] = [], peaks: [Double] = []
+    /// Looks at the maps of normal images, a portion of which is in memory at a time.
+    func survey(of images: ImageBatch) throws -> MapSurvey {
+        let survey = MapSurvey()
         try forEachPortion(of: images) { portion in
-            for map in portion.map(\.map) {
-                peaks.append(Double(map.max()!))
-                pixels += stride(from: peaks.count % every, to: map.count, by: every).map { map[$0] }
-            }
+            for one in portion { survey.add(one.map) }
         }
-        pixels.sort()
-        return (Double(pixels[pixels.count / 2]), peaks)
+        return survey
     }
 
     /// Scores images and gives them on, some at a time, in order.

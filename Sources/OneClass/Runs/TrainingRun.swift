@@ -47,6 +47,7 @@ public struct TrainingRun {
         record: (StepRecord) -> Void = { _ in }
     ) throws -> OneClassModel {
         if let warning = directory.warning { notice("warning: \(warning)") }
+        if let late = configuration.lateMilestone(images: split.train.count) { notice("warning: \(late)") }
         _ = try communicator?.share(Array("\(recordEvery)\n\(try configuration.json())".utf8))
         try communicator.map(device.join)
         defer { device.leaveRanks() }
