@@ -49,17 +49,22 @@ struct FolderWalk {
 
 /// The pictures that occ-gpu draws of images, by their names: what is made of images is not taken for one, wherever it
 /// lies.
-package enum DrawnPicture {
-    /// What the names of pictures end with, after a dot.
-    private static let endings = [
-        "overlay.png", "mask.png", "map.png", "integrated-gradients.png", "grad-cam.png",
-    ]
+package enum DrawnPicture: String, CaseIterable {
+    // The values are what the names end with, after a dot.
+    case overlay = "overlay.png"
+    case mask = "mask.png"
+    case map = "map.png"
+    case integratedGradients = "integrated-gradients.png"
+    case gradCAM = "grad-cam.png"
+
     /// Digits that tell an image's pictures from another's, before the ending.
     package static let digits = 12
 
     /// Whether a file's name ends as theirs do: a hyphen, the digits, a dot and the ending.
     static func isName(_ name: String) -> Bool {
-        guard let ending = endings.first(where: { name.hasSuffix(".\($0)") }) else { return false }
+        guard let ending = allCases.map(\.rawValue).first(where: { name.hasSuffix(".\($0)") }) else {
+            return false
+        }
         let stem = name.utf8.dropLast(ending.utf8.count + 1), digits = stem.suffix(digits)
         return stem.dropLast(Self.digits).last == UInt8(ascii: "-") && digits.count == Self.digits
             && digits.allSatisfy { Array("0123456789abcdef".utf8).contains($0) }

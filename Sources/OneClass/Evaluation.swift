@@ -250,16 +250,6 @@ public struct Evaluation: Codable, Sendable {
         return "\(detector) on images of \(side) x \(side)"
     }
 
-    /// Whether the same model without training does as well, images and pixels; false where it was not compared with.
-    public var learningIsWorthNothing: Bool {
-        Self.asWell((auroc, untrainedAUROC), (pixelAUROC, untrainedPixelAUROC)) == Self.inEverything
-    }
-
-    /// Whether raw pixels do as well, images and pixels; false where they were not compared with.
-    public var rawPixelsDoAsWell: Bool {
-        Self.asWell((auroc, rawPixelAUROC), (pixelAUROC, rawPixelPixelAUROC)) == Self.inEverything
-    }
-
     /// The AUROC that scores without any meaning exceed in one of forty test sets of this size (the normal approximation
     /// of Mann and Whitney's statistic, 1947); nil without images of both kinds.
     public var chanceAUROC: Double? {
@@ -287,8 +277,6 @@ public struct Evaluation: Codable, Sendable {
         return result
     }
 
-    private static let inEverything = "on these test images"
-
     /// Where another model's AUROC is no lower, in words; nil where it is lower, or there is none.
     private static func asWell(
         _ images: (own: Double?, other: Double?), _ pixels: (own: Double?, other: Double?)
@@ -298,8 +286,8 @@ public struct Evaluation: Codable, Sendable {
             return other >= own
         }
         switch (isNoLower(images), isNoLower(pixels)) {
-        case (true, true), (true, nil): return inEverything
-        case (true, false): return "\(inEverything), though not on their pixels"
+        case (true, true), (true, nil): return "on these test images"
+        case (true, false): return "on these test images, though not on their pixels"
         case (false, true), (nil, true): return "on the pixels of these test images, though not on the images"
         default: return nil
         }

@@ -62,7 +62,8 @@ let explainCommand = Command(
                 : explainer.integratedGradients(of: image, from: baseline)
             let (shown, top) = why.shown
             let picture = Overlay.picture(image, map: shown, range: 0...top)
-            let file = try writer.write(picture.encodedPNG(), "\(method.rawValue).png", of: path)
+            let drawn = method == .gradCAM ? DrawnPicture.gradCAM : .integratedGradients
+            let file = try writer.write(picture.encodedPNG(), drawn, of: path)
             if arguments.has("raw") {
                 try writer.write(Overlay.npy(why.map, width: why.side), "\(method.rawValue).npy", of: path)
             }

@@ -61,11 +61,11 @@ let localizeCommand = Command(
         let picture = Overlay.picture(
             image, map: map, range: model.scale, mask: mask,
             threshold: (calibrations?.maps ?? model.mapCalibration).threshold, numbers: true)
-        let path = try writer.write(picture.encodedPNG(), "overlay.png", of: name)
+        let path = try writer.write(picture.encodedPNG(), .overlay, of: name)
         if arguments.has("raw") {
             let width = found.map.count == map.count ? image.width : model.side
             try writer.write(Overlay.npy(found.map, width: width), "npy", of: name)
-            try writer.write(Overlay.png16(found.map, width: width, range: model.scale), "map.png", of: name)
+            try writer.write(Overlay.png16(found.map, width: width, range: model.scale), .map, of: name)
         }
         try regions?.add(map, width: image.width, score: found.score, calibrations?.maps, of: name)
         let row = ScoreRow(

@@ -18,6 +18,12 @@ struct PictureFolder {
         return file
     }
 
+    /// Writes a picture that is not taken for an image where a folder is read.
+    @discardableResult
+    func write(_ png: [UInt8], _ picture: DrawnPicture, of image: String) throws -> String {
+        try write(png, picture.rawValue, of: image)
+    }
+
     /// Bytes of the readable part, so that with digest, suffix and what a temporary file adds, a name fits
     /// every file system: some allow 143 bytes.
     private static let readable = 90

@@ -41,7 +41,7 @@ final class RegionOutput {
         var mask: String?
         if let masks {
             let values: [UInt8] = map.map { Double($0) > threshold ? 255 : 0 }
-            mask = try masks.write(encodePNG(gray: values, width: width), "mask.png", of: name)
+            mask = try masks.write(encodePNG(gray: values, width: width), .mask, of: name)
         }
         guard let lines else { return }
         let found = AnomalousRegion.regions(of: map, width: width, above: threshold)
