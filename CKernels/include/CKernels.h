@@ -265,6 +265,9 @@ ck_status ck_gaussian_fit(const float *x, int64_t n, int64_t d, double shrinkage
 // distance[i] = (x_i - mean)' S^-1 (x_i - mean); gradient[N,D], where not NULL: S^-1 (x_i - mean).
 ck_status ck_gaussian_distance(const float *x, int64_t n, int64_t d, const double *mean,
                                const double *cholesky, double *distance, double *gradient);
+// whitened[N,D] = L^-1 (x_i - mean) with S = L L': rows whose squared distances are Mahalanobis' (1936) by S.
+ck_status ck_gaussian_whiten(const float *x, int64_t n, int64_t d, const double *mean, const double *cholesky,
+                             float *whitened);
 
 // A Gaussian at each place of maps x[images,places,D]: mean[places,D], and whitening[places,D (D + 1) / 2],
 // the inverse of the lower Cholesky factor of the covariance 1 / (images - 1) sum (x - mean)(x - mean)' +

@@ -13,15 +13,35 @@ extension DatasetFolder {
     /// What normal images are called where the classes of `train` and `test` do not say.
     private static let normalNames: Set<String> = [
         "good", "ok", "normal", "normals", "non_defective", "non-defective", "defect_free", "defect-free",
-        "no_defect",
-        "clean", "pass", "passed", "healthy", "perfect", "anomaly_free",
+        "no_defect", "clean", "pass", "passed", "accept", "accepted", "healthy", "perfect", "anomaly_free",
+        // German, Dutch, French, Spanish, Portuguese, Italian; Chinese and Japanese
+        "gut", "in_ordnung", "io", "i.o.", "fehlerfrei", "goed", "bon", "bons", "conforme", "conformes",
+        "bueno",
+        "buenos", "correcto", "bom", "buono", "buoni", "良品", "正常", "合格",
     ]
     /// What a folder of images that are not normal is called, where it is on its own.
     private static let anomalousNames: Set<String> = [
         "bad", "nok", "not_ok", "ng", "anomaly", "anomalies", "anomalous", "abnormal", "defect", "defects",
-        "defective", "fail", "failed", "faulty", "reject", "rejected", "damaged", "broken",
+        "defective", "fail", "failed", "faulty", "reject", "rejected", "damaged", "broken", "ko",
+        "schlecht", "nio", "n.i.o.", "fehlerhaft", "defekt", "ausschuss", "fout", "mauvais", "non_conforme",
+        "non-conforme", "non_conformes", "défaut", "défauts", "malo", "malos", "defectuoso", "ruim",
+        "difettoso",
+        "scarto", "不良", "不良品", "异常", "異常", "不合格",
     ]
     private static func isNormal(_ name: String) -> Bool { normalNames.contains(name.lowercased()) }
+    private static func isAnomalous(_ name: String) -> Bool { anomalousNames.contains(name.lowercased()) }
+
+    /// What the folders of the two parts of a data set are called, in any case; the first that is there counts.
+    private static let trainNames = ["train", "training"]
+    private static let testNames = ["test", "testing", "val", "validation", "valid"]
+
+    /// The folder of this one by one of these names, whatever its case; nil where there is none.
+    private func part(_ names: [String]) throws -> String? {
+        let own = try subfolders(of: path)
+        return names.lazy.compactMap { name in
+            own.contains(name) ? name : own.first { $0.lowercased() == name }
+        }.first
+    }
 
     private struct ImageClass {
         let name: String
@@ -79,9 +99,7 @@ extension DatasetFolder {
     /// - Throws: `OCCError(.badData)` where no layout is recognized.
     func images() throws -> DatasetFiles {
         var listing = Listing()
-        guard !isFolder(joined(path, "train")) else {
-            return try trainAndTest(&listing)
-        }
+        if let train = try part(Self.trainNames) { return try trainAndTest(train, &listing) }
         guard try categories.isEmpty else {
             throw notRecognized("A folder of several data sets is for protocol.")
         }
@@ -102,7 +120,7 @@ extension DatasetFolder {
         }
         guard let first = found.first else { throw notRecognized("", listing.account) }
         guard found.count > 1 else {
-            if Self.anomalousNames.contains(first.name.lowercased()) {
+            if Self.isAnomalous(first.name) {
                 listing.account.remark(
                     "warning: the images of \(first.name) are all there is, and are taken for normal ones: put normal "
                         + "images beside it, into a folder called good")
@@ -148,13 +166,13 @@ extension DatasetFolder {
                     + (more.isEmpty ? "A folder of several such folders is for protocol." : more)))
     }
 
-    private func trainAndTest(_ listing: inout Listing) throws -> DatasetFiles {
-        let trainFolder = joined(path, "train")
-        let testName = ["test", "val", "validation", "valid"].first { isFolder(joined(path, $0)) }
+    private func trainAndTest(_ trainName: String, _ listing: inout Listing) throws -> DatasetFiles {
+        let trainFolder = joined(path, trainName)
+        let testName = try part(Self.testNames)
         let testFolder = testName.map { joined(path, $0) }
         for name in try subfolders(of: path) {
             let isMasks = MaskIndex.folders.contains(name.lowercased())
-            if name != "train", name != testName, !isMasks {
+            if name != trainName, name != testName, !isMasks {
                 listing.account.add(.unused, joined(path, name))
             }
         }
@@ -170,6 +188,23 @@ extension DatasetFolder {
         var test = try testFolder.map { try listing.classes(in: $0) } ?? []
         for file in try testFolder.map({ try listing.direct(in: $0) }) ?? [] {
             listing.account.add(.unused, file)
+        }
+        let normals = train.filter { Self.isNormal($0.name) }
+        if train.count > 1, normals.count == 1,
+            train.allSatisfy({ Self.isNormal($0.name) || Self.isAnomalous($0.name) })
+        {
+            // Nothing is learned from images that are not normal: they are for testing.
+            let others = train.filter { !Self.isNormal($0.name) }
+            listing.account.remark(
+                "\(normals[0].name) is taken for the normal class, by its name; images of "
+                    + others.map { "\(trainName)/\($0.name)" }.joined(separator: ", ") + " are for testing")
+            for own in others {
+                let same = test.firstIndex { $0.name == own.name }
+                let images = (same.map { test[$0].images } ?? []) + own.images
+                let joined = ImageClass(name: own.name, folder: path, images: images)
+                if let same { test[same] = joined } else { test.append(joined) }
+            }
+            train = normals
         }
         guard train.count == 1 else {
             let unknown = test.filter { own in !train.contains { $0.name == own.name } }
@@ -235,7 +270,7 @@ extension DatasetFolder {
     var categories: [String] {
         get throws {
             let names = try subfolders(of: path)
-            guard !names.contains("train") else { return [] }
+            guard try part(Self.trainNames) == nil else { return [] }
             return try names.filter { try !subfolders(of: joined(path, "\($0)/train")).isEmpty }
         }
     }

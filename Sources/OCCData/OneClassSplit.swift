@@ -80,7 +80,10 @@ public struct OneClassSplit: Sendable {
             let list = dataset.classNames.enumerated().map { "\($0) \($1)" }.joined(separator: ", ")
             let isOfFiles = dataset.train.names.first.map { FileKind($0) == .file } ?? false
             let together =
-                isOfFiles ? " If all images are normal, put their folders into one, train/good." : ""
+                isOfFiles
+                ? " If all images are normal, put their folders into one, train/good. If one folder holds normal images "
+                    + "and the others defects of them, call it good: defects are looked for otherwise than other classes."
+                : ""
             throw OCCError(
                 .usage, "\(dataset.name): which class is normal?",
                 remedy: "Give \(setting: "normal") one of: \(list).\(together)")

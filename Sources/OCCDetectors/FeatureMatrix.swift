@@ -37,7 +37,10 @@ public struct FeatureMatrix: FeatureSource, Sendable, Equatable {
         return FeatureMatrix(rows: indices.count, columns: columns, values: chosen)
     }
 
-    /// Rows divided by their L2 norm, and the norms (at least 1e-12).
+    /// Rows of a norm below this are zeros: what is left of a black part of an image by rounding has no direction.
+    package static let leastNorm = 1e-5
+
+    /// Rows divided by their L2 norm, and the norms; zeros, and infinity, where a norm is below ``leastNorm``.
     package func normalized() -> (matrix: FeatureMatrix, norms: [Double]) {
         var result = self
         var norms = [Double](repeating: 0, count: rows)
@@ -47,7 +50,7 @@ public struct FeatureMatrix: FeatureSource, Sendable, Equatable {
                 for index in row * columns..<(row + 1) * columns {
                     sum += Double(buffer[index]) * Double(buffer[index])
                 }
-                norms[row] = max(sum.squareRoot(), 1e-12)
+                norms[row] = sum.squareRoot() < Self.leastNorm ? .infinity : sum.squareRoot()
                 let inverse = 1 / norms[row]
                 for index in row * columns..<(row + 1) * columns {
                     buffer[index] = Float(Double(buffer[index]) * inverse)

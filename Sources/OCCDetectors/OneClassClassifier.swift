@@ -44,7 +44,7 @@ public enum Detectors {
         "detector",
         [
             KernelDensity(), GaussianDensity(), OneClassSVM(kernel: .rbf), OneClassSVM(kernel: .linear),
-            SupportVectorDataDescription(), NearestNeighbors(), FlowDensity(),
+            SupportVectorDataDescription(), NearestNeighbors(), MahalanobisNearestNeighbors(), FlowDensity(),
         ]
     ) { $0.name }
 }

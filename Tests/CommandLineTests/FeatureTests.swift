@@ -19,7 +19,7 @@ import Testing
 
     /// A detector that is fitted on the encoder's features gives the model's own scores, bit for bit, in the
     /// order of the images.
-    @Test(arguments: ["kde", "knn"])
+    @Test(arguments: ["kde", "knn", "knn-mahalanobis"])
     func embeddedFeaturesGiveTheModelsScores(_ detector: String) throws {
         let folder = try Self.trained(smallRun + ["--hold-out", "0", "--detector", detector])
         let model = ["--model", folder.file("run"), "--device", "cpu"]

@@ -41,6 +41,41 @@ import Testing
         #expect(dataset.summary.contains("day2"))
     }
 
+    @Test(arguments: [
+        ("gut", "schlecht"), ("iO", "niO"), ("Bon", "Mauvais"), ("conforme", "non_conforme"), ("良品", "不良品"),
+        ("accept", "reject"), ("OK", "KO"),
+    ])
+    func normalImagesAreKnownInOtherLanguages(_ normal: String, _ other: String) throws {
+        let names = (0..<5).map { "\(normal)/\($0).png" } + ["\(other)/a.png"]
+        let dataset = try ImageDataset.load(try folder(names).path)
+        #expect(dataset.kind == .normalAndAnomalous && dataset.classNames == [normal, other])
+        #expect(dataset.train.names.count == 4 && dataset.test.names.count == 2)
+    }
+
+    @Test(arguments: [("Train", "Test"), ("TRAIN", "test"), ("training", "testing"), ("train", "Validation")])
+    func partsAreKnownInAnyCase(_ train: String, _ test: String) throws {
+        let folder = try folder(["\(train)/Good/a.png", "\(test)/Good/b.png", "\(test)/Bad/c.png"])
+        let dataset = try ImageDataset.load(folder.path)
+        #expect(dataset.kind == .normalAndAnomalous && dataset.classNames == ["Good", "Bad"])
+        #expect(dataset.train.names.map(fileName) == ["a.png"])
+        #expect(dataset.test.names.map(fileName) == ["b.png", "c.png"])
+        #expect(dataset.account.count(.unused) == 0)
+    }
+
+    /// Images that are called defective are for testing, wherever they lie; names that say nothing are classes.
+    @Test func defectsBesideTrainingImagesAreForTesting() throws {
+        let files = ["train/OK/a.png", "train/NG/b.png", "test/OK/c.png", "test/NG/d.png"]
+        let dataset = try ImageDataset.load(try folder(files).path)
+        #expect(dataset.kind == .normalAndAnomalous && dataset.classNames == ["OK", "NG"])
+        #expect(dataset.train.names.map(fileName) == ["a.png"])
+        #expect(Set(dataset.test.names.map(fileName)) == ["b.png", "c.png", "d.png"])
+        #expect(dataset.summary.contains("train/NG"))
+        let untested = try ImageDataset.load(try folder(["train/OK/a.png", "train/NG/b.png"]).path)
+        #expect(untested.test.names.map(fileName) == ["b.png"])
+        let classes = try ImageDataset.load(try folder(["train/ok/a.png", "train/cat/b.png"]).path)
+        #expect(classes.kind == .oneVersusRest && classes.train.names.count == 2)
+    }
+
     @Test func namesOfOneCharacterAreNames() throws {
         let folder = try folder(["train/0/a.png", "train/1/b.png", "test/0/c.png", "test/1/d.png"])
         try folder.write([], to: "train/0/x")

@@ -44,6 +44,57 @@ import Testing
         }
     }
 
+    /// Black parts of images have no features, or what rounding leaves of them: that is no direction.
+    @Test(arguments: ["kde", "gaussian", "ocsvm-rbf", "svdd", "knn"])
+    func whatRoundingLeavesIsNothing(_ name: String) throws {
+        let some = Self.data(30, 5, seed: 3)
+        let rows = FeatureMatrix(
+            rows: 34, columns: 5, values: some.values + [Float](repeating: 0, count: 4 * 5))
+        let detector = try Self.entry(name).fit(rows)
+        let queries = FeatureMatrix(
+            rows: 3, columns: 5,
+            values: [0, 0, 0, 0, 0, 1e-8, -3e-9, 0, 2e-8, 1e-8, 0, 0, 0, 0, 1e-7])
+        let scores = try detector.scores(queries)
+        #expect(scores[1] == scores[0] && scores[2] == scores[0])
+        #expect(try detector.scoreGradient(queries).values.allSatisfy { $0 == 0 })
+        if name == "knn" {
+            #expect(scores[0] == 0)
+            #expect(try Self.entry(name).fit(some).scores(queries)[0] == 1)
+        }
+    }
+
+    /// Neighbors are those of a plain search, also where features lie far from zero and hardly vary.
+    @Test func nearestByMahalanobisAreThoseOfAPlainSearch() throws {
+        var rows = Self.data(60, 6, seed: 3), queries = Self.data(20, 6, seed: 4)
+        for index in rows.values.indices where index % 6 == 2 {
+            rows.values[index] = 50 + rows.values[index] / 64
+        }
+        for index in queries.values.indices where index % 6 == 2 {
+            queries.values[index] = 50 + queries.values[index] / 64
+        }
+        let detector = try MahalanobisNearestNeighbors(neighbors: 4).fit(rows)
+        let known = try detector.state.matrix("support")
+        let whitening = Whitening(
+            mean: try detector.state.array("mean").values,
+            cholesky: try detector.state.array("cholesky").values)
+        let seen = try whitening(queries)
+        let expected = (0..<20).map { query in
+            let distances = (0..<60).map { row in
+                (0..<6).reduce(0.0) { sum, column in
+                    let difference =
+                        Double(seen.values[query * 6 + column]) - Double(known.values[row * 6 + column])
+                    return sum + difference * difference
+                }.squareRoot()
+            }
+            return distances.sorted().prefix(4).reduce(0, +) / 4
+        }
+        let failure = difference(try detector.scores(queries), expected, tolerance: 1e-12)
+        #expect(failure == nil, "\(failure ?? "")")
+        // Of rows that are one, none is far from another.
+        let one = FeatureMatrix(rows: 3, columns: 2, values: [1, 2, 1, 2, 1, 2])
+        #expect(try MahalanobisNearestNeighbors().fit(one).scores(one) == [0, 0, 0])
+    }
+
     /// With all multipliers at their bound nothing is left to solve: there is no row inside.
     @Test(arguments: ["ocsvm-rbf", "ocsvm-linear", "svdd"])
     func allRowsMayLieOutside(_ name: String) throws {
@@ -66,6 +117,7 @@ import Testing
         ("ocsvm-rbf", "gamma", "1e-6"), ("svdd", "gamma", "1e6"), ("svdd", "nu", "0.0001"),
         ("ocsvm-rbf", "nu", "0.0001"), ("ocsvm-linear", "nu", "0.0001"), ("gaussian", "ridge", "1000"),
         ("gaussian", "shrinkage", "1"), ("gaussian", "shrinkage", "-1"), ("knn", "neighbors", "50"),
+        ("knn-mahalanobis", "neighbors", "50"),
         ("ocsvm-rbf", "tolerance", "1"), ("svdd", "tolerance", "1e-9"), ("flow", "flow-layers", "1"),
         ("flow", "flow-layers", "64"), ("flow", "flow-width", "1"), ("flow", "flow-noise", "10"),
         ("flow", "flow-noise", "0"), ("flow", "flow-rate", "1e-9"), ("flow", "flow-steps", "1"),

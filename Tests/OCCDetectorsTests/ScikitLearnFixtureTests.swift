@@ -27,6 +27,7 @@ import Testing
         let train: [[Float]], test: [[Float]]
         let gamma: Double
         let kde: [Double], gaussian: [Double], ledoitWolf: [Double], knn1: [Double], knn3: [Double]
+        let mahalanobis1: [Double], mahalanobis3: [Double]
         let rbf: SVM, linear: SVM, rbfSmallNu: SVM
 
         enum CodingKeys: String, CodingKey {
@@ -34,6 +35,8 @@ import Testing
             case ledoitWolf = "gaussian ledoit-wolf"
             case knn1 = "knn 1"
             case knn3 = "knn 3"
+            case mahalanobis1 = "knn-mahalanobis 1"
+            case mahalanobis3 = "knn-mahalanobis 3"
             case rbf = "ocsvm-rbf"
             case linear = "ocsvm-linear"
             case rbfSmallNu = "ocsvm-rbf nu=0.1"
@@ -86,6 +89,14 @@ import Testing
         for (neighbors, expected) in [(1, fixture.detectors.knn1), (3, fixture.detectors.knn3)] {
             let detector = try NearestNeighbors(neighbors: neighbors).fit(train)
             #expect(worst(try detector.scores(test), expected) <= 2e-4)
+        }
+    }
+
+    @Test func nearestByMahalanobis() throws {
+        let known = fixture.detectors
+        for (neighbors, expected) in [(1, known.mahalanobis1), (3, known.mahalanobis3)] {
+            let detector = try MahalanobisNearestNeighbors(neighbors: neighbors).fit(train)
+            #expect(worst(try detector.scores(test), expected) <= 1e-6)
         }
     }
 

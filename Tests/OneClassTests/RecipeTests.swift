@@ -108,7 +108,8 @@ import Testing
         let aligned = PatchRecipe(squares(20, seed: 1, anywhere: false))
         let scattered = PatchRecipe(squares(20, seed: 1, anywhere: true))
         #expect(chosen(aligned).locations == .each && chosen(aligned).detector.name == "gaussian")
-        #expect(chosen(scattered).locations == .shared && chosen(scattered).detector.name == "knn")
+        #expect(
+            chosen(scattered).locations == .shared && chosen(scattered).detector.name == "knn-mahalanobis")
         // What was asked for is not chosen.
         #expect(chosen(scattered, detector: false).detector.name == "gaussian")
         #expect(chosen(aligned, locations: false).locations == .shared)

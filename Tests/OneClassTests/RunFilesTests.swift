@@ -151,7 +151,9 @@ import Testing
     // MARK: Models
 
     /// A score that is not finite never comes out of a damaged model, nor out of weights that overflow.
-    @Test(arguments: ["kde", "gaussian", "ocsvm-rbf", "ocsvm-linear", "svdd", "knn", "patches"])
+    @Test(arguments: [
+        "kde", "gaussian", "ocsvm-rbf", "ocsvm-linear", "svdd", "knn", "knn-mahalanobis", "patches",
+    ])
     func damagedModelsGiveNoScoreThatIsNotFinite(_ name: String) throws {
         var c = Self.configuration()
         (c.steps, c.maxTrain, c.holdOut) = (1, 16, 0.01)

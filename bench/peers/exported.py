@@ -14,6 +14,9 @@ NARROW = ["--width", "0.125"]
 PATCH = SURFACE + ["--method", "cutpaste", "--patch", "32", "--stride", "8"]
 MAPS = ["--data", "builtin:surface", "--image-size", "64", "--max-train", "60", "--steps", "0"] + NARROW
 BARE = ["--padding", "none", "--stages", "3"] + NARROW
+# The folder of `write_black`.
+BLACK = ["--data", "black", "--image-size", "64", "--method", "cutpaste", "--patch", "16", "--stride", "8", "--steps", "0"] + BARE
+BLACK += ["--encoder", "resnet10", "--layers", "1,2"]
 CASES = {
     "resnet10 rotation kde": SHAPES + NARROW + ["--encoder", "resnet10", "--method", "rotation", "--detector", "kde"],
     "resnet18 contrastive gaussian": SHAPES + NARROW
@@ -39,6 +42,12 @@ CASES = {
     "lenet kde": SHAPES + NARROW + ["--encoder", "lenet", "--method", "rotation", "--detector", "kde"],
     "lenet with biases, patches, layers": PATCH + NARROW
     + ["--encoder", "lenet", "--biases", "--outputs", "16", "--detector", "knn", "--layers", "2,4"],
+    "patches nearest by Mahalanobis, layers": PATCH + BARE
+    + ["--encoder", "resnet10", "--detector", "knn-mahalanobis", "--neighbors", "3", "--layers", "1,2,3"],
+    "patches each nearest by Mahalanobis": PATCH + NARROW
+    + ["--encoder", "resnet10", "--detector", "knn-mahalanobis", "--locations", "each"],
+    "black parts, knn": BLACK + ["--detector", "knn", "--locations", "shared"],
+    "black parts, each gaussian": BLACK + ["--detector", "gaussian", "--locations", "each"],
     "padim": MAPS + ["--encoder", "resnet18", "--detector", "padim", "--layers", "1,2,3", "--channels", "30"],
     "padim of one channel": MAPS + ["--encoder", "resnet18", "--detector", "padim", "--layers", "1,2,3", "--channels", "1"],
     "padim of all channels, pad, cross": MAPS
@@ -81,7 +90,25 @@ def picture(height, width, seed):
     random = np.random.default_rng(seed)
     ramp = np.linspace(0, 160, height)[:, None, None] * random.random(3) + np.linspace(0, 60, width)[None, :, None]
     blocks = random.integers(0, 60, (height // 4 + 1, width // 4 + 1, 3)).repeat(4, 0).repeat(4, 1)
-    return (ramp + blocks[:height, :width]).clip(0, 255).astype(np.uint8)
+    image = (ramp + blocks[:height, :width]).clip(0, 255).astype(np.uint8)
+    if seed % 2:
+        image[: height // 2] = 0
+    return image
+
+
+def write(path, image):
+    height, width, _ = image.shape
+    with open(path, "wb") as file:
+        file.write(b"P6 %d %d 255\n" % (width, height) + image.tobytes())
+
+
+def write_black(scratch):
+    """A folder of images whose upper half is black."""
+    folder = os.path.join(scratch, "black")
+    os.makedirs(folder, exist_ok=True)
+    for seed in range(1, 41, 2):
+        write(os.path.join(folder, f"{seed}.ppm"), picture(64, 64, seed))
+    return folder
 
 
 def run(*words):
@@ -99,6 +126,8 @@ def difference(ours, theirs, least=1.0):
 def trained(program, scratch, number, options):
     """Trains a model: its file."""
     model = os.path.join(scratch, f"run{number}")
+    if "black" in options:
+        options = [write_black(scratch) if option == "black" else option for option in options]
     run(program, "train", *options, "--math", "strict", "--device", "cpu", "--quiet", "--out", model)
     return model
 
@@ -130,6 +159,5 @@ def write_pictures(scratch):
     for seed, (height, width) in enumerate(SIZES):
         path = os.path.join(scratch, f"{height}x{width}.ppm")
         pictures[path] = picture(height, width, seed)
-        with open(path, "wb") as file:
-            file.write(b"P6 %d %d 255\n" % (width, height) + pictures[path].tobytes())
+        write(path, pictures[path])
     return pictures

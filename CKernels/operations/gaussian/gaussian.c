@@ -133,6 +133,7 @@ struct distance {
     const float *x;
     const double *mean, *cholesky;
     double *result, *gradient, *scratch;
+    float *whitened;
     int64_t n, d;
 };
 
@@ -144,7 +145,10 @@ static void distance_group(const struct distance *j, int64_t first, int64_t coun
         for (int64_t i = 0; i < room; i++)
             z[c * room + i] = i < count ? (double)j->x[(first + i) * d + c] - j->mean[c] : 0;
     solve(z, norms, j->cholesky, d, wide);
-    memcpy(j->result + first, norms, sizeof(double) * (size_t)count);
+    if (j->whitened)
+        for (int64_t i = 0; i < count; i++)
+            for (int64_t c = 0; c < d; c++) j->whitened[(first + i) * d + c] = (float)z[c * room + i];
+    if (j->result) memcpy(j->result + first, norms, sizeof(double) * (size_t)count);
     if (!j->gradient) return;
     double *gradient = j->gradient + first * d;
     for (int64_t i = 0; i < count; i++)
@@ -166,12 +170,27 @@ static void distance_rows(void *context, int64_t index, int worker) {
     }
 }
 
-ck_status ck_gaussian_distance(const float *x, int64_t n, int64_t d, const double *mean,
-                               const double *cholesky, double *distance, double *gradient) {
-    struct distance j = {x, mean, cholesky, distance, gradient, NULL, n, d};
-    j.scratch = malloc(sizeof(double) * 4 * LANES * (size_t)d * (size_t)ck_thread_count());
+static ck_status solve_rows(struct distance j) {
+    j.scratch = malloc(sizeof(double) * 4 * LANES * (size_t)j.d * (size_t)ck_thread_count());
     if (!j.scratch) return ck_fail(CK_OUT_OF_MEMORY, "out of memory");
-    ck_parallel_for(ck_ceil_div(n, BLOCK), distance_rows, &j);
+    ck_parallel_for(ck_ceil_div(j.n, BLOCK), distance_rows, &j);
     free(j.scratch);
     return CK_OK;
+}
+
+ck_status ck_gaussian_distance(const float *x, int64_t n, int64_t d, const double *mean,
+                               const double *cholesky, double *distance, double *gradient) {
+    return solve_rows((struct distance){.x = x,
+                                        .mean = mean,
+                                        .cholesky = cholesky,
+                                        .result = distance,
+                                        .gradient = gradient,
+                                        .n = n,
+                                        .d = d});
+}
+
+ck_status ck_gaussian_whiten(const float *x, int64_t n, int64_t d, const double *mean, const double *cholesky,
+                             float *whitened) {
+    return solve_rows(
+        (struct distance){.x = x, .mean = mean, .cholesky = cholesky, .whitened = whitened, .n = n, .d = d});
 }

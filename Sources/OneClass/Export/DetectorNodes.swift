@@ -24,6 +24,7 @@ struct DetectorNodes {
     /// Those that see rows as they are.
     private static let ofPlain: [String: Nodes] = [
         "ocsvm-linear": { try $0.linearSupportVectors($1, $2) },
+        "knn-mahalanobis": { try $0.nearestWhitened($1, $2) },
         FlowDensity().name: { try $0.flow($1, $2) },
     ]
 
@@ -77,8 +78,9 @@ struct DetectorNodes {
     func normalized(_ features: Value) -> Value {
         let rows = graph.cast(features, to: .double)
         let squares = graph.sumOfLast(graph.add("Mul", rows, rows), keeps: true)
-        let norms = graph.add("Max", graph.add("Sqrt", squares), graph.double(1e-12))
-        let inverse = graph.add("Div", graph.double(1), norms)
+        let norms = graph.add("Sqrt", squares), least = graph.double(FeatureMatrix.leastNorm)
+        let counts = graph.cast(graph.add("Not", graph.add("Less", norms, least)), to: .double)
+        let inverse = graph.add("Div", counts, graph.add("Max", norms, least))
         return graph.cast(graph.cast(graph.add("Mul", rows, inverse), to: .float), to: .double)
     }
 
@@ -111,12 +113,17 @@ struct DetectorNodes {
         return graph.add("Squeeze", scores, graph.integers([-1]))
     }
 
-    /// Half the squared length of the inverse Cholesky factor times (u - mean), and the normalization.
-    private func gaussian(_ rows: Value, _ fitted: FittedDetector) throws -> Value {
+    /// The inverse Cholesky factor times (u - mean): [L,R,D].
+    private func whitened(_ rows: Value, _ fitted: FittedDetector) throws -> Value {
         let mean = try fitted.mean(), whitening = try fitted.whitening()
         let centered = graph.add(
             "Sub", rows, graph.doubles(mean.values, [fitted.locations, 1, try fitted.columns]))
-        let solved = graph.add("MatMul", centered, graph.doubles(whitening.values, whitening.shape))
+        return graph.add("MatMul", centered, graph.doubles(whitening.values, whitening.shape))
+    }
+
+    /// Half the squared length of the inverse Cholesky factor times (u - mean), and the normalization.
+    private func gaussian(_ rows: Value, _ fitted: FittedDetector) throws -> Value {
+        let solved = try whitened(rows, fitted)
         let distances = graph.sumOfLast(graph.add("Mul", solved, solved), keeps: false)
         return graph.add(
             "Add", graph.add("Mul", distances, graph.double(0.5)),
@@ -126,9 +133,36 @@ struct DetectorNodes {
     /// 1 - the mean of the largest products.
     private func nearestNeighbors(_ rows: Value, _ fitted: FittedDetector) throws -> Value {
         let neighbors = Int(try fitted.numbers("neighbors")[0])
-        let largest = graph.largest(neighbors, of: try products(rows, fitted))
+        var cosines = try products(rows, fitted)
+        let lengths = try fitted.squaredLengths()
+        if lengths.contains(0) {
+            // Rows of zeros are like each other.
+            let known = graph.doubles(
+                lengths.map { $0 == 0 ? 1 : 0 }, [fitted.locations, 1, lengths.count / fitted.locations])
+            let squares = graph.sumOfLast(graph.add("Mul", rows, rows), keeps: true)
+            let zeros = graph.cast(graph.add("Equal", squares, graph.double(0)), to: .double)
+            cosines = graph.add("Add", cosines, graph.add("Mul", zeros, known))
+        }
+        let largest = graph.largest(neighbors, of: cosines)
         let mean = graph.add("Div", graph.sumOfLast(largest, keeps: false), graph.double(Double(neighbors)))
         return graph.add("Sub", graph.double(1), mean)
+    }
+
+    /// The mean distance to the nearest whitened training rows.
+    private func nearestWhitened(_ rows: Value, _ fitted: FittedDetector) throws -> Value {
+        let neighbors = Int(try fitted.numbers("neighbors")[0])
+        let own = graph.cast(graph.cast(try whitened(rows, fitted), to: .float), to: .double)
+        // The largest of 2 z t - |t|^2 are nearest, and |z|^2 less them are squared distances.
+        let lengths = try fitted.squaredLengths()
+        let twice = graph.add("Mul", try products(own, fitted), graph.double(2))
+        let nearness = graph.add(
+            "Sub", twice,
+            graph.doubles(lengths, [fitted.locations, 1, lengths.count / fitted.locations]))
+        let largest = graph.largest(neighbors, of: nearness)
+        let length = graph.sumOfLast(graph.add("Mul", own, own), keeps: true)
+        let squares = graph.add("Max", graph.add("Sub", length, largest), graph.double(0))
+        let sum = graph.sumOfLast(graph.add("Sqrt", squares), keeps: false)
+        return graph.add("Div", sum, graph.double(Double(neighbors)))
     }
 
     /// The kernel sum -sum a exp(-gamma |u - x|^2).

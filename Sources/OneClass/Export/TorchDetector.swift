@@ -8,6 +8,7 @@ struct TorchDetector {
         "kde": { try kernelDensity($0) },
         "gaussian": { try gaussian($0) },
         "knn": { try nearestNeighbors($0) },
+        "knn-mahalanobis": { try nearestWhitened($0) },
         "ocsvm-rbf": { try supportVectors($0) },
         "ocsvm-linear": { try linearSupportVectors($0) },
         "svdd": { try dataDescription($0) },
@@ -26,7 +27,7 @@ struct TorchDetector {
     }
 
     /// Whether rows are divided by their norm before.
-    static func normalizes(_ name: String) -> Bool { name != "ocsvm-linear" }
+    static func normalizes(_ name: String) -> Bool { !["ocsvm-linear", "knn-mahalanobis"].contains(name) }
 
     /// The detectors whose mean the classifier is.
     ///
@@ -60,6 +61,15 @@ struct TorchDetector {
         return TensorFile.Entry(support.values.map(Float.init), shape: support.shape)
     }
 
+    /// What makes the covariance of rows the identity.
+    private static func whitening(_ fitted: FittedDetector) throws -> [String: TensorFile.Entry] {
+        let mean = try fitted.mean(), whitening = try fitted.whitening()
+        return [
+            "mean": doubles(mean.values, [fitted.locations, 1, try fitted.columns]),
+            "whitening": doubles(whitening.values, whitening.shape),
+        ]
+    }
+
     // MARK: Detectors
 
     private static func kernelDensity(_ fitted: FittedDetector) throws -> TorchDetector {
@@ -74,23 +84,38 @@ struct TorchDetector {
     }
 
     private static func gaussian(_ fitted: FittedDetector) throws -> TorchDetector {
-        let mean = try fitted.mean(), whitening = try fitted.whitening()
+        var arrays = try whitening(fitted)
+        arrays["normalization"] = numbers(try fitted.normalization(), rank: 2)
         return TorchDetector(
             lines: [
                 "return 0.5 * ((rows - d.mean) @ d.whitening).square().sum(-1) + d.normalization"
             ],
-            arrays: [
-                "mean": doubles(mean.values, [fitted.locations, 1, try fitted.columns]),
-                "whitening": doubles(whitening.values, whitening.shape),
-                "normalization": numbers(try fitted.normalization(), rank: 2),
-            ])
+            arrays: arrays)
     }
 
     private static func nearestNeighbors(_ fitted: FittedDetector) throws -> TorchDetector {
         let neighbors = Int(try fitted.numbers("neighbors")[0])
         return TorchDetector(
-            lines: ["return 1 - (rows @ d.support.double().mT).topk(\(neighbors)).values.mean(-1)"],
+            lines: [
+                "known = d.support.double()",
+                "both = (rows == 0).all(-1)[..., None] & (known == 0).all(-1)[:, None]  # alike",
+                "return 1 - (rows @ known.mT + both).topk(\(neighbors)).values.mean(-1)",
+            ],
             arrays: ["support": try support(fitted)])
+    }
+
+    private static func nearestWhitened(_ fitted: FittedDetector) throws -> TorchDetector {
+        let neighbors = Int(try fitted.numbers("neighbors")[0])
+        var arrays = try whitening(fitted)
+        arrays["support"] = try support(fitted)
+        return TorchDetector(
+            lines: [
+                "z, known = ((rows - d.mean) @ d.whitening).float().double(), d.support.double()",
+                "nearness = 2 * z @ known.mT - known.square().sum(-1)[:, None]",
+                "squares = z.square().sum(-1, keepdim=True) - nearness.topk(\(neighbors)).values",
+                "return squares.clamp(min=0).sqrt().mean(-1)",
+            ],
+            arrays: arrays)
     }
 
     /// The lines and arrays of a kernel sum, which lies in `sums`.

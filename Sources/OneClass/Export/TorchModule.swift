@@ -267,7 +267,8 @@ package struct TorchModule {
     ) -> [String] {
         let places = grid?.count ?? 1, hasOne = detectors[0].locations == 1
         let normalized = [
-            "rows = rows * (1 / rows.square().sum(1, keepdim=True).sqrt().clamp(min=1e-12))",
+            "norms = rows.square().sum(1, keepdim=True).sqrt()",
+            "rows = rows * ((norms >= \(FeatureMatrix.leastNorm)) / norms.clamp(min=\(FeatureMatrix.leastNorm)))",
             "rows = rows.float().double()",
         ]
         return indented(

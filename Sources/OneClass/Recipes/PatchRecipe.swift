@@ -46,7 +46,7 @@ public struct PatchRecipe: Sendable, Equatable {
     ///   - detector: whether the detector is, and its number of rows.
     public func apply(to c: inout RunConfiguration, locations: Bool = true, detector: Bool = true) {
         if detector, !isAligned, locations || c.locations == .shared {
-            c.detector = NearestNeighbors()
+            c.detector = MahalanobisNearestNeighbors()
             c.detectorRows = Self.searchedRows
         }
         if locations, c.detector.forEachLocation as (any Detector)? != nil {
