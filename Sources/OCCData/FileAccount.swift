@@ -40,25 +40,53 @@ public struct FileAccount: Sendable, Equatable {
         /// A training image of a single color.
         case plain
 
-        var words: String {
-            switch self {
-            case .unreadable: "image files cannot be read"
-            case .otherFormat: "images are of formats that are not read (\(ImageFormats.list) are)"
-            case .noImage: "other files are no images by their names"
-            case .drawn: "pictures are of occ-gpu's making, by their names, and were left out"
-            case .nested: "of the images are in subfolders"
-            case .hidden: "hidden files and folders were left out"
-            case .special: "pipes, sockets or devices were left out"
-            case .brokenLink: "links lead to nothing"
-            case .loop: "links lead back to a folder that they lie in"
-            case .unused: "files and folders are not part of the layout and were not used"
-            case .unusedMask: "masks belong to no image and were not used"
-            case .emptyMask: "masks show no defect and were not used"
-            case .maskSize: "masks are of another size than their images; they were fitted as these are"
-            case .noMask: "defective images have no mask; pixels are judged on the others"
-            case .inTraining: "test images are training images as well: results are too good by them"
-            case .copy: "training images are copies of others"
-            case .plain: "training images have a single color"
+        /// What so many files are.
+        func words(_ count: Int) -> String {
+            let isOne = count == 1
+            return switch self {
+            case .unreadable: isOne ? "image file cannot be read" : "image files cannot be read"
+            case .otherFormat:
+                (isOne ? "image is of a format that is not" : "images are of formats that are not")
+                    + " read (\(ImageFormats.list) are)"
+            case .noImage:
+                isOne ? "other file is no image by its name" : "other files are no images by their names"
+            case .drawn:
+                isOne
+                    ? "picture is of occ-gpu's making, by its name, and was left out"
+                    : "pictures are of occ-gpu's making, by their names, and were left out"
+            case .nested: isOne ? "of the images is in a subfolder" : "of the images are in subfolders"
+            case .hidden:
+                isOne ? "hidden file or folder was left out" : "hidden files and folders were left out"
+            case .special:
+                isOne ? "pipe, socket or device was left out" : "pipes, sockets or devices were left out"
+            case .brokenLink: isOne ? "link leads to nothing" : "links lead to nothing"
+            case .loop:
+                isOne
+                    ? "link leads back to a folder that it lies in"
+                    : "links lead back to a folder that they lie in"
+            case .unused:
+                (isOne ? "file or folder is" : "files and folders are")
+                    + " not part of the layout and \(isOne ? "was" : "were") not used"
+            case .unusedMask:
+                isOne
+                    ? "mask belongs to no image and was not used"
+                    : "masks belong to no image and were not used"
+            case .emptyMask:
+                isOne ? "mask shows no defect and was not used" : "masks show no defect and were not used"
+            case .maskSize:
+                isOne
+                    ? "mask is of another size than its image; it was fitted as this is"
+                    : "masks are of another size than their images; they were fitted as these are"
+            case .noMask:
+                (isOne ? "defective image has" : "defective images have")
+                    + " no mask; pixels are judged on the others"
+            case .inTraining:
+                isOne
+                    ? "test image is a training image as well: results are too good by it"
+                    : "test images are training images as well: results are too good by them"
+            case .copy: isOne ? "training image is a copy of another" : "training images are copies of others"
+            case .plain:
+                isOne ? "training image has a single color" : "training images have a single color"
             }
         }
 
@@ -124,18 +152,18 @@ public struct FileAccount: Sendable, Equatable {
 
     /// The account in lines: what was read, then each kind with its count and first names.
     public var lines: [String] {
-        var lines = ["read \(read) images"]
+        var lines = ["read \(counted(read, "image"))"]
         for reason in Reason.allCases {
             guard let kind = kinds[reason] else { continue }
             let shown = kind.first.prefix(reason == .unreadable ? Self.namesKept : 3)
             let rest = kind.count > shown.count ? ", ..." : ""
-            let mark = reason.isWarning ? "warning: " : ""
+            let mark = reason.isWarning ? "warning: " : "", words = reason.words(kind.count)
             if reason == .unreadable {
-                lines.append("\(mark)\(kind.count) \(reason.words):")
+                lines.append("\(mark)\(kind.count) \(words):")
                 lines += shown.map { "  \($0)" }
                 if kind.count > shown.count { lines.append("  and \(kind.count - shown.count) more") }
             } else {
-                lines.append("\(mark)\(kind.count) \(reason.words): \(shown.joined(separator: ", "))\(rest)")
+                lines.append("\(mark)\(kind.count) \(words): \(shown.joined(separator: ", "))\(rest)")
             }
         }
         return lines + remarks

@@ -61,7 +61,7 @@ package enum DrawnPicture: String, CaseIterable {
     package static let digits = 12
 
     /// Whether a file's name ends as theirs do: a hyphen, the digits, a dot and the ending.
-    static func isName(_ name: String) -> Bool {
+    package static func isName(_ name: String) -> Bool {
         guard let ending = allCases.map(\.rawValue).first(where: { name.hasSuffix(".\($0)") }) else {
             return false
         }

@@ -9,7 +9,8 @@ package enum IDX {
         let labels = try parseLabels(try readMaybeCompressed(labelPath, limit: limit), name: labelPath)
         guard images.count == labels.count else {
             throw OCCError(
-                .badData, "\(labelPath): \(labels.count) labels for \(images.count) images",
+                .badData,
+                "\(labelPath): \(counted(labels.count, "label")) for \(counted(images.count, "image"))",
                 remedy: "Both files must come from the same data set.")
         }
         var result = LabeledImages(side: images.side)
@@ -63,7 +64,7 @@ package enum IDX {
             throw fail(name, "images of \(height) x \(width), not 28 x 28")
         }
         guard count > 0, bytes.count == 16 + count * 784 else {
-            throw fail(name, "\(bytes.count) bytes do not hold \(count) images")
+            throw fail(name, "\(bytes.count) bytes do not hold \(counted(count, "image"))")
         }
         let side = 32, pad = 2
         var pixels = [UInt8](repeating: 0, count: count * side * side * 3)

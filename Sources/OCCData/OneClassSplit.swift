@@ -102,7 +102,8 @@ public struct OneClassSplit: Sendable {
         if let limit = options.maxTrain, limit < normals.count { normals.removeLast(normals.count - limit) }
         guard normals.count >= 2 else {
             throw OCCError(
-                .badData, "\(dataset.name): class \(normalClass) leaves \(normals.count) images to train on",
+                .badData,
+                "\(dataset.name): class \(normalClass) leaves \(counted(normals.count, "image")) to train on",
                 remedy: "Give it more images, or a smaller \(setting: "hold-out").")
         }
         let names = dataset.train.names

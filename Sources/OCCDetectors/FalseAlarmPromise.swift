@@ -1,4 +1,5 @@
 import Foundation
+import OCCEngine
 
 /// Where the scores come from that a threshold is calibrated by.
 public enum CalibrationKind: String, CaseIterable, Sendable {
@@ -93,10 +94,11 @@ extension FalseAlarmPromise {
         }
         let average = "at most \(Self.percent(rate)) false alarms on average"
         guard let bound = bound() else {
-            return "about \(average), by \(count) training images and detectors fitted without them"
+            return
+                "about \(average), by \(counted(count, "training image")) and detectors fitted without them"
         }
-        return "\(average), \(Self.percent(bound)) with confidence 95 %, by \(count) held-out "
-            + "image\(count == 1 ? "" : "s")"
+        return "\(average), \(Self.percent(bound)) with confidence 95 %, "
+            + "by \(counted(count, "held-out image"))"
     }
 
     /// A threshold that a person stated, and what it promises, in words.
@@ -109,7 +111,7 @@ extension FalseAlarmPromise {
     /// How far a rate that was asked for is missed, in words; nil where it is promised.
     public var shortfall: String? {
         guard fallsShort, let asked else { return nil }
-        let images = kind == .split ? "held-out images" : "training images"
-        return "\(Self.percent(asked)) was asked for, which takes \(neededCount) \(images)"
+        let image = kind == .split ? "held-out image" : "training image"
+        return "\(Self.percent(asked)) was asked for, which takes \(counted(neededCount, image))"
     }
 }

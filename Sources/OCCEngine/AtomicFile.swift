@@ -45,13 +45,10 @@ package enum AtomicFile {
     /// What a link leads to; nil for what is no link.
     private static func linked(_ path: String) -> String? {
         var status = stat()
-        return PathText.with(path) { name in
-            guard lstat(name, &status) == 0, status.st_mode & S_IFMT == S_IFLNK,
-                let real = realpath(name, nil)
-            else { return nil }
-            defer { free(real) }
-            return PathText.decode(real)
+        guard PathText.with(path, { lstat($0, &status) }) == 0, status.st_mode & S_IFMT == S_IFLNK else {
+            return nil
         }
+        return realPath(path)
     }
 
     private static func replace(
@@ -68,7 +65,9 @@ package enum AtomicFile {
             discard()
             return OCCError(
                 .inputOutput, "\(path): \(doing) failed (\(errnoText(code)))",
-                remedy: "Check the disk's free space; the previous file is untouched.")
+                remedy:
+                    "Check the disk's free space\(FileKind(path) == .file ? "; the previous file is untouched" : "")."
+            )
         }
         let code = writeParts(parts, to: descriptor)
         guard code == 0 else { throw failed("writing", code) }

@@ -120,6 +120,15 @@ package func pathExists(_ path: String) -> Bool {
     PathText.with(path) { access($0, F_OK) == 0 || (errno != ENOENT && errno != ENOTDIR) }
 }
 
+/// The path of what is there, without links and dots; nil where nothing is.
+package func realPath(_ path: String) -> String? {
+    PathText.with(path) { name in
+        guard let real = realpath(name, nil) else { return nil }
+        defer { free(real) }
+        return PathText.decode(real)
+    }
+}
+
 /// Removes a file.
 ///
 /// - Returns: 0, or the error's number.

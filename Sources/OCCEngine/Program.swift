@@ -322,6 +322,9 @@ extension ck_kind {
     var isOptimizer: Bool { [.CK_KIND_sgd, .CK_KIND_lars, .CK_KIND_adam].contains(self) }
 }
 
+/// Writes how many there are of something: "1 image" or "3 images".
+package func counted(_ count: Int, _ thing: String) -> String { "\(count) \(thing)\(count == 1 ? "" : "s")" }
+
 /// Writes a number of bytes as "1.5 GiB" or "320 KiB".
 package func formatBytes(_ bytes: Int) -> String {
     let units = ["B", "KiB", "MiB", "GiB", "TiB"]

@@ -5,13 +5,16 @@ import Foundation
 ///
 /// Equal contents give equal bytes: the writer sorts names and metadata.
 public struct TensorFile: Sendable, Equatable {
-    /// The types of elements that are read and written, by their names in the format.
+    /// The types of elements that are read and written, by their names in the format. Those of 16 bits are IEEE 754's
+    /// binary16, and the upper half of a float.
     public enum ElementType: String, Sendable, CaseIterable {
         case float32 = "F32", float64 = "F64", int32 = "I32", int64 = "I64", uint8 = "U8"
+        case float16 = "F16", bfloat16 = "BF16"
 
         var size: Int {
             switch self {
             case .uint8: 1
+            case .float16, .bfloat16: 2
             case .float32, .int32: 4
             case .float64, .int64: 8
             }
@@ -34,6 +37,12 @@ public struct TensorFile: Sendable, Equatable {
         /// An array of bytes; `shape` must hold as many.
         public init(_ values: [UInt8], shape: [Int]) { self.init(.uint8, values, shape) }
 
+        /// An array of 16 bits an element: float16 or bfloat16.
+        package init(_ type: ElementType, _ bits: [UInt16], shape: [Int]) {
+            precondition(type == .float16 || type == .bfloat16)
+            self.init(type, bits, shape)
+        }
+
         private init<Element: BitwiseCopyable>(_ type: ElementType, _ values: [Element], _ shape: [Int]) {
             precondition(shape.reduce(1, *) == values.count)
             self.type = type
@@ -47,8 +56,15 @@ public struct TensorFile: Sendable, Equatable {
             self.bytes = bytes
         }
 
-        /// The values as floats; nil for another type.
-        public var floats: [Float]? { values(.float32) }
+        /// The values as floats, which those of 16 bits become exactly; nil for another type.
+        public var floats: [Float]? {
+            switch type {
+            case .float32: values(.float32)
+            case .float16: values(.float16)?.map(Float.init(half:))
+            case .bfloat16: values(.bfloat16)?.map { (bits: UInt16) in Float(bitPattern: UInt32(bits) << 16) }
+            default: nil
+            }
+        }
         /// The values as doubles; nil for another type.
         public var doubles: [Double]? { values(.float64) }
 
@@ -166,7 +182,10 @@ public struct TensorFile: Sendable, Equatable {
                 offsets.count == 2
             else { throw fail("the entry of tensor '\(key)' is malformed") }
             guard let type = ElementType(rawValue: typeName) else {
-                throw fail("tensor '\(key)' has type \(typeName), which is not supported")
+                throw OCCError(
+                    .badData, "\(name): tensor '\(key)' has type \(typeName), which is not read",
+                    remedy: "Write the file with arrays of these types: "
+                        + "\(ElementType.allCases.map(\.rawValue).joined(separator: ", ")).")
             }
             var size = type.size
             for dimension in shape {
@@ -192,5 +211,18 @@ public struct TensorFile: Sendable, Equatable {
             throw fail("\(bytes.count - headerEnd - end) bytes belong to no tensor")
         }
         self.init(metadata: metadata, tensors: tensors)
+    }
+}
+
+extension Float {
+    /// The value of IEEE 754's binary16 with these bits.
+    init(half bits: UInt16) {
+        let sign = UInt32(bits >> 15) << 31, exponent = UInt32(bits >> 10 & 0x1F),
+            fraction = UInt32(bits & 0x3FF)
+        switch exponent {
+        case 0: self = Float(fraction) * 0x1p-24 * (sign == 0 ? 1 : -1)
+        case 0x1F: self.init(bitPattern: sign | 0x7F80_0000 | fraction << 13)
+        default: self.init(bitPattern: sign | (exponent + 112) << 23 | fraction << 13)
+        }
     }
 }

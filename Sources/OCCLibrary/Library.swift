@@ -50,9 +50,57 @@ private func image(_ pixels: UnsafePointer<UInt8>?, _ width: Int32, _ height: In
     return RGBImage(width: Int(width), height: Int(height), pixels: bytes)
 }
 
+/// A structure that the library fills, as far as its caller has it: its first member says how far.
+private protocol Filled {
+    var size: Int { get set }
+    /// The bytes of its first version, which every caller has.
+    static var leastSize: Int { get }
+}
+
+extension occ_info: Filled {
+    fileprivate static var leastSize: Int {
+        MemoryLayout<occ_info>.offset(of: \.map_threshold)! + MemoryLayout<Double>.size
+    }
+}
+
+extension occ_result: Filled {
+    fileprivate static var leastSize: Int {
+        MemoryLayout<occ_result>.offset(of: \.alarm)! + MemoryLayout<Int32>.size
+    }
+}
+
+/// A caller's structure, of which no more is touched than its size.
+private struct Place<Structure: Filled> {
+    private let pointer: UnsafeMutablePointer<Structure>
+    private let size: UInt
+
+    /// - Throws: `OCCError(.usage)` for NULL, and for a size that no version has.
+    init(_ pointer: UnsafeMutablePointer<Structure>?, _ name: String) throws {
+        guard let pointer else { throw wrong("\(name) is NULL") }
+        size = UnsafeRawPointer(pointer).load(as: UInt.self)
+        guard size >= Structure.leastSize else {
+            throw wrong(
+                "\(name)->size is \(size); it is to be sizeof(\(Structure.self)), which is "
+                    + "\(MemoryLayout<Structure>.stride) here")
+        }
+        self.pointer = pointer
+    }
+
+    /// Fills it to its end, or to that of this version.
+    func fill(_ value: Structure) {
+        let filled = Int(min(size, UInt(MemoryLayout<Structure>.stride)))
+        var whole = value
+        whole.size = filled
+        withUnsafeBytes(of: whole) {
+            UnsafeMutableRawPointer(pointer).copyMemory(
+                from: $0.baseAddress!, byteCount: min(filled, $0.count))
+        }
+    }
+}
+
 private func result(_ score: Double, of model: OneClassModel) -> occ_result {
     occ_result(
-        score: score, p_value: model.calibration.pValue(score) ?? .nan,
+        size: 0, score: score, p_value: model.calibration.pValue(score) ?? .nan,
         alarm: model.calibration.isAlarm(score).map { $0 ? 1 : 0 } ?? -1)
 }
 
@@ -84,14 +132,15 @@ public func occModelFree(_ model: OpaquePointer?) {
 @_cdecl("occ_model_info")
 public func occModelInfo(_ model: OpaquePointer?, _ info: UnsafeMutablePointer<occ_info>?) -> Int32 {
     status {
-        guard let info else { throw wrong("info is NULL") }
-        info.pointee = try Handle.at(model).model.withLock { model in
+        let place = try Place(info, "info")
+        let found = try Handle.at(model).model.withLock { model in
             occ_info(
-                side: Int32(model.side), has_map: model.localizes ? 1 : 0,
+                size: 0, side: Int32(model.side), has_map: model.localizes ? 1 : 0,
                 has_threshold: model.calibration.threshold == nil ? 0 : 1,
                 threshold: model.calibration.threshold ?? .nan,
                 map_threshold: (model.localizes ? model.mapCalibration.threshold : nil) ?? .nan)
         }
+        place.fill(found)
     }
 }
 
@@ -102,11 +151,10 @@ public func occScore(
     _ stride: Int64, _ found: UnsafeMutablePointer<occ_result>?
 ) -> Int32 {
     status {
-        guard let found else { throw wrong("result is NULL") }
+        let place = try Place(found, "result")
         let frame = try image(pixels, width, height, stride)
-        found.pointee = try Handle.at(model).model.withLock { model in
-            result(try model.score(frame), of: model)
-        }
+        let own = try Handle.at(model).model.withLock { model in result(try model.score(frame), of: model) }
+        place.fill(own)
     }
 }
 
@@ -118,7 +166,8 @@ public func occLocalize(
     _ found: UnsafeMutablePointer<occ_result>?
 ) -> Int32 {
     status {
-        guard let found, let map else { throw wrong("result or map is NULL") }
+        let place = try Place(found, "result")
+        guard let map else { throw wrong("map is NULL") }
         let frame = try image(pixels, width, height, stride)
         let (values, own) = try Handle.at(model).model.withLock { model in
             let localized = try model.localize(model.fitted(frame))[0]
@@ -128,6 +177,6 @@ public func occLocalize(
             throw wrong("map has room for \(count) floats; it takes \(values.count)")
         }
         map.update(from: values, count: values.count)
-        found.pointee = own
+        place.fill(own)
     }
 }

@@ -159,11 +159,11 @@ struct DetectorFitting {
         let unfitted = unfitted
         guard isEach, let grid else {
             let rows = features.evenly(atMost: configuration.detectorRows)
-            return try Work.track("fitting \(unfitted.name) on \(rows.rows) rows") { _ in
+            return try Work.track("fitting \(unfitted.name) on \(counted(rows.rows, "row"))") { _ in
                 try unfitted.fit(rows)
             }
         }
-        return try Work.track("fitting \(unfitted.name) at \(grid.count) places") { _ in
+        return try Work.track("fitting \(unfitted.name) at \(counted(grid.count, "place"))") { _ in
             try LocationwiseDetector(unfitted, fitting: features, locations: grid.count)
         }
     }

@@ -46,7 +46,7 @@ public struct FeatureModel: Sendable {
         try c.checkFit(images: rows.count, grid: nil, columns: features.columns)
         func fit(_ some: [Int]) throws -> any OneClassClassifier {
             let chosen = FeatureMatrix.evenly(atMost: c.detectorRows, of: some)
-            return try Work.track("fitting \(c.detector.name) on \(chosen.count) rows") { _ in
+            return try Work.track("fitting \(c.detector.name) on \(counted(chosen.count, "row"))") { _ in
                 try c.detector.fit(features.subset(chosen))
             }
         }
@@ -103,7 +103,11 @@ public struct FeatureModel: Sendable {
 
     // MARK: Files
 
-    private static let format = "occ-gpu detector 1"
+    private static let format = "occ-gpu detector "
+    /// Counts the format: a file has the lowest number whose readers take from it all that it says.
+    private static let formatNumber = 1
+    /// Whether a text is the format of a detector of features, of whatever number.
+    static func isFormat(_ text: String) -> Bool { text.hasPrefix(format) }
     /// What its file keeps of the configuration beside the detector.
     private static let keys = [
         "detector", "detectorRows", "holdOut", "calibration", "folds", "falseAlarmRate", "seed",
@@ -117,7 +121,8 @@ public struct FeatureModel: Sendable {
         let own = Set(Self.keys + configuration.detector.settingValues.keys)
         let values = try configuration.settings.filter { own.contains($0.key) }
         file.metadata.merge([
-            "format": Self.format, "configuration": try JSONValue.object(values).text(),
+            "format": "\(Self.format)\(Self.formatNumber)",
+            "configuration": try JSONValue.object(values).text(),
             "columns": String(columns),
         ]) { $1 }
         if let tensor = file.firstNotFinite {
@@ -141,12 +146,19 @@ public struct FeatureModel: Sendable {
     }
 
     private init(_ file: TensorFile, name: String) throws {
-        guard file.metadata["format"] == Self.format else {
-            let isModel = file.metadata["format"]?.hasPrefix("occ-gpu model") == true
+        let format = file.metadata["format"] ?? ""
+        guard Self.isFormat(format), let number = Int(format.dropFirst(Self.format.count)) else {
             throw OCCError(
                 .badData,
-                isModel ? "is a model of images, and takes no features" : "is no detector of features",
+                OneClassModel.isModel(file)
+                    ? "is a model of images, and takes no features" : "is no detector of features",
                 remedy: "Name a file that occ-gpu fit wrote.")
+        }
+        guard number == Self.formatNumber else {
+            throw OtherFormat(
+                what: "a detector of features", number: number, read: Self.formatNumber...Self.formatNumber,
+                again: "Fit it again."
+            ).error
         }
         guard let text = file.metadata["configuration"],
             let count = file.metadata["columns"].flatMap(Int.init),

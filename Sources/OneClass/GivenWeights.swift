@@ -22,10 +22,9 @@ struct GivenWeights {
         do { file = try TensorFile(contentsOf: path) } catch let error as OCCError
             where error.kind == .badData
         {
-            throw OCCError(
-                .badData, error.problem,
-                remedy:
-                    "Weights are given as safetensors: the page Given weights has the lines that write it.")
+            let remedy: Wording =
+                "Weights are given as safetensors: the page Given weights has the lines that write it."
+            throw OCCError(.badData, error.problem, remedy: error.advice.map { $0 + " " + remedy } ?? remedy)
         }
         let mark = "conv1.weight"
         let starts = file.tensors.keys.filter { $0 == mark || $0.hasSuffix(".\(mark)") }
@@ -35,16 +34,17 @@ struct GivenWeights {
     /// Loads the weights of an encoder into a program, and leaves its other parameters as they are.
     ///
     /// - Parameter encoder: the parameters of an encoder alone.
-    /// - Throws: `OCCError(.badData)` listing what is missing, of another shape, or left over.
+    /// - Throws: `OCCError(.badData)` listing what is missing, of another type or shape, or left over; naming the first
+    ///   array that no network that works has.
     func load(into program: Program, of encoder: ParameterLayout) throws {
         let wanted = encoder.parameters.map(\.name).filter { !$0.hasPrefix(InputNormalization.prefix + ".") }
         let shapes = Dictionary(
             uniqueKeysWithValues: try program.exportWeights().map { ($0.name, $0.shape) })
-        let missing = wanted.filter { file.tensors[prefix + $0]?.floats == nil }
-        let misshapen = wanted.compactMap { name -> String? in
-            guard let entry = file.tensors[prefix + name], entry.floats != nil, let shape = shapes[name],
-                entry.shape != shape
-            else { return nil }
+        let missing = wanted.filter { file.tensors[prefix + $0] == nil }
+        let entries = wanted.compactMap { name in file.tensors[prefix + name].map { (name, $0) } }
+        let untyped = entries.filter { $1.floats == nil }.map { "\($0) is \($1.type.rawValue)" }
+        let misshapen = entries.compactMap { name, entry -> String? in
+            guard let shape = shapes[name], entry.shape != shape else { return nil }
             return "\(name) is \(entry.shape), not \(shape)"
         }
         // A model has more than its encoder. Stages that the encoder was asked not to have are no sign of another network.
@@ -55,16 +55,32 @@ struct GivenWeights {
             let isOther = name.hasPrefix("layer") && !stages.contains(name.prefix { $0 != "." })
             return wanted.contains(name) || Self.isNoEncoder(name) || isOther ? nil : name
         }.sorted()
-        let wrong = [("missing", missing), ("of another shape", misshapen), ("not of the encoder", left)]
-            .filter { !$1.isEmpty }.map { what, names in
-                let shown = names.prefix(6).joined(separator: ", ")
-                return "\(what): \(shown)" + (names.count > 6 ? " and \(names.count - 6) more" : "")
-            }
+        let wrong = [
+            ("missing", missing), ("of another type than F32, F16 and BF16", untyped),
+            ("of another shape", misshapen), ("not of the encoder", left),
+        ].filter { !$1.isEmpty }.map { what, names in
+            let shown = names.prefix(6).joined(separator: ", ")
+            return "\(what): \(shown)" + (names.count > 6 ? " and \(names.count - 6) more" : "")
+        }
         guard wrong.isEmpty else {
+            let isOther = untyped.isEmpty || wrong.count > 1
             throw OCCError(
                 .badData, "\(path): does not hold this encoder's weights; \(wrong.joined(separator: "; "))",
-                remedy: "Give the \(setting: "encoder"), \(setting: "width") and \(setting: "stem") that the "
-                    + "weights are of: torchvision's and timm's have \(setting: "stem") large.")
+                remedy: !isOther
+                    ? "Convert them to F32, as by tensor.float() in PyTorch."
+                    : "Give the \(setting: "encoder"), \(setting: "width") and \(setting: "stem") that the "
+                        + "weights are of: torchvision's and timm's have \(setting: "stem") large.")
+        }
+        for (name, entry) in entries {
+            let isVariance = name.hasSuffix(".running_var")
+            guard let wrong = entry.floats?.first(where: { !$0.isFinite || isVariance && $0 < 0 }) else {
+                continue
+            }
+            throw OCCError(
+                .badData,
+                "\(path): tensor \(prefix + name) has values that \(wrong.isFinite ? "no variance has" : "are not finite"); "
+                    + "the first is \(wrong)",
+                remedy: "The network that it is of has diverged, or the file is damaged: give another.")
         }
         let given = Set(wanted)
         let others = Dictionary(

@@ -279,32 +279,37 @@ public final class OneClassModel {
     private static let format = "occ-gpu model "
     /// The array of what calibrates the threshold of maps, where it is not that of scores.
     private static let peaksName = "calibration.peaks"
-    /// Counts the format: 2 since settings are flat, by one name each; 3 since a threshold can be calibrated
-    /// across folds.
-    private static let formatNumber = 3
-    /// The oldest format that is read.
-    private static let oldestFormat = 2
+    /// The formats that are read: 2 since settings are flat, by one name each; 3 since a threshold can be calibrated
+    /// across folds; 4 since detectors see maps of whole images, and maps have a threshold of their own.
+    private static let formats = 2...4
+    /// The format that its file has: the lowest whose readers take from it all that it says. A program that reads up to
+    /// 3 would take a detector of maps for one of rows, and the threshold of scores for that of maps.
+    private var formatNumber: Int { detector.mapping == nil && peakCalibration == nil ? 3 : 4 }
+
+    /// Whether a text is the format of a model, of whatever number.
+    static func isFormat(_ text: String) -> Bool { text.hasPrefix(format) }
 
     /// Whether a file says that it is a model.
     package static func isModel(_ file: TensorFile) -> Bool {
-        file.metadata["format"]?.hasPrefix(format) == true
+        file.metadata["format"].map(isFormat) ?? false
     }
 
     /// Checks the format that a file says it has.
     ///
     /// - Throws: `OCCError(.badData)` for a file that is no model, or of another format.
     private static func checkFormat(_ text: String?) throws {
+        if let text, FeatureModel.isFormat(text) {
+            throw OCCError(
+                .badData,
+                "is a detector of features, which scores the rows of .npy files, and not an occ-gpu model of images",
+                remedy: "Give it features of the kind that it was fitted on, such as embed writes of images.")
+        }
         guard let text, text.hasPrefix(format), let number = Int(text.dropFirst(format.count)) else {
             throw OCCError(
                 .badData, "is not an occ-gpu model", remedy: "Name the model.safetensors of a run.")
         }
-        guard (oldestFormat...formatNumber).contains(number) else {
-            let isNewer = number > formatNumber
-            throw OCCError(
-                .badData,
-                "is a model of format \(number), which a\(isNewer ? " newer" : "n older") occ-gpu wrote; this "
-                    + "program reads formats \(oldestFormat) to \(formatNumber)",
-                remedy: isNewer ? "Use the newer program." : "Train again.")
+        guard formats.contains(number) else {
+            throw OtherFormat(what: "a model", number: number, read: formats, again: "Train again.").error
         }
     }
 
@@ -335,7 +340,7 @@ public final class OneClassModel {
     /// What a file says of the model beside its arrays, by key.
     func metadata() throws -> [String: String] {
         var metadata = [
-            "format": "\(Self.format)\(Self.formatNumber)", "configuration": try configuration.json(),
+            "format": "\(Self.format)\(formatNumber)", "configuration": try configuration.json(),
             "normal_class": normalClass,
             "image_size": String(side),
             "preprocessing":

@@ -195,7 +195,7 @@ extension RunConfiguration {
         let detectors = calibration == .cross ? folds : 1
         guard detectors == 1 || images >= 2 * folds else {
             throw OCCError(
-                .usage, "\(setting: "folds") \(folds): there are \(images) images to fit a detector on",
+                .usage, "\(setting: "folds") \(folds): the detector is fitted on \(counted(images, "image"))",
                 remedy: "Give two images to a fold at least: lower \(setting: "folds").")
         }
         // The largest fold's images are left out of its detector.

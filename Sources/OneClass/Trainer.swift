@@ -115,7 +115,7 @@ public final class Trainer {
         if let outliers, outliers.side != images.side || outliers.count == 0 {
             throw OCCError(
                 .badData,
-                "\(setting: "outliers"): \(outliers.count) images of \(outliers.side) pixels a side",
+                "\(setting: "outliers"): \(counted(outliers.count, "image")) of \(outliers.side) pixels a side",
                 remedy: "Give images, of \(images.side) pixels a side as those to train on.")
         }
         try configuration.checkFit(

@@ -101,7 +101,7 @@ extension Checkup {
     /// - Parameter sizes: of the files in it, in bytes.
     package static func kernelCache(_ folder: String, sizes: [Int], _ probe: FolderProbe) -> Finding {
         let bytes = sizes.reduce(0, +)
-        let text = "\(folder): \(sizes.count) files, \(formatBytes(bytes))"
+        let text = "\(folder): \(counted(sizes.count, "file")), \(formatBytes(bytes))"
         let values: [String: JSONValue] = [
             "folder": .string(folder), "files": .integer(Int64(sizes.count)), "bytes": .integer(Int64(bytes)),
             "writable": .bool(probe.reason == nil),

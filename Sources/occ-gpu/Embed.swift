@@ -46,7 +46,7 @@ let embedCommand = Command(
         guard needed <= free else {
             throw OCCError(
                 .deviceUnavailable,
-                "\(images) images of \(patches) rows of \(columns) features need \(formatBytes(needed)); "
+                "\(images) images of \(counted(patches, "row")) of \(counted(columns, "feature")) need \(formatBytes(needed)); "
                     + "\(formatBytes(free)) are free", remedy: "Give fewer images at a time.")
         }
         values.reserveCapacity(images * patches * columns)
@@ -84,7 +84,7 @@ let embedCommand = Command(
     let features = FeatureMatrix(rows: names.count, columns: columns, values: values)
     try FeatureRows.write(features, names: names, to: out)
     say(
-        "wrote \(out): \(features.rows) rows of \(features.columns) features, and \(FeatureRows.paths(of: out))"
+        "wrote \(out): \(counted(features.rows, "row")) of \(counted(features.columns, "feature")), and \(FeatureRows.paths(of: out))"
     )
     try result.get()
 }

@@ -43,6 +43,7 @@ let explainCommand = Command(
     let explainer = try Explainer(
         model, score: arguments.value("score", as: Explainer.Score.self) ?? .detector)
     let writer = try PictureFolder(out)
+    warn("out", out, liesIn: arguments.positionals)
     let baseline = arguments.value("baseline", as: Explainer.Baseline.self)
     guard method == .integratedGradients || baseline == nil else {
         throw OCCError(.usage, "--baseline does nothing: grad-cam has no path", remedy: "Leave it out.")
@@ -79,7 +80,7 @@ let explainCommand = Command(
     if let worst = missing.max() {
         let percent = String(format: "%.0f %%", 100 * worst)
         say(
-            "warning: \(missing.count) explanations leave out part of the difference of the scores, up to \(percent): the score "
+            "warning: \(counted(missing.count, "explanation")) \(missing.count == 1 ? "leaves" : "leave") out part of the difference of the scores, up to \(percent): the score "
                 + "bends too sharply on the path; try another --baseline, or --method grad-cam")
     }
 }

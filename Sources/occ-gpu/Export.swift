@@ -53,7 +53,7 @@ private func exportONNX(_ model: OneClassModel, to path: String) throws {
         let (images, difference) = try model.checkONNX(temporary, named: path, by: runtime)
         check = String(
             format:
-                "checked by ONNX Runtime \(runtime.version) on \(images) drawn images: differs from the model by %.1e at "
+                "checked by ONNX Runtime \(runtime.version) on \(counted(images, "drawn image")): differs from the model by %.1e at "
                 + "most", difference)
     }
     say("wrote \(path): \(formatBytes(bytes.count)), ONNX opset 17, input images uint8 [N,H,W,3]")

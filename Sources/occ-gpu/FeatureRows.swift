@@ -16,7 +16,7 @@ enum FeatureRows {
         let lines = bytes.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
         guard lines.count - 1 == rows else {
             say(
-                "warning: \(paths(of: path)) has \(lines.count - 1) lines, and there are \(rows) rows: these are numbered"
+                "warning: \(paths(of: path)) has \(counted(lines.count - 1, "line")), and there are \(rows) rows: these are numbered"
             )
             return numbered
         }
@@ -109,7 +109,8 @@ func scoreFeatures(_ paths: [String], of model: FeatureModel, _ format: ScoreFor
         guard features.columns == model.columns else {
             throw OCCError(
                 .badData,
-                "\(path): has \(features.columns) columns, and the detector was fitted on \(model.columns)")
+                "\(path): has \(counted(features.columns, "column")), and the detector was fitted on \(model.columns)"
+            )
         }
         let name = try FeatureRows.names(of: path, rows: features.rows)
         try Work.track("scoring", "rows", total: features.rows) { work in

@@ -40,7 +40,7 @@ let fitCommand = Command(
     try model.save(file)
     ThresholdOptions.announce(model.calibration)
     say(
-        "wrote \(file): \(configuration.detector.name) on \(features.rows) rows of \(features.columns) features"
+        "wrote \(file): \(configuration.detector.name) on \(counted(features.rows, "row")) of \(counted(features.columns, "feature"))"
     )
 }
 

@@ -49,7 +49,7 @@ final class FullSizeThresholds {
             why = "no held-out image has their size; those have \(sizes.joined(separator: ", "))"
         }
         say(
-            "note: of \(others) images of another size than \(model.side) x \(model.side) alarm and p_value are empty: "
+            "note: of \(counted(others, "image")) of another size than \(model.side) x \(model.side) alarm and p_value are empty: "
                 + "among more patches the highest score is higher in normal images too, and \(why). Else "
                 + "give --threshold SCORE, or leave --full-size out.")
     }

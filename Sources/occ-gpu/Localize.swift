@@ -37,7 +37,12 @@ let localizeCommand = Command(
         throw OCCError(.usage, "localize needs --model and --out")
     }
     let model = try ThresholdOptions.model(name, arguments)
+    try model.requireLocalizing()
     let writer = try PictureFolder(out)
+    let inputs =
+        arguments.positionals.isEmpty
+        ? [arguments["data"] ?? model.configuration.data] : arguments.positionals
+    warn("out", out, liesIn: inputs)
     ThresholdOptions.announce(model)
     let middle =
         model.mapCalibration.threshold == nil
@@ -49,6 +54,7 @@ let localizeCommand = Command(
             model.scale.lowerBound, model.scale.upperBound, model.alarmScore))
     try emit(CSV.row(ScoreRow.columns + ["picture"]))
     let regions = try RegionOutput(model, regions: arguments["regions"], masks: arguments["masks"])
+    if let masks = arguments["masks"] { warn("masks", masks, liesIn: inputs) }
     // Also where files could not be used, and where the command ends early.
     defer { regions?.finish() }
     /// - Parameters:

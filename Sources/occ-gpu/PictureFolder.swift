@@ -1,3 +1,4 @@
+import OCCCommandLine
 import OneClass
 
 /// A folder of pictures named after the images they are of.
@@ -57,4 +58,25 @@ struct PictureFolder {
         return scalar.properties.isAlphabetic || ("0"..."9").contains(scalar)
             || "._-+=@".unicodeScalars.contains(scalar)
     }
+}
+
+/// Warns of a folder of results that lies in one of images that are read.
+///
+/// - Parameters:
+///   - option: what names the folder, which is there.
+///   - inputs: files, folders, and names of built-in data, which lie nowhere.
+///   - consequence: what comes of it.
+func warn(
+    _ option: String, _ folder: String, liesIn inputs: [String],
+    consequence: String =
+        "occ-gpu knows the pictures that it drew by their names, other programs take them for images"
+) {
+    guard let own = realPath(folder),
+        let input = inputs.first(where: { input in
+            guard FileKind(input)?.isFolder == true, let above = realPath(input) else { return false }
+            return own == above || own.utf8.starts(with: (above == "/" ? above : above + "/").utf8)
+        })
+    else { return }
+    say(
+        "warning: --\(option) \(folder) lies in \(input), whose images are read: \(consequence)")
 }

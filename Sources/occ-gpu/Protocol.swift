@@ -98,7 +98,7 @@ let protocolCommand = Command(
     try emit(
         arguments.has("json")
             ? try table.json()
-            : "AUROC in %, method \(configuration.method.name), \(list.count) seed\(list.count == 1 ? "" : "s")\n\n\(table.text)"
+            : "AUROC in %, method \(configuration.method.name), \(counted(list.count, "seed"))\n\n\(table.text)"
     )
     if let first = table.failures.first {
         throw OCCError(

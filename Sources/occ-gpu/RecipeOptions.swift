@@ -183,7 +183,7 @@ struct RecipeOptions {
             // The path may be spelled otherwise: the checkpoint tells whether the images are the same.
             if same.resolved.differences(from: before).allSatisfy({ $0 == "data" }) {
                 configuration = same
-                return "\(steps) steps, as the run began"
+                return "\(counted(steps, "step")), as the run began"
             }
         }
         let most = isTimed || patches == nil ? nil : chooses.steps ? PatchRecipe.steps : PatchRecipe.mostSteps
@@ -200,7 +200,7 @@ struct RecipeOptions {
         let steps = min(fitting, most ?? fitting)
         configuration.steps = steps
         return steps < fitting
-            ? "\(steps) steps: more make maps worse; they take less than \(budget.words) here"
-            : "\(steps) steps, which take about \(budget.words) here"
+            ? "\(counted(steps, "step")): more make maps worse; they take less than \(budget.words) here"
+            : "\(counted(steps, "step")), which take about \(budget.words) here"
     }
 }

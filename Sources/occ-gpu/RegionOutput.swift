@@ -64,6 +64,6 @@ final class RegionOutput {
 
     /// Says what was written: how many images have their line.
     func finish() {
-        if let lines { say("wrote \(lines.path): \(images) image\(images == 1 ? "" : "s")") }
+        if let lines { say("wrote \(lines.path): \(counted(images, "image"))") }
     }
 }

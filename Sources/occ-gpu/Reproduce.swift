@@ -66,6 +66,7 @@ let reproduceCommand = Command(
     guard experiment.pictures == nil || shard != nil || arguments["report"] != nil else {
         throw OCCError(.usage, "\(name) draws pictures: where to?", remedy: "Give --report FILE.")
     }
+    try RunOptions.checkLength(arguments)
     var overrides = RunOptions.written(arguments)
     overrides["data"] = nil
     var reproduction = try Reproduction(

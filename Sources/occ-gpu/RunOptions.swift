@@ -100,6 +100,15 @@ enum RunOptions {
             })
     }
 
+    /// Checks that one option says how long to train.
+    ///
+    /// - Throws: `OCCError(.usage)` for two.
+    static func checkLength(_ arguments: Arguments) throws {
+        guard arguments["steps"] != nil, arguments["epochs"] != nil else { return }
+        throw OCCError(
+            .usage, "--steps and --epochs both say how long to train", remedy: "Give one of them.")
+    }
+
     /// - Parameter start: what options override, where no file is given.
     static func configuration(_ arguments: Arguments, from start: RunConfiguration = RunConfiguration())
         throws
@@ -114,6 +123,7 @@ enum RunOptions {
         _ arguments: Arguments, from start: RunConfiguration = RunConfiguration(),
         comparing detectors: inout [any Detector]
     ) throws -> RunConfiguration {
+        try checkLength(arguments)
         var c = start
         if let path = arguments["config"] { c = try RunConfiguration(json: try readFile(path), name: path) }
         do {

@@ -92,7 +92,8 @@ struct UnusableFiles {
     /// - Throws: `OCCError(.badData)` when there is one.
     func finish(of total: Int) throws {
         guard count > 0 else { return }
-        throw OCCError(.badData, "\(count) of \(total) files could not be used; the others are done")
+        throw OCCError(
+            .badData, "\(count) of \(counted(total, "file")) could not be used; the others are done")
     }
 }
 

@@ -45,11 +45,13 @@ struct StreamScorer {
     /// - Throws: `OCCError(.badData)` when there was a path without a score.
     func finish() throws {
         guard failed > 0 else { return }
-        throw OCCError(.badData, "\(failed) of \(answered) files could not be scored; the others are done")
+        throw OCCError(
+            .badData, "\(failed) of \(counted(answered, "file")) could not be scored; the others are done")
     }
 }
 
-/// Gives each line of standard input to `body` as soon as it is whole; the last one may lack its end.
+/// Gives each line of standard input to `body` as soon as it is whole; the last one may lack its end, which is a line feed,
+/// or a carriage return and a line feed.
 ///
 /// - Throws: `OCCError(.inputOutput)` when standard input cannot be read.
 func forEachInputLine(_ body: (String) throws -> Void) throws {
@@ -62,10 +64,15 @@ func forEachInputLine(_ body: (String) throws -> Void) throws {
         guard count > 0 else { break }
         rest += buffer[..<count]
         while let end = rest.firstIndex(of: UInt8(ascii: "\n")) {
-            let line = PathText.decode(rest[..<end])
+            let line = withoutReturn(rest[..<end])
             rest.removeSubrange(...end)
             try body(line)
         }
     }
-    if !rest.isEmpty { try body(PathText.decode(rest)) }
+    if !rest.isEmpty { try body(withoutReturn(rest[...])) }
+}
+
+/// The text of a line, without the carriage return that some systems end lines with too.
+private func withoutReturn(_ line: ArraySlice<UInt8>) -> String {
+    PathText.decode(line.last == UInt8(ascii: "\r") ? line.dropLast() : line)
 }

@@ -57,9 +57,12 @@ let trainCommand = Command(
         throw OCCError(
             .cannotCreate, "\(out): holds a run already", remedy: "Add --overwrite, or choose another --out.")
     }
+    warn(
+        "out", out, liesIn: [recipe.configuration.data],
+        consequence: "what is put there is looked at with them")
     say(dataset.summary)
     say(
-        "training on \(split.train.count) images of '\(split.normalClass)', \(split.calibration.count) held out; \(device.name)"
+        "training on \(counted(split.train.count, "image")) of '\(split.normalClass)', \(split.calibration.count) held out; \(device.name)"
     )
     announceThreshold(recipe.configuration, split)
     announceTest(split)
@@ -160,6 +163,6 @@ private func announceMemory(_ configuration: RunConfiguration, _ split: OneClass
         configuration, images: split.train.count, side: split.train.side, device: device)
     let memory = try training.program.memoryNeeded()
     say(
-        "\(training.totalSteps) steps of \(training.imagesPerStep) images; \(training.program.layout.trainedCount) parameters; "
+        "\(counted(training.totalSteps, "step")) of \(counted(training.imagesPerStep, "image")); \(counted(training.program.layout.trainedCount, "parameter")); "
             + "memory \(formatBytes(memory.total))")
 }

@@ -3,8 +3,8 @@ import OCCCommandLine
 import OneClass
 
 /// Gives the image files that appear in a folder to `body`, in the order in which they become whole: when a writer
-/// closes one, or one is moved there; where the folder is looked at, when one has not changed from one look to the
-/// next. Returns after SIGINT or SIGTERM, between two files.
+/// closes one, or one is moved or linked there; where the folder is looked at, when one has not changed from one look to
+/// the next. Returns after SIGINT or SIGTERM, between two files.
 ///
 /// Files that are there already, hidden names, names of other files than images, and subfolders are not for it.
 ///
@@ -92,12 +92,18 @@ private final class NotifiedFolder: WatchedFolder {
     let manner = ""
     private let path: String
     private let descriptor: Int32
+    /// Names that were made and that nobody has opened since, with when: a link is whole as it is, and who writes a file
+    /// opens it as he makes it.
+    private var made: [String: ContinuousClock.Instant] = [:]
+    /// How long the system may take from making a file to telling that it is opened, which it does in one call.
+    private static let opening = Duration.milliseconds(Int(signalPatience))
 
     init(_ path: String) throws {
         self.path = path
         descriptor = inotify_init1(Int32(O_CLOEXEC | O_NONBLOCK))
         guard descriptor >= 0 else { throw Refused(code: errno) }
-        let wanted = UInt32(IN_CLOSE_WRITE | IN_MOVED_TO | IN_DELETE_SELF | IN_MOVE_SELF)
+        let wanted = UInt32(
+            IN_CREATE | IN_OPEN | IN_CLOSE_WRITE | IN_MOVED_TO | IN_DELETE_SELF | IN_MOVE_SELF)
         guard PathText.with(path, { inotify_add_watch(descriptor, $0, wanted) }) >= 0 else {
             throw Refused(code: errno)
         }
@@ -107,7 +113,7 @@ private final class NotifiedFolder: WatchedFolder {
 
     func next() throws -> [String] {
         var wait = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
-        guard poll(&wait, 1, signalPatience) > 0 else { return [] }
+        guard poll(&wait, 1, signalPatience) > 0 else { return linked() }
         var buffer = [UInt8](repeating: 0, count: 1 << 16), found: [String] = []
         let count = uninterrupted { read(descriptor, &buffer, buffer.count) }
         guard count > 0 else {
@@ -129,14 +135,41 @@ private final class NotifiedFolder: WatchedFolder {
                 throw folderIsGone(path)
             }
             guard event.mask & UInt32(IN_ISDIR) == 0, isWatched(name) else { continue }
-            found.append(joined(path, name))
+            if event.mask & UInt32(IN_OPEN) != 0 {
+                made[name] = nil
+            } else if event.mask & UInt32(IN_CREATE) == 0 {
+                found.append(joined(path, name))
+            } else if isLink(name) {
+                found.append(joined(path, name))
+            } else {
+                made[name] = .now
+            }
         }
-        return found
+        return found + linked()
+    }
+
+    /// Whether a name that has just been made is one of several of its file, or a symbolic link to a file.
+    private func isLink(_ name: String) -> Bool {
+        var status = stat()
+        let file = joined(path, name)
+        guard PathText.with(file, { lstat($0, &status) }) == 0 else { return false }
+        return status.st_mode & S_IFMT == S_IFLNK ? FileKind(file) == .file : status.st_nlink > 1
+    }
+
+    /// The names that were made and not opened: links to files whose other names are gone.
+    private func linked() -> [String] {
+        let due = ContinuousClock.now - Self.opening
+        let names = made.filter { $0.value < due }.sorted { ($0.value, $0.key) < ($1.value, $1.key) }.map(
+            \.key)
+        for name in names { made[name] = nil }
+        return names.map { joined(path, $0) }.filter { FileKind($0) == .file }
     }
 }
 
-/// Whether a name is one of an image that is not hidden.
-func isWatched(_ name: String) -> Bool { !name.hasPrefix(".") && RGBImage.isReadable(name: name) }
+/// Whether a name is one of an image that is not hidden, nor a picture that occ-gpu drew of one.
+func isWatched(_ name: String) -> Bool {
+    !name.hasPrefix(".") && RGBImage.isReadable(name: name) && !DrawnPicture.isName(name)
+}
 
 /// The path of a name in a folder.
 func joined(_ folder: String, _ name: String) -> String {

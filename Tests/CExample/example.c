@@ -31,7 +31,7 @@ typedef struct {
 static void *thread(void *argument) {
     work *own = argument;
     for (int turn = 0; turn < 4; turn++) {
-        occ_result found = {0};
+        occ_result found = {.size = sizeof found};
         char words[32];
         int width = own->first + turn;
         own->differences +=
@@ -42,6 +42,47 @@ static void *thread(void *argument) {
                             !strstr(occ_last_error(), words);
     }
     return NULL;
+}
+
+/* Structures of a program that was compiled with a later header, and with the first; and wrong sizes. */
+static int sizes_are_kept(const work *image, const occ_info *info) {
+    struct {
+        occ_info known;
+        double later;
+    } long_info = {{.size = sizeof long_info}, 42};
+    struct {
+        occ_result known;
+        double later;
+    } long_result = {{.size = sizeof long_result}, 42};
+    /* Memory that ends with the first version's members. */
+    size_t least = offsetof(occ_result, alarm) + sizeof(int32_t);
+    occ_result *short_result = malloc(least);
+    if (!short_result) return 0;
+    memcpy(short_result, &least, sizeof least);
+    occ_status statuses[] = {
+        occ_model_info(image->model, &long_info.known),
+        occ_score(image->model, image->pixels, image->width, image->height, image->stride,
+                  &long_result.known),
+        occ_score(image->model, image->pixels, image->width, image->height, image->stride, short_result),
+    };
+    int good = !statuses[0] && !statuses[1] && !statuses[2];
+    good &= long_info.known.size == sizeof(occ_info) && long_info.known.side == info->side;
+    good &= long_result.known.size == sizeof(occ_result);
+    good &= long_result.known.score == image->expected.score;
+    good &= long_info.later == 42 && long_result.later == 42;
+    good &= !memcmp(short_result, &least, sizeof least);
+    good &= !memcmp(&short_result->alarm, &image->expected.alarm, sizeof(int32_t));
+    free(short_result);
+    for (size_t wrong = 0; wrong < least; wrong += least - 1) {
+        occ_result none = {.size = wrong, .score = 42};
+        occ_info nothing = {.size = wrong};
+        good &= occ_score(image->model, image->pixels, image->width, image->height, image->stride, &none) ==
+                    OCC_USAGE &&
+                none.score == 42 && strstr(occ_last_error(), "sizeof(occ_result)") != NULL;
+        good &= occ_model_info(image->model, &nothing) == OCC_USAGE && nothing.side == 0 &&
+                strstr(occ_last_error(), "sizeof(occ_info)") != NULL;
+    }
+    return good;
 }
 
 int main(int count, char **words) {
@@ -57,13 +98,15 @@ int main(int count, char **words) {
         if (fread(pixels + row * stride, 3, (size_t)width, file) != (size_t)width) return 65;
     fclose(file);
 
+    if (occ_abi() != OCC_ABI) return fprintf(stderr, "libocc has ABI %d\n", (int)occ_abi()), 1;
     occ_model *model = NULL;
     if (occ_model_load(words[1], "cpu", &model) != OCC_OK) return fail("load");
-    occ_info info;
-    occ_result result;
+    occ_info info = {.size = sizeof info};
+    occ_result result = {.size = sizeof result};
     if (occ_model_info(model, &info) != OCC_OK) return fail("info");
     if (occ_score(model, pixels, width, height, stride, &result) != OCC_OK) return fail("score");
     printf("%.17g %.17g %d\n", result.score, result.p_value, result.alarm);
+    if (info.size != sizeof info || result.size != sizeof result) return 1;
     if (!info.has_map && !isnan(info.map_threshold)) return 1;
     size_t places = (size_t)info.side * (size_t)info.side;
     float *map = malloc(places * sizeof *map);
@@ -91,6 +134,8 @@ int main(int count, char **words) {
         if (pthread_join(threads[index], NULL) || works[index].differences)
             return fprintf(stderr, "threads differ\n"), 1;
     }
+
+    if (!sizes_are_kept(&works[0], &info)) return fprintf(stderr, "sizes of structures are not kept\n"), 1;
 
     /* What is wrong is said, and nothing ends. */
     occ_model *none = model;

@@ -72,7 +72,7 @@ import occ_gpu
         #expect(process.terminationStatus == 0)
     }
 
-    /// Files that are written or moved there have a row once they are whole; a signal ends it well.
+    /// Files that are written, moved or linked there have a row once they are whole; a signal ends it well.
     @Test(arguments: [SIGINT, SIGTERM]) func aFolderIsWatched(_ signal: Int32) throws {
         let folder = try Self.trained(), png = try readFile(folder.file("data/test/bad/0.png"))
         try folder.write(png, to: "in/before.png")
@@ -80,8 +80,8 @@ import occ_gpu
             ["score", "--model", folder.file("run"), "--watch", folder.file("in")], in: folder)
         _ = try Self.waiting(for: "watching", in: errors, of: process)
         // Half a file is not scored; what is moved there is.
-        let part = try FileHandle(forWritingTo: URL(fileURLWithPath: try folder.write([], to: "half.png")))
-        try FileManager.default.linkItem(atPath: folder.file("half.png"), toPath: folder.file("in/half.png"))
+        let half = open(folder.file("in/half.png"), O_CREAT | O_WRONLY | O_CLOEXEC, 0o644)
+        let part = FileHandle(fileDescriptor: half, closeOnDealloc: true)
         try part.write(contentsOf: Data(png.prefix(20)))
         try folder.write(png, to: "moved.png")
         try FileManager.default.moveItem(
@@ -92,6 +92,26 @@ import occ_gpu
         try folder.write(png, to: "in/whole.png")
         let second = try Self.waiting(for: "whole.png", in: output, of: process)
         #expect(!second.contains("notes.txt") && !second.contains("half.png"))
+        // A link is whole as it is made, also where it is soon the only name; what was drawn of an image is none.
+        try folder.write(png, to: "source.png")
+        let source = folder.file("source.png"), manager = FileManager.default
+        try manager.createSymbolicLink(atPath: folder.file("in/soft.png"), withDestinationPath: source)
+        try manager.createSymbolicLink(
+            atPath: folder.file("in/broken.png"), withDestinationPath: folder.file("none"))
+        try manager.linkItem(atPath: source, toPath: folder.file("in/hard.png"))
+        try manager.linkItem(atPath: source, toPath: folder.file("in/of-0123456789ab.overlay.png"))
+        _ = try Self.waiting(for: "hard.png", in: output, of: process)
+        try manager.removeItem(atPath: folder.file("in/hard.png"))
+        try manager.linkItem(atPath: source, toPath: folder.file("in/only.png"))
+        try manager.removeItem(atPath: source)
+        let third = try Self.waiting(for: "only.png", in: output, of: process)
+        #expect(third.contains("/soft.png,") && !third.contains("overlay") && !third.contains("broken.png"))
+        #expect(third.split(separator: "\n").count { $0.contains("hard.png") } == 1)
+        #expect(!third.contains("half.png"))
+        try part.write(contentsOf: Data(png.dropFirst(20)))
+        try part.close()
+        let last = try Self.waiting(for: "half.png", in: output, of: process)
+        #expect(last.split(separator: "\n").last?.hasSuffix(",") == true, "\(last)")
         kill(process.processIdentifier, signal)
         process.waitUntilExit()
         #expect(process.terminationReason == .exit && process.terminationStatus == 0)

@@ -34,6 +34,38 @@ import Testing
         #expect(try TensorFile(bytes: bytes, name: "x") == file)
     }
 
+    /// Values of 16 bits, from the tables of IEEE 754: the ends of each range, what is next to one, and no numbers.
+    @Test func halvesAreFloats() throws {
+        let halves: [(UInt16, Float)] = [
+            (0x0000, 0), (0x0001, 0x1p-24), (0x83FF, -0x1.FF8p-15), (0x0400, 0x1p-14),
+            (0x3555, 0.333251953125),
+            (0x3C00, 1), (0x3C01, 1.0009765625), (0xC000, -2), (0x7BFF, 65504), (0xFC00, -.infinity),
+        ]
+        let brains: [(UInt16, Float)] = [
+            (0x0001, 0x1p-133), (0x3F80, 1), (0x3F81, 1.0078125), (0xC049, -3.140625), (0x7F80, .infinity),
+        ]
+        for (type, table) in [(TensorFile.ElementType.float16, halves), (.bfloat16, brains)] {
+            let entry = TensorFile.Entry(type, table.map(\.0) + [0x8000, 0x7FC1], shape: [table.count + 2])
+            let file = TensorFile(tensors: ["a": entry, "b": .init([UInt8](0..<3), shape: [3])])
+            let read = try #require(try TensorFile(bytes: file.encoded(), name: "x").tensors["a"])
+            #expect(read == entry && read.doubles == nil)
+            let values = try #require(read.floats)
+            #expect(Array(values.dropLast(2)) == table.map(\.1))
+            #expect(
+                values[table.count] == 0 && values[table.count].sign == .minus && values.last?.isNaN == true)
+        }
+    }
+
+    /// A type that is not read is named, with those that are.
+    @Test func otherTypesAreNamed() {
+        let header = #"{"a":{"dtype":"F8_E4M3","shape":[2],"data_offsets":[0,2]}}"#
+        let bytes =
+            [UInt8(header.utf8.count)] + [UInt8](repeating: 0, count: 7) + Array(header.utf8) + [0, 0]
+        let error = #expect(throws: OCCError.self) { try TensorFile(bytes: bytes, name: "x") }
+        #expect(error?.message == "x: tensor 'a' has type F8_E4M3, which is not read")
+        #expect(error?.remedy?.contains("F32, F64, I32, I64, U8, F16, BF16") == true)
+    }
+
     @Test func damagedFilesAreErrors() throws {
         let result = fuzz(try Self.file.encoded(), name: "m.safetensors") {
             _ = try TensorFile(bytes: $0, name: "m.safetensors")

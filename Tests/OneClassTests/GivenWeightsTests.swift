@@ -100,6 +100,23 @@ import Testing
         // A deeper network's blocks are not left out in silence.
         let deeper = try error { $0.tensors["layer2.1.bn1.bias"] = .init([1, 2] as [Float], shape: [2]) }
         #expect(deeper?.message.contains("not of the encoder: layer2.1.bn1.bias") == true)
+        let typed = try error {
+            $0.tensors["bn1.bias"] = .init([Double](repeating: 0, count: 64), shape: [64])
+        }
+        #expect(
+            typed?.message.contains("BF16: bn1.bias is F64") == true && typed?.remedy?.contains("F32") == true
+        )
+        // What no network that works has is named as it is in the file.
+        for (name, value, word) in [
+            ("bn1.bias", Float.nan, "finite; the first is nan"), ("bn1.running_var", -1, "variance"),
+        ] {
+            let wrong = try error {
+                $0.tensors[name] = .init([Float](repeating: 1, count: 63) + [value], shape: [64])
+            }
+            #expect(
+                wrong?.message.contains("tensor \(name) has values that") == true, "\(wrong?.message ?? "")")
+            #expect(wrong?.message.contains(word) == true && wrong?.remedy != nil)
+        }
         try AtomicFile.write(Array("PK no tensors".utf8), to: path)
         let other = #expect(throws: OCCError.self) {
             try Trainer(configuration: Self.configuration(path), images: Self.images, device: try .cpu())
@@ -111,6 +128,40 @@ import Testing
                 device: try .cpu())
         }
         #expect(nowhere?.kind == .noInput)
+    }
+
+    /// Weights of 16 bits give the features of the floats that they stand for.
+    @Test(arguments: [TensorFile.ElementType.float16, .bfloat16])
+    func halvesAreRead(_ type: TensorFile.ElementType) throws {
+        let folder = try TemporaryFolder()
+        var short = try Self.file(), rounded = short
+        for (name, entry) in short.tensors {
+            // The upper 16 bits of a float, or with 8 bits of its exponent fewer, 13 of its fraction.
+            let floats = try #require(entry.floats).map { value -> Float in
+                let bits = value.bitPattern
+                guard type == .float16 else { return Float(bitPattern: bits & 0xFFFF_0000) }
+                return abs(value) < 0x1p-14 ? 0 : Float(bitPattern: bits & ~0x1FFF)
+            }
+            rounded.tensors[name] = .init(floats, shape: entry.shape)
+            short.tensors[name] = TensorFile.Entry(
+                type,
+                floats.map { value in
+                    let bits = value.bitPattern
+                    guard type == .float16 else { return UInt16(bits >> 16) }
+                    let sign = UInt16(bits >> 31) << 15
+                    return value == 0
+                        ? sign : sign | UInt16((bits >> 23 & 0xFF) - 112) << 10 | UInt16(bits >> 13 & 0x3FF)
+                }, shape: entry.shape)
+        }
+        var found: [[Float]] = []
+        for (name, file) in [("short", short), ("rounded", rounded)] {
+            let path = folder.file("\(name).safetensors")
+            try file.write(to: path)
+            let trainer = try Trainer(
+                configuration: Self.configuration(path), images: Self.images, device: try .cpu())
+            found.append(try trainer.features(of: Self.images).values)
+        }
+        #expect(found[0] == found[1] && found[0].contains { $0 != 0 })
     }
 
     /// An encoder of fewer stages takes what it has of the file.

@@ -242,7 +242,7 @@ import Testing
         file.metadata["alarm_score"] = nil
         try file.write(to: path)
         #expect(try OneClassModel.load(path).calibration.threshold != nil)
-        for (format, word) in [("occ-gpu model 4", "newer"), ("occ-gpu model 1", "older")] {
+        for (format, word) in [("occ-gpu model 5", "a newer"), ("occ-gpu model 1", "an older")] {
             file.metadata["format"] = format
             try file.write(to: path)
             let error = #expect(throws: OCCError.self) { try OneClassModel.load(path) }

@@ -38,12 +38,20 @@ extension OneClassModel {
             "Train with \(setting: "patch") 32 (or 64), or \(setting: "method") \(able) and its own score; or use explain."
     }
 
+    private var seesWholeImagesError: OCCError {
+        OCCError(
+            .usage, "the model sees whole images and does not localize", remedy: Self.localizingRemedy)
+    }
+
+    /// Checks that it localizes, before anything is written of where.
+    ///
+    /// - Throws: `OCCError(.usage)` for a model that does not.
+    package func requireLocalizing() throws {
+        guard localizes else { throw seesWholeImagesError }
+    }
+
     private func requireGrid() throws -> PatchGrid {
-        guard let grid else {
-            throw OCCError(
-                .usage, "the model sees whole images and does not localize",
-                remedy: Self.localizingRemedy)
-        }
+        guard let grid else { throw seesWholeImagesError }
         return grid
     }
 

@@ -36,13 +36,25 @@ class Result:
     """Whether the score is above the threshold; None without one."""
 
 
-class _Info(ctypes.Structure):
-    _fields_ = [("side", ctypes.c_int32), ("has_map", ctypes.c_int32), ("has_threshold", ctypes.c_int32),
-                ("threshold", ctypes.c_double), ("map_threshold", ctypes.c_double)]
+# The OCC_ABI of occ.h that this package is written for.
+_ABI = 1
 
 
-class _Result(ctypes.Structure):
-    _fields_ = [("score", ctypes.c_double), ("p_value", ctypes.c_double), ("alarm", ctypes.c_int32)]
+class _Sized(ctypes.Structure):
+    """A structure that libocc fills as far as its first member says."""
+
+    def __init__(self):
+        super().__init__(size=ctypes.sizeof(self))
+
+
+class _Info(_Sized):
+    _fields_ = [("size", ctypes.c_size_t), ("side", ctypes.c_int32), ("has_map", ctypes.c_int32),
+                ("has_threshold", ctypes.c_int32), ("threshold", ctypes.c_double), ("map_threshold", ctypes.c_double)]
+
+
+class _Result(_Sized):
+    _fields_ = [("size", ctypes.c_size_t), ("score", ctypes.c_double), ("p_value", ctypes.c_double),
+                ("alarm", ctypes.c_int32)]
 
     def result(self):
         known = self.alarm >= 0
@@ -52,7 +64,11 @@ class _Result(ctypes.Structure):
 
 def _library():
     beside = os.path.join(os.path.dirname(os.path.abspath(__file__)), "libocc.so")
-    library = ctypes.CDLL(os.environ.get("OCC_LIBRARY", beside))
+    path = os.environ.get("OCC_LIBRARY", beside)
+    library = ctypes.CDLL(path)
+    abi = library.occ_abi() if hasattr(library, "occ_abi") else 0
+    if abi != _ABI:
+        raise ImportError(f"{path}: has the ABI {abi}, and this package takes {_ABI}: install both of one release")
     image = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int32, ctypes.c_int32, ctypes.c_int64]
     out = ctypes.POINTER(_Result)
     declared = {

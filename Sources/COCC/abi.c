@@ -1,0 +1,3 @@
+#include "occ.h"
+
+int32_t occ_abi(void) { return OCC_ABI; }
