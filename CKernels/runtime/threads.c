@@ -1,7 +1,8 @@
 #define _GNU_SOURCE
 // The process-wide thread pool: workers sleep on a condition variable between regions and take indices from
 // one atomic counter inside. OpenBLAS is pinned to one thread: parallelism is ours, so the order of every sum
-// is ours too.
+// is ours too. The pool has one region at a time; callers that are as many as its threads keep the cores busy
+// by themselves, and then each runs its own regions, without waiting for the others.
 #include "internal.h"
 #include <cblas.h>
 #include <pthread.h>
@@ -20,11 +21,12 @@ static inline void ck_pause(void) {
 }
 
 static struct {
-    pthread_mutex_t region;  // one parallel region at a time
+    pthread_mutex_t region;  // one parallel region of the pool at a time
     pthread_mutex_t lock;
     pthread_cond_t start, done;
     pthread_t threads[MAX_THREADS];
-    int count;  // workers including the caller; 0 = not started
+    atomic_int count;    // workers including the caller; 0 = not started
+    atomic_int callers;  // threads that are in a region, of the pool or of their own
     int quit;
     atomic_ulong generation;
     atomic_int running;
@@ -92,13 +94,14 @@ static void stop_workers(void) {
 static ck_status start_workers(int count) {
     openblas_set_num_threads(1);
     atomic_store(&pool.generation, 0);
-    pool.count = 1;
-    for (int i = 1; i < count; i++) {
-        if (pthread_create(&pool.threads[i], NULL, worker_main, (void *)(intptr_t)i) != 0)
-            return ck_fail(CK_OUT_OF_MEMORY, "could not start thread %d of %d", i + 1, count);
-        pool.count = i + 1;
-    }
-    return CK_OK;
+    int started = 1;
+    while (started < count &&
+           pthread_create(&pool.threads[started], NULL, worker_main, (void *)(intptr_t)started) == 0)
+        started++;
+    // Seen by others once all have started, so that nobody makes a plan for fewer.
+    atomic_store(&pool.count, started);
+    if (started == count) return CK_OK;
+    return ck_fail(CK_OUT_OF_MEMORY, "could not start thread %d of %d", started + 1, count);
 }
 
 ck_status ck_set_thread_count(int count) {
@@ -116,39 +119,48 @@ ck_status ck_set_thread_count(int count) {
 }
 
 int ck_thread_count(void) {
-    if (inside >= 0) return pool.count;  // the region that runs this task holds the lock
+    int count = atomic_load(&pool.count);
+    if (count > 0) return count;
     pthread_mutex_lock(&pool.region);
     if (pool.count == 0) start_workers(available_cores() < MAX_THREADS ? available_cores() : MAX_THREADS);
-    int count = pool.count;
+    count = pool.count;
     pthread_mutex_unlock(&pool.region);
     return count;
 }
 
-void ck_parallel_for(int64_t count, ck_task task, void *context) {
-    if (count <= 0) return;
-    if (inside >= 0) {
-        for (int64_t i = 0; i < count; i++) task(context, i, inside);
-        return;
-    }
-    ck_thread_count();
+static void run_alone(int64_t count, ck_task task, void *context, int worker) {
+    int before = inside;
+    inside = worker;
+    for (int64_t i = 0; i < count; i++) task(context, i, worker);
+    inside = before;
+}
+
+static void run_on_pool(int64_t count, ck_task task, void *context) {
     pthread_mutex_lock(&pool.region);
     pool.task = task;
     pool.context = context;
     pool.total = count;
     atomic_store(&pool.next, 0);
-    if (count > 1 && pool.count > 1) {
-        atomic_store(&pool.running, pool.count - 1);
-        pthread_mutex_lock(&pool.lock);
-        atomic_fetch_add(&pool.generation, 1);
-        pthread_cond_broadcast(&pool.start);
-        pthread_mutex_unlock(&pool.lock);
-        take_indices(0);
-        for (int i = 0; i < SPIN && atomic_load(&pool.running) > 0; i++) ck_pause();
-        pthread_mutex_lock(&pool.lock);
-        while (atomic_load(&pool.running) > 0) pthread_cond_wait(&pool.done, &pool.lock);
-        pthread_mutex_unlock(&pool.lock);
-    } else {
-        take_indices(0);
-    }
+    atomic_store(&pool.running, pool.count - 1);
+    pthread_mutex_lock(&pool.lock);
+    atomic_fetch_add(&pool.generation, 1);
+    pthread_cond_broadcast(&pool.start);
+    pthread_mutex_unlock(&pool.lock);
+    take_indices(0);
+    for (int i = 0; i < SPIN && atomic_load(&pool.running) > 0; i++) ck_pause();
+    pthread_mutex_lock(&pool.lock);
+    while (atomic_load(&pool.running) > 0) pthread_cond_wait(&pool.done, &pool.lock);
+    pthread_mutex_unlock(&pool.lock);
     pthread_mutex_unlock(&pool.region);
+}
+
+void ck_parallel_for(int64_t count, ck_task task, void *context) {
+    if (count <= 0) return;
+    if (inside >= 0) return run_alone(count, task, context, inside);
+    int threads = ck_thread_count(), callers = atomic_fetch_add(&pool.callers, 1) + 1;
+    if (count == 1 || callers >= threads)
+        run_alone(count, task, context, 0);
+    else
+        run_on_pool(count, task, context);
+    atomic_fetch_sub(&pool.callers, 1);
 }

@@ -26,7 +26,7 @@ struct dimensions {
 };
 
 // The running thread's places, which the scheduler sets.
-extern thread_local dimensions thread_index, block_index, block_size, grid_size;
+extern __thread dimensions thread_index, block_index, block_size, grid_size;
 
 void *shared_memory(size_t bytes);
 void *dynamic_shared_memory(size_t bytes);
@@ -47,8 +47,8 @@ void begin_copy(void *to, const void *from, bool there);
 void commit_copies();
 void wait_for_copies(unsigned left);
 
-// A product of wgmma that the running thread has begun: what its sums were then, and how to sum again, since
-// shared memory must be the same until the end.
+// A product of wgmma that the running thread has begun: what its sums were then, and, for a warp's first
+// lane, how to sum again, since shared memory must be the same until the end.
 struct product {
     float *to;
     std::vector<float> sums;
@@ -56,7 +56,7 @@ struct product {
     unsigned group;
 };
 void show_to_wgmma();
-void begin_product(const product &p);
+void begin_product(product p);
 void commit_products();
 void finish_products(unsigned left);
 
@@ -71,6 +71,16 @@ inline unsigned to_bits(float x) {
     return bits;
 }
 inline unsigned lane() { return thread_index.x % 32; }
+
+// A lane's share of a product of mma: two rows times two columns.
+template <int K>
+inline void add_products(float (&d)[4], const double (&rows)[2][K], const double (&columns)[2][K]) {
+    for (unsigned e = 0; e < 4; e++) {
+        double sum = 0;
+        for (unsigned k = 0; k < K; k++) sum += rows[e / 2][k] * columns[e % 2][k];
+        d[e] = (float)(d[e] + sum);
+    }
+}
 
 }  // namespace emulation
 
@@ -112,32 +122,32 @@ static inline void ck_mma_bf16(float (&d)[4], const unsigned (&a)[4], const unsi
     emulation::shown mine = {{a[0], a[1], a[2], a[3]}, {b[0], b[1]}, nullptr};
     const emulation::shown *warp = emulation::exchange(mine);
     unsigned lane = emulation::lane();
-    for (unsigned e = 0; e < 4; e++) {
-        unsigned row = lane / 4 + e / 2 * 8, column = lane % 4 * 2 + e % 2;
-        double sum = 0;
-        for (unsigned k = 0; k < 16; k++) {
-            unsigned wa = warp[row % 8 * 4 + k % 8 / 2].a[row / 8 + k / 8 * 2],
-                     wb = warp[column * 4 + k % 8 / 2].b[k / 8];
-            float va = emulation::to_float(k % 2 ? wa & 0xFFFF0000u : wa << 16);
-            float vb = emulation::to_float(k % 2 ? wb & 0xFFFF0000u : wb << 16);
-            sum += (double)va * vb;
+    double rows[2][16], columns[2][16];
+    for (unsigned i = 0; i < 2; i++)
+        for (unsigned k = 0; k < 16; k += 2) {
+            unsigned wa = warp[lane / 4 * 4 + k % 8 / 2].a[i + k / 8 * 2],
+                     wb = warp[(lane % 4 * 2 + i) * 4 + k % 8 / 2].b[k / 8];
+            rows[i][k] = emulation::to_float(wa << 16);
+            rows[i][k + 1] = emulation::to_float(wa & 0xFFFF0000u);
+            columns[i][k] = emulation::to_float(wb << 16);
+            columns[i][k + 1] = emulation::to_float(wb & 0xFFFF0000u);
         }
-        d[e] = (float)(d[e] + sum);
-    }
+    emulation::add_products(d, rows, columns);
 }
 
 static inline void ck_mma_tf32(float (&d)[4], const unsigned (&a)[4], const unsigned (&b)[2]) {
     emulation::shown mine = {{a[0], a[1], a[2], a[3]}, {b[0], b[1]}, nullptr};
     const emulation::shown *warp = emulation::exchange(mine);
     unsigned lane = emulation::lane();
-    for (unsigned e = 0; e < 4; e++) {
-        unsigned row = lane / 4 + e / 2 * 8, column = lane % 4 * 2 + e % 2;
-        double sum = 0;
-        for (unsigned k = 0; k < 8; k++)  // the lower bits are not read
-            sum += (double)emulation::to_float(warp[row % 8 * 4 + k % 4].a[row / 8 + k / 4 * 2] & ~0x1FFFu) *
-                   emulation::to_float(warp[column * 4 + k % 4].b[k / 4] & ~0x1FFFu);
-        d[e] = (float)(d[e] + sum);
-    }
+    double rows[2][8], columns[2][8];
+    for (unsigned i = 0; i < 2; i++)
+        for (unsigned k = 0; k < 8; k++) {  // the lower bits are not read
+            unsigned wa = warp[lane / 4 * 4 + k % 4].a[i + k / 4 * 2],
+                     wb = warp[(lane % 4 * 2 + i) * 4 + k % 4].b[k / 4];
+            rows[i][k] = emulation::to_float(wa & ~0x1FFFu);
+            columns[i][k] = emulation::to_float(wb & ~0x1FFFu);
+        }
+    emulation::add_products(d, rows, columns);
 }
 
 static inline const uint16_t *ck_emulated_row(const emulation::shown *warp, unsigned lane) {
@@ -219,9 +229,10 @@ template <bool TRANSPOSED, int N> static inline void ck_wgmma(float (&d)[N][4], 
                 to[j * 4 + e] = (float)above, to[j * 4 + 2 + e] = (float)below;
             }
     };
-    emulation::product p = {&d[0][0], std::vector<float>(4 * N), sum, 0};
+    emulation::product p = {&d[0][0], std::vector<float>(4 * N), nullptr, 0};
     sum(p.sums.data());
-    emulation::begin_product(p);
+    if (lane == 0) p.sum = sum;
+    emulation::begin_product(std::move(p));
 }
 
 #endif

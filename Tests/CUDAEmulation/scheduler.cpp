@@ -1,4 +1,6 @@
-// Fibres: each thread of a block has its own stack, and runs until it waits for its block or its warp.
+// A block's threads take turns: each runs until it waits for its block or its warp, and then the next one
+// goes on. One that has ended leaves its stack to the next that begins, so that a kernel without barriers
+// runs on a single stack.
 #include "scheduler.h"
 #include <csetjmp>
 #include <memory>
@@ -11,7 +13,7 @@ extern "C" const ck_emulation ck_emulation_default = {1, 4ull << 30, 1, 0, 0, nu
 
 namespace emulation {
 
-thread_local dimensions thread_index, block_index, block_size, grid_size;
+__thread dimensions thread_index, block_index, block_size, grid_size;
 thread_local ck_emulation settings = ck_emulation_default;
 thread_local ck_emulation_counts counts;
 thread_local const char *failure = nullptr;
@@ -29,10 +31,14 @@ struct copy {
     unsigned group;
 };
 
+struct stack {
+    std::unique_ptr<char[]> memory{new char[STACK]};
+    jmp_buf where;  // it goes on
+    bool has_begun = false;
+};
+
 struct fiber {
-    std::unique_ptr<char[]> stack;
-    jmp_buf where;
-    bool started = false;
+    stack *on = nullptr;  // once it has begun, until its end
     state now = state::done;
     unsigned index = 0;
     size_t shared_at = 0;
@@ -46,14 +52,18 @@ struct fiber {
 
 struct machine {
     std::vector<fiber> fibers;
-    std::vector<unsigned char> memory = std::vector<unsigned char>(MOST_SHARED + 4096 + ALIGNMENT);
+    std::vector<std::unique_ptr<stack>> stacks;  // as many as fibers
+    std::vector<stack *> idle;                   // those that no fiber is on
+    std::vector<unsigned> order;                 // of the block's threads
+    unsigned place = 0;                          // in that order, of who is next
+    std::vector<unsigned char> memory =
+        std::vector<unsigned char>(MOST_SHARED + 4096 + ALIGNMENT, (unsigned char)POISON);
     unsigned char *shared =
         memory.data() + (ALIGNMENT - (uintptr_t)memory.data() % ALIGNMENT) % ALIGNMENT;  // of a block
     size_t shared_size = MOST_SHARED + 4096;
     std::vector<std::pair<size_t, size_t>> used;  // of the shared memory, by the first thread to get there
     std::vector<shown> shown_by;                  // [2][threads]
     jmp_buf scheduler;
-    ucontext_t home;
     fiber *current = nullptr;
     const std::function<void()> *kernel = nullptr;
     unsigned threads = 0;
@@ -61,33 +71,72 @@ struct machine {
 
 thread_local machine here;
 
-void give_way(state why) {
-    fiber *f = here.current;
-    f->now = why;
-    if (_setjmp(f->where) == 0) _longjmp(here.scheduler, 1);
-}
-
-// A fibre's life: one thread after another, for every block of every launch.
-void live() {
-    for (;;) {
-        (*here.kernel)();
-        give_way(state::done);
+// The next thread, in the block's order, that does not wait; NULL where the round is over.
+fiber *next_ready() {
+    while (here.place < here.threads) {
+        fiber *f = &here.fibers[here.order[here.place++]];
+        if (f->now == state::ready) return f;
     }
+    return nullptr;
 }
 
-void resume(fiber &f) {
-    here.current = &f;
-    thread_index = {f.index, 0, 0};
-    if (_setjmp(here.scheduler) != 0) return;
-    if (f.started) _longjmp(f.where, 1);
-    f.started = true;
+void make_current(fiber *f, stack *on) {
+    f->on = on;
+    here.current = f;
+    thread_index = {f->index, 0, 0};
+}
+
+void live();
+
+// Leaves the running stack for a thread's, or at a round's end for the scheduler's.
+[[noreturn]] void go_on(fiber *f) {
+    if (!f) _longjmp(here.scheduler, 1);
+    stack *s = f->on;
+    if (!s) {
+        s = here.idle.back();
+        here.idle.pop_back();
+    }
+    make_current(f, s);
+    if (s->has_begun) _longjmp(s->where, 1);
+    s->has_begun = true;
     ucontext_t context;
     getcontext(&context);
-    context.uc_stack.ss_sp = f.stack.get();
+    context.uc_stack.ss_sp = s->memory.get();
     context.uc_stack.ss_size = STACK;
     context.uc_link = nullptr;
     makecontext(&context, live, 0);
-    swapcontext(&here.home, &context);
+    setcontext(&context);
+    abort();
+}
+
+void give_way(state why) {
+    here.current->now = why;
+    if (_setjmp(here.current->on->where) == 0) go_on(next_ready());
+}
+
+// A stack's life: one thread after another, for every block of every launch.
+void live() {
+    for (;;) {
+        (*here.kernel)();
+        fiber *f = here.current;
+        stack *s = f->on;
+        f->now = state::done;
+        f->on = nullptr;
+        fiber *next = next_ready();
+        if (next && !next->on) {
+            make_current(next, s);
+            continue;
+        }
+        here.idle.push_back(s);
+        if (_setjmp(s->where) == 0) go_on(next);
+    }
+}
+
+// Lets each thread that is ready run until it waits or ends.
+void run_round() {
+    here.place = 0;
+    if (_setjmp(here.scheduler) == 0)
+        if (fiber *first = next_ready()) go_on(first);
 }
 
 void check_shared() {
@@ -99,10 +148,11 @@ void check_shared() {
 }
 
 void run_block(std::mt19937_64 &random) {
-    std::vector<unsigned> order(here.threads);
-    std::iota(order.begin(), order.end(), 0u);
-    std::shuffle(order.begin(), order.end(), random);
-    std::memset(here.shared, POISON, here.shared_size);
+    here.order.resize(here.threads);
+    std::iota(here.order.begin(), here.order.end(), 0u);
+    std::shuffle(here.order.begin(), here.order.end(), random);
+    // What the block before has used; the rest is poison already.
+    for (auto &range : here.used) std::memset(here.shared + range.first, POISON, range.second + GAP);
     here.used.clear();
     for (unsigned i = 0; i < here.threads; i++) {
         fiber &f = here.fibers[i];
@@ -118,8 +168,7 @@ void run_block(std::mt19937_64 &random) {
         f.group = 0;
     }
     for (;;) {
-        for (unsigned i : order)
-            if (here.fibers[i].now == state::ready) resume(here.fibers[i]);
+        run_round();
         unsigned done = 0, waiting = 0, released = 0;
         // Groups of `size` threads, of whom all have come to where they wait for each other.
         auto release = [&](unsigned size, state where) {
@@ -141,8 +190,13 @@ void run_block(std::mt19937_64 &random) {
         if (done == here.threads) break;
         if (done + waiting != here.threads) {
             fail("a warp's lanes, or a warpgroup's threads, do not all reach where they wait for each other");
-            // The fibres that wait are given up: they start afresh.
-            for (fiber &f : here.fibers) f.started = false;
+            // The threads that wait are given up: their stacks start afresh.
+            for (fiber &f : here.fibers) f.on = nullptr;
+            here.idle.clear();
+            for (auto &s : here.stacks) {
+                s->has_begun = false;
+                here.idle.push_back(s.get());
+            }
             return;
         }
         for (unsigned i = 0; i < here.threads; i++)
@@ -229,10 +283,10 @@ void wait_for_copies(unsigned left) {
 
 void show_to_wgmma() { here.current->hidden = false; }
 
-void begin_product(const product &p) {
+void begin_product(product p) {
     fiber *f = here.current;
     if (f->hidden) fail("wgmma without a fence behind the asynchronous copies");
-    f->products.push_back(p);
+    f->products.push_back(std::move(p));
     f->products.back().group = f->product_group;
 }
 
@@ -247,7 +301,7 @@ void finish_products(unsigned left) {
             later.push_back(std::move(p));
             continue;
         }
-        if (f->index % 32 == 0) {
+        if (p.sum) {
             std::vector<float> now(p.sums.size());
             p.sum(now.data());
             if (std::memcmp(now.data(), p.sums.data(), now.size() * sizeof(float)) != 0)
@@ -264,7 +318,8 @@ void run_grid(dimensions grid, dimensions block, const std::function<void()> &ke
     here.threads = block.x * block.y * block.z;
     while (here.fibers.size() < here.threads) {
         here.fibers.emplace_back();
-        here.fibers.back().stack.reset(new char[STACK]);
+        here.stacks.emplace_back(new stack());
+        here.idle.push_back(here.stacks.back().get());
     }
     here.shown_by.assign(2 * here.threads, shown{});
     block_size = block;

@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 
 /// The program itself, run as its users run it.
-@Suite(.serialized) struct CommandLineTests {
+@Suite struct CommandLineTests {
     static let tiny = [
         "--encoder", "resnet10", "--width", "0.0625", "--head", "16", "--batch", "8", "--steps", "30",
         "--max-train", "64",

@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 
 /// Outputs that cannot be written, signals, and what an earlier run left behind.
-@Suite(.serialized) struct OutputTests {
+@Suite struct OutputTests {
     private static let small = smallRun.joined(separator: " ")
 
     /// A folder with `data` and a model of it, `run`.
@@ -99,6 +99,27 @@ import Testing
         #expect(process.terminationStatus == 75)
     }
 
+    /// Whether a signal was sent to a process and no thread of it has taken it yet.
+    private static func isPending(_ signal: Int32, at process: Process) throws -> Bool {
+        let descriptor = open("/proc/\(process.processIdentifier)/status", O_RDONLY)
+        defer { close(descriptor) }
+        var bytes = [UInt8](repeating: 0, count: 1 << 14)
+        let count = max(0, read(descriptor, &bytes, bytes.count))
+        let lines = String(decoding: bytes.prefix(count), as: UTF8.self).split(separator: "\n")
+        // The signals that wait for the process, as bits of a hexadecimal number; nothing is said of one that has ended.
+        guard let line = lines.first(where: { $0.hasPrefix("ShdPnd:") }) else { return false }
+        let mask = try #require(UInt64(line.split(separator: "\t")[1], radix: 16))
+        return mask >> UInt64(signal - 1) & 1 == 1
+    }
+
+    /// How long all threads of a process have computed, in seconds.
+    private static func computed(_ process: Process) -> Double {
+        var clock = clockid_t(), time = timespec()
+        clock_getcpuclockid(process.processIdentifier, &clock)
+        clock_gettime(clock, &time)
+        return Double(time.tv_sec) + 1e-9 * Double(time.tv_nsec)
+    }
+
     /// Two signals sent as one, as `timeout` does, save; another one a while later does not wait for that.
     @Test func aSecondSignalEndsAtOnce() throws {
         let folder = try TemporaryFolder()
@@ -117,7 +138,10 @@ import Testing
             usleep(2000)
         }
         kill(slow.processIdentifier, SIGTERM)
-        usleep(100_000)
+        // Once it is taken, and the step has gone on for longer than two signals are taken as one.
+        while slow.isRunning, try Self.isPending(SIGTERM, at: slow) { usleep(2000) }
+        let taken = Self.computed(slow)
+        while slow.isRunning, Self.computed(slow) < taken + 0.2 { usleep(2000) }
         kill(slow.processIdentifier, SIGTERM)
         slow.waitUntilExit()
         #expect(slow.terminationReason == .exit && slow.terminationStatus == 128 + SIGTERM)

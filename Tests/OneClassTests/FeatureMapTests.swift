@@ -159,7 +159,7 @@ import Testing
         #expect(abs(own - product(joined, weights.values)) <= 1e-5 * abs(own))
     }
 
-    /// The gradient of the scores against differences.
+    /// Every partial derivative of the scores against a difference.
     @Test(arguments: Detectors.maps.map { $0.name }) func scoreGradientsAgreeWithDifferences(_ name: String)
         throws
     {
@@ -176,18 +176,52 @@ import Testing
         for row in 0..<2 { for column in 12..<16 { point.values[row * 24 + column] += 2 } }
         let gradient = try fitted.scoreGradient(point), step: Float = 1e-3
         for row in 0..<2 {
-            let own = gradient.values[row * 24..<(row + 1) * 24],
-                length = own.reduce(0) { $0 + $1 * $1 }.squareRoot()
-            func moved(_ sign: Float) throws -> Double {
-                var values = point.values
-                for column in 0..<24 {
-                    values[row * 24 + column] += sign * step / length * own[row * 24 + column]
+            let own = gradient.values[row * 24..<(row + 1) * 24].map(Double.init)
+            let slopes = try (0..<24).map { column in
+                func moved(_ by: Float) throws -> (place: Double, score: Double) {
+                    var values = point.values
+                    values[row * 24 + column] += by
+                    let scores = try fitted.scores(FeatureMatrix(rows: 2, columns: 24, values: values))
+                    return (Double(values[row * 24 + column]), scores[row])
                 }
-                return try fitted.scores(FeatureMatrix(rows: 2, columns: 24, values: values))[row]
+                let (above, below) = (try moved(step), try moved(-step))
+                return (above.score - below.score) / (above.place - below.place)
             }
-            let slope = try (moved(1) - moved(-1)) / Double(2 * step)
-            #expect(abs(slope - Double(length)) <= 0.01 * Double(length), "\(name): \(slope) and \(length)")
+            let length = dot(own, own).squareRoot()
+            for (column, slope) in slopes.enumerated() {
+                #expect(abs(slope - own[column]) <= 0.01 * length, "\(name), \(column): \(slope), \(own)")
+            }
+            #expect(length > 0)
         }
+    }
+
+    /// The places that are kept are those of a plain search: again and again the one that is farthest from all before.
+    @Test(arguments: [1, 3, 8]) func theCoresetIsGreedy(_ channels: Int) throws {
+        let shape = MapShape(rows: 50, columns: 52, channels: channels, side: 100), images = 2
+        let rows = images * shape.places, start = 4321
+        // In clumps, most of which a new center is far from.
+        let offsets = namedUniforms("offsets", rows * channels)
+        let centers = namedUniforms("centers", 40 * channels)
+        let values = (0..<rows * channels).map { index in
+            Float(centers[index / channels % 40 * channels + index % channels] + 0.02 * offsets[index])
+        }
+        let features = FeatureMatrix(rows: images, columns: shape.places * channels, values: values)
+        let fitted = try PatchCore(coreset: 0.02)
+            .on(shape, joinedBy: MapJoining(interpolation: .nearest), seed: 1).fit(features, start: start)
+        var chosen = [start], nearest = [Double](repeating: .infinity, count: rows)
+        while chosen.count < rows / 50 {
+            for row in 0..<rows {
+                let own = row * channels, center = chosen.last! * channels
+                let distance = (0..<channels).reduce(0.0) {
+                    let gap = Double(values[own + $1]) - Double(values[center + $1])
+                    return $0 + gap * gap
+                }
+                nearest[row] = min(nearest[row], distance)
+            }
+            chosen.append(nearest.indices.max { nearest[$0] < nearest[$1] }!)
+        }
+        let all = FeatureMatrix(rows: rows, columns: channels, values: values)
+        #expect(try fitted.state.matrix("memory") == all.subset(chosen))
     }
 
     /// A model's score is explained through the joined maps, in one sum with its baseline.
