@@ -47,7 +47,7 @@ import Testing
     ])
     func normalImagesAreKnownInOtherLanguages(_ normal: String, _ other: String) throws {
         let names = (0..<5).map { "\(normal)/\($0).png" } + ["\(other)/a.png"]
-        let dataset = try ImageDataset.load(try folder(names).path)
+        let folder = try folder(names), dataset = try ImageDataset.load(folder.path)
         #expect(dataset.kind == .normalAndAnomalous && dataset.classNames == [normal, other])
         #expect(dataset.train.names.count == 4 && dataset.test.names.count == 2)
     }
@@ -64,15 +64,17 @@ import Testing
 
     /// Images that are called defective are for testing, wherever they lie; names that say nothing are classes.
     @Test func defectsBesideTrainingImagesAreForTesting() throws {
-        let files = ["train/OK/a.png", "train/NG/b.png", "test/OK/c.png", "test/NG/d.png"]
-        let dataset = try ImageDataset.load(try folder(files).path)
+        let whole = try folder(["train/OK/a.png", "train/NG/b.png", "test/OK/c.png", "test/NG/d.png"])
+        let dataset = try ImageDataset.load(whole.path)
         #expect(dataset.kind == .normalAndAnomalous && dataset.classNames == ["OK", "NG"])
         #expect(dataset.train.names.map(fileName) == ["a.png"])
         #expect(Set(dataset.test.names.map(fileName)) == ["b.png", "c.png", "d.png"])
         #expect(dataset.summary.contains("train/NG"))
-        let untested = try ImageDataset.load(try folder(["train/OK/a.png", "train/NG/b.png"]).path)
+        let part = try folder(["train/OK/a.png", "train/NG/b.png"])
+        let untested = try ImageDataset.load(part.path)
         #expect(untested.test.names.map(fileName) == ["b.png"])
-        let classes = try ImageDataset.load(try folder(["train/ok/a.png", "train/cat/b.png"]).path)
+        let others = try folder(["train/ok/a.png", "train/cat/b.png"])
+        let classes = try ImageDataset.load(others.path)
         #expect(classes.kind == .oneVersusRest && classes.train.names.count == 2)
     }
 

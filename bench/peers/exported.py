@@ -15,8 +15,8 @@ PATCH = SURFACE + ["--method", "cutpaste", "--patch", "32", "--stride", "8"]
 MAPS = ["--data", "builtin:surface", "--image-size", "64", "--max-train", "60", "--steps", "0"] + NARROW
 BARE = ["--padding", "none", "--stages", "3"] + NARROW
 # The folder of `write_black`.
-BLACK = ["--data", "black", "--image-size", "64", "--method", "cutpaste", "--patch", "16", "--stride", "8", "--steps", "0"] + BARE
-BLACK += ["--encoder", "resnet10", "--layers", "1,2"]
+BLACK = ["--data", "black", "--image-size", "64", "--method", "cutpaste", "--patch", "16", "--stride", "8", "--steps", "0"]
+BLACK += NARROW + ["--padding", "none", "--stages", "2", "--encoder", "resnet10", "--layers", "1,2"]
 CASES = {
     "resnet10 rotation kde": SHAPES + NARROW + ["--encoder", "resnet10", "--method", "rotation", "--detector", "kde"],
     "resnet18 contrastive gaussian": SHAPES + NARROW
