@@ -179,14 +179,17 @@ public struct ImageDataset: Sendable {
 
     /// The images of each class, their size, and what became of the files, a line each.
     public var summary: String {
-        var lines = ["\(name): \(classNames.count) classes, \(side) x \(side) pixels"]
+        let classes = classNames.count == 1 ? "1 class" : "\(classNames.count) classes"
+        var lines = ["\(name): \(classes), \(side) x \(side) pixels"]
         let width = classNames.map(\.count).max() ?? 0
         for (index, name) in classNames.enumerated() {
             let training = train.labels.count { $0 == index }, testing = test.labels.count { $0 == index }
             let padded = name + String(repeating: " ", count: width - name.count)
             lines.append("  \(index)  \(padded)  train \(training)  test \(testing)")
         }
-        return (lines + account.lines.map { "  \($0)" }).joined(separator: "\n")
+        // What is drawn is not read.
+        let read = account == FileAccount() ? [] : account.lines
+        return (lines + read.map { "  \($0)" }).joined(separator: "\n")
     }
 
     /// Finds the class of a name or an index: a name comes first, so that `2` is the class named 2; its case does not

@@ -116,6 +116,9 @@ extension ImageDataset {
                 }
             }
         }
+        if loading.fit == .stretch, let words = Self.stretched(training, to: loading.side) {
+            account.remark(words)
+        }
         let sets = [
             (train, training), (test, decodeImages(test.map(\.path), loading, prepare)),
         ]
@@ -164,6 +167,20 @@ extension ImageDataset {
         fit = loading.fit
         self.account = account
         findOddities()
+    }
+
+    /// What becomes of images that are no squares, in words; nil where all are, or nearly.
+    private static func stretched(
+        _ images: [Result<LoadedImage, OCCError>], to side: Int
+    ) -> String? {
+        let wide = images.compactMap { try? $0.get() }.filter {
+            4 * max($0.width, $0.height) > 5 * min($0.width, $0.height)
+        }
+        guard let first = wide.first else { return nil }
+        let which = wide.count == 1 ? "1 training image is" : "\(wide.count) training images are"
+        return
+            "\(which) no square (\(first.width) x \(first.height)) and stretched to \(side) x \(side): to be padded "
+            + "or cropped keeps the shape, a larger image size more of what the longer side shows"
     }
 
     /// The defect of several mask files together; nil for none.

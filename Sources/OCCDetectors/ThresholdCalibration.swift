@@ -39,7 +39,7 @@ public struct ThresholdCalibration: Sendable, Equatable {
             throw OCCError(
                 .usage,
                 "\(setting: "false-alarm-rate") \(rate): the model keeps the scores of \(counted(scores.count, "normal image")), "
-                    + "which can promise \(promise.lowestRate) at the least; this rate takes "
+                    + "which can promise \(FalseAlarmPromise.percent(promise.lowestRate)) at the least; this rate takes "
                     + "\(new.promise.neededCount)",
                 remedy: "Ask for a higher rate, or train with more images held out (\(setting: "hold-out")).")
         }

@@ -265,7 +265,7 @@ public struct Evaluation: Codable, Sendable {
         if let auroc, let chance = chanceAUROC, auroc <= chance {
             let percent = { FalseAlarmPromise.percent($0) }
             result.append(
-                "an AUROC of \(percent(auroc)) is no better than chance on these test images, where \(percent(chance)) can be had by it"
+                "an AUROC of \(percent(auroc)) is no better than chance: on so few test images scores without meaning reach up to \(percent(chance))"
             )
         }
         if let what = Self.asWell((auroc, rawPixelAUROC), (pixelAUROC, rawPixelPixelAUROC)) {
@@ -299,7 +299,8 @@ public struct Evaluation: Codable, Sendable {
         guard let p = testFalseAlarmsPValue, let rate = falseAlarmRate, let share = testFalseAlarms,
             share > rate
         else { return text }
-        return text + "; by chance alone so many come in \(FalseAlarmPromise.percent(p)) of cases"
+        let cases = p < 1e-4 ? "less than 0.01 %" : FalseAlarmPromise.percent(p)
+        return text + "; by chance alone so many come in \(cases) of cases"
     }
 
     /// A share with its count and interval: "10.0 %, 6 of 60 (95 % interval: 3.8 % to 20.5 %)".

@@ -53,7 +53,7 @@ let explainCommand = Command(
             "file", "score", "baseline", "baseline_score", "steps", "completeness_error", "scale_top",
             "picture",
         ]))
-    var missing: [Double] = []
+    var missing: [Double] = [], below = 0
     try forEachPortion(of: arguments.positionals, for: model, portion: 16) { images, paths, _ in
         for (index, path) in paths.enumerated() {
             let image = images.image(index)
@@ -74,8 +74,15 @@ let explainCommand = Command(
                 text(why.completenessError), text(top),
             ]
             if let error = why.completenessError, error > worstCompleteness { missing.append(error) }
+            if let start = why.baselineScore, why.score <= start { below += 1 }
             try emit(CSV.row([path] + numbers + [file]))
         }
+    }
+    if below > 0 {
+        say(
+            "warning: \(counted(below, "image")) \(below == 1 ? "scores" : "score") no higher than the baseline, so that the picture shows what "
+                + "lowers the score from there; try another --baseline or --method grad-cam, or localize where the model is one of patches"
+        )
     }
     if let worst = missing.max() {
         let percent = String(format: "%.0f %%", 100 * worst)
