@@ -47,6 +47,8 @@ extension DatasetFolder {
         let name: String
         let folder: String
         let images: [String]
+        /// Whether masks are looked for: they are named after the images of `test`.
+        var hasMasks = true
     }
 
     /// What folders hold, and what is left out of it.
@@ -198,11 +200,8 @@ extension DatasetFolder {
             listing.account.remark(
                 "\(normals[0].name) is taken for the normal class, by its name; images of "
                     + others.map { "\(trainName)/\($0.name)" }.joined(separator: ", ") + " are for testing")
-            for own in others {
-                let same = test.firstIndex { $0.name == own.name }
-                let images = (same.map { test[$0].images } ?? []) + own.images
-                let joined = ImageClass(name: own.name, folder: path, images: images)
-                if let same { test[same] = joined } else { test.append(joined) }
+            test += others.map { own in
+                ImageClass(name: own.name, folder: own.folder, images: own.images, hasMasks: false)
             }
             train = normals
         }
@@ -226,7 +225,10 @@ extension DatasetFolder {
             }
         }
         test.sort { ($0.name == normal.name ? 0 : 1, $0.name) < ($1.name == normal.name ? 0 : 1, $1.name) }
-        let others = test.filter { $0.name != normal.name }
+        var others: [ImageClass] = []
+        for own in test where own.name != normal.name && !others.contains(where: { $0.name == own.name }) {
+            others.append(own)
+        }
         return try dataset(
             .normalAndAnomalous, [normal] + others, train: [normal], test: test, listing.account)
     }
@@ -243,7 +245,7 @@ extension DatasetFolder {
                 let label = classes.firstIndex { $0.name == own.name }!
                 return own.images.map { path in
                     var file = LabeledFile(path: path, label: label)
-                    if masked, kind == .oneVersusRest || label > 0 {
+                    if masked, own.hasMasks, kind == .oneVersusRest || label > 0 {
                         file.masks =
                             masks?.masks(of: relative(path, to: own.folder), in: own.name) ?? []
                     }

@@ -36,10 +36,11 @@ public struct ThresholdCalibration: Sendable, Equatable {
                 remedy: "Train with images held out, or state a \(setting: "threshold").")
         }
         guard !new.promise.fallsShort else {
+            let lowest = (promise.lowestRate * 10_000).rounded(.up) / 10_000  // this one can be asked for
             throw OCCError(
                 .usage,
                 "\(setting: "false-alarm-rate") \(rate): the model keeps the scores of \(counted(scores.count, "normal image")), "
-                    + "which can promise \(FalseAlarmPromise.percent(promise.lowestRate)) at the least; this rate takes "
+                    + "which can promise \(lowest) at the least; this rate takes "
                     + "\(new.promise.neededCount)",
                 remedy: "Ask for a higher rate, or train with more images held out (\(setting: "hold-out")).")
         }

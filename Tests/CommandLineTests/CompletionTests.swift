@@ -33,7 +33,7 @@ import occ_gpu
             (["occ-gpu", "train", "--data", "pictures/"], ["pictures/a.png"]),
             (["occ-gpu", "train", "--seed", ""], []),
             (["occ-gpu", "train", "--quiet", "--over"], ["--overwrite"]),
-            (["occ-gpu", "protocol", "--detectors", "kde,kn"], ["kde,knn"]),
+            (["occ-gpu", "protocol", "--detectors", "kde,kn"], ["kde,knn", "kde,knn-mahalanobis"]),
             (["occ-gpu", "score", "pic"], ["pictures"]), (["occ-gpu", "kernels", ""], ["build"]),
             (["occ-gpu", "completion", ""], ["bash", "zsh", "fish"]),
             (["occ-gpu", "help", "dev"], ["devices"]), (["occ-gpu", "devices", "--"], ["--json", "--help"]),

@@ -106,7 +106,7 @@ extension CommandLineTests {
         let small = smallPatches.joined(separator: " ")
         #expect(try shell("$OCC train --data data --out run \(small)", in: folder).status == 0)
         let none = try shell(
-            "$OCC localize --model run --out q --regions missing/r.jsonl --threshold 1 data/test/bad",
+            "$OCC localize --model run --out q --regions missing/r.jsonl --threshold 1000 data/test/bad",
             in: folder)
         #expect(none.status == 73 && none.errors.contains("missing/r.jsonl"), "\(none.errors)")
         #expect(try FileManager.default.contentsOfDirectory(atPath: folder.file("q")) == [])

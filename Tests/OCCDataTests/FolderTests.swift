@@ -70,6 +70,13 @@ import Testing
         #expect(dataset.train.names.map(fileName) == ["a.png"])
         #expect(Set(dataset.test.names.map(fileName)) == ["b.png", "c.png", "d.png"])
         #expect(dataset.summary.contains("train/NG"))
+        // A mask is of the image in test, though one in train has its name.
+        try whole.write(try picture(9), to: "train/NG/d.png")
+        try whole.write(try mask(), to: "ground_truth/NG/d.png")
+        let judged = try ImageDataset.load(whole.path)
+        let tested = judged.test.names.indices.filter { judged.test.masks[$0] != nil }
+        #expect(tested.map { judged.test.names[$0] } == [whole.file("test/NG/d.png")])
+        #expect(judged.account.count(.noMask) == 2 && judged.account.count(.unusedMask) == 0)
         let part = try folder(["train/OK/a.png", "train/NG/b.png"])
         let untested = try ImageDataset.load(part.path)
         #expect(untested.test.names.map(fileName) == ["b.png"])
