@@ -62,7 +62,7 @@ int ck_thread_count(void);
 
 // Runs task(context, 0...count-1) on the pool and returns when all are done. Which worker runs which index is
 // not fixed: a task writes only what belongs to its index (or its worker's scratch). A call from inside a
-// task runs serially, and so does one while as many threads call as the pool has.
+// task runs serially, and so does one that comes while as many threads are in calls as the pool has.
 void ck_parallel_for(int64_t count, ck_task task, void *context);
 
 // ---- Devices, arenas, plans -------------------------------------------------------------------------------

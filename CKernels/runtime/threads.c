@@ -1,8 +1,8 @@
 #define _GNU_SOURCE
 // The process-wide thread pool: workers sleep on a condition variable between regions and take indices from
 // one atomic counter inside. OpenBLAS is pinned to one thread: parallelism is ours, so the order of every sum
-// is ours too. The pool has one region at a time; callers that are as many as its threads keep the cores busy
-// by themselves, and then each runs its own regions, without waiting for the others.
+// is ours too. The pool has one region at a time; a caller that comes while as many threads are in regions as
+// the pool has runs its own alone, as the cores are busy.
 #include "internal.h"
 #include <cblas.h>
 #include <pthread.h>

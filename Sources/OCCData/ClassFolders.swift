@@ -101,7 +101,10 @@ extension DatasetFolder {
     /// - Throws: `OCCError(.badData)` where no layout is recognized.
     func images() throws -> DatasetFiles {
         var listing = Listing()
-        if let train = try part(Self.trainNames) { return try trainAndTest(train, &listing) }
+        // A class may be called Train: by another name than train, it is the training part where there is one for testing.
+        if let train = try part(Self.trainNames), try train == "train" || part(Self.testNames) != nil {
+            return try trainAndTest(train, &listing)
+        }
         guard try categories.isEmpty else {
             throw notRecognized("A folder of several data sets is for protocol.")
         }
@@ -220,7 +223,7 @@ extension DatasetFolder {
         if !test.contains(where: { $0.name == normal.name }) {
             let alike = test.filter { Self.isNormal($0.name) }
             if alike.count == 1 {
-                listing.account.remark("test/\(alike[0].name) is taken for the normal class")
+                listing.account.remark("\(testName ?? "test")/\(alike[0].name) is taken for the normal class")
                 normal = ImageClass(name: alike[0].name, folder: normal.folder, images: normal.images)
             }
         }
@@ -273,7 +276,11 @@ extension DatasetFolder {
         get throws {
             let names = try subfolders(of: path)
             guard try part(Self.trainNames) == nil else { return [] }
-            return try names.filter { try !subfolders(of: joined(path, "\($0)/train")).isEmpty }
+            return try names.filter { name in
+                let own = try DatasetFolder(joined(path, name))
+                return try own.part(Self.trainNames).map { try !subfolders(of: joined(own.path, $0)).isEmpty }
+                    ?? false
+            }
         }
     }
 }

@@ -60,6 +60,24 @@ public struct FeatureMatrix: FeatureSource, Sendable, Equatable {
         return (result, norms)
     }
 
+    /// The normalized rows to fit a detector on.
+    ///
+    /// - Throws: `OCCError(.badData)` where most rows have a norm below ``leastNorm`` that is not 0: features of so small a
+    ///   scale are not what is left of black.
+    func directions() throws -> FeatureMatrix {
+        let (matrix, norms) = normalized()
+        let small = norms.indices.count { row in
+            norms[row].isInfinite && values[row * columns..<(row + 1) * columns].contains { $0 != 0 }
+        }
+        guard 2 * small <= rows else {
+            throw OCCError(
+                .badData,
+                "\(small) of \(rows) rows of features have a norm below \(Self.leastNorm), which counts as none",
+                remedy: "Multiply the features by a number that gives them norms near 1.")
+        }
+        return matrix
+    }
+
     /// Population variance over all entries.
     var variance: Double {
         let count = Double(values.count)

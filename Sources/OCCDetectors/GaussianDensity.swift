@@ -52,7 +52,7 @@ public struct GaussianDensity: Detector {
     ///   covariance.
     public func fit(_ features: FeatureMatrix) throws -> any OneClassClassifier {
         try features.requireFittable(name)
-        let rows = normalizes ? features.normalized().matrix : features, columns = rows.columns
+        let rows = normalizes ? try features.directions() : features, columns = rows.columns
         var mean = [Double](repeating: 0, count: columns)
         var cholesky = [Double](repeating: 0, count: columns * columns)
         let status = ck_gaussian_fit(

@@ -22,7 +22,7 @@ public struct KernelDensity: Detector {
     /// - Throws: `OCCError(.badData)` for features that are not finite, fewer than two, or all the same.
     public func fit(_ features: FeatureMatrix) throws -> any OneClassClassifier {
         try features.requireFittable(name)
-        let support = features.normalized().matrix
+        let support = try features.directions()
         return FittedKernelDensity(support: support, gamma: try gamma ?? defaultGamma(support))
     }
 

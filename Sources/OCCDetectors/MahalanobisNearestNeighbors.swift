@@ -50,8 +50,9 @@ public struct MahalanobisNearestNeighbors: Detector {
     /// - Throws: `OCCError(.usage)` naming the setting.
     public func checkRows(_ rows: Int, columns: Int) throws { try checkNeighbors(neighbors, of: rows) }
 
-    /// The bytes of the centered rows in double precision, of the covariance and of its factor.
-    public func fittingMemory(rows: Int, columns: Int) -> Int { 8 * columns * (rows + 3 * columns) }
+    /// The bytes of the centered rows in double precision, of the whitened ones, which are kept twice, of the covariance
+    /// and of its factor.
+    public func fittingMemory(rows: Int, columns: Int) -> Int { 8 * columns * (2 * rows + 3 * columns) }
 
     /// The search that a state was taken from: the arrays `mean`, `cholesky` and `support`, and the number
     /// `neighbors`.
@@ -139,13 +140,15 @@ struct FittedMahalanobisNeighbors: OneClassClassifier {
 
     /// The k nearest rows of each whitened row, nearest first, and their distances.
     private func nearest(_ rows: FeatureMatrix) throws -> [[(place: Int, distance: Double)]] {
+        // Features so large have no products, and no neighbors by them.
+        try rows.requireFinite()
         let count = min(support.rows, neighbors + Self.spare), columns = support.columns
         let queries = rows.extended { _ in 1 }
         let places = try largestProducts(queries, searched, count: count).places
         return rows.values.withUnsafeBufferPointer { rowValues in
             support.values.withUnsafeBufferPointer { supportValues in
                 (0..<rows.rows).map { row in
-                    let found = places[row * count..<(row + 1) * count].map { place in
+                    let found = places[row * count..<(row + 1) * count].filter { $0 >= 0 }.map { place in
                         (
                             place: Int(place),
                             distance: squaredDistance(

@@ -23,7 +23,7 @@ public struct NearestNeighbors: Detector {
     public func fit(_ features: FeatureMatrix) throws -> any OneClassClassifier {
         try features.requireFittable(name)
         try checkRows(features.rows, columns: features.columns)
-        return FittedNearestNeighbors(support: features.normalized().matrix, neighbors: neighbors)
+        return FittedNearestNeighbors(support: try features.directions(), neighbors: neighbors)
     }
 
     /// Checks that there are as many rows as neighbors.

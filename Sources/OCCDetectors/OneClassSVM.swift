@@ -45,7 +45,7 @@ public struct OneClassSVM: Detector {
     /// - Throws: `OCCError(.badData)` for features that are not finite, fewer than two, or all the same.
     public func fit(_ features: FeatureMatrix) throws -> any OneClassClassifier {
         try features.requireFittable(name)
-        let rows = kernel == .rbf ? features.normalized().matrix : features
+        let rows = kernel == .rbf ? try features.directions() : features
         return FittedOneClassSVM(
             vectors: try SupportVectors(
                 solving: rows, gamma: kernel == .rbf ? try gamma ?? defaultGamma(rows) : 0, nu: nu,

@@ -27,7 +27,7 @@ public struct SupportVectorDataDescription: Detector {
     /// - Throws: `OCCError(.badData)` for features that are not finite, fewer than two, or all the same.
     public func fit(_ features: FeatureMatrix) throws -> any OneClassClassifier {
         try features.requireFittable(name)
-        let rows = features.normalized().matrix
+        let rows = try features.directions()
         // k(x, x) = 1, so the dual's linear term is constant and the multipliers are those of the OC-SVM.
         return try FittedDataDescription(
             SupportVectors(

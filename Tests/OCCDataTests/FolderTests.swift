@@ -62,6 +62,16 @@ import Testing
         #expect(dataset.account.count(.unused) == 0)
     }
 
+    @Test func categoriesAndClassesAreKnownInAnyCase() throws {
+        let several = try folder([
+            "bottle/Train/good/a.png", "bottle/Test/good/b.png", "cable/TRAIN/good/c.png",
+        ])
+        #expect(try ImageDataset.categories(several.path) == ["bottle", "cable"])
+        // Beside other classes, and without a part for testing, Train is one of them.
+        let classes = try folder(["Bus", "Car", "Train"].flatMap { ["\($0)/a.png", "\($0)/b.png"] })
+        #expect(try ImageDataset.load(classes.path).classNames == ["Bus", "Car", "Train"])
+    }
+
     /// Images that are called defective are for testing, wherever they lie; names that say nothing are classes.
     @Test func defectsBesideTrainingImagesAreForTesting() throws {
         let whole = try folder(["train/OK/a.png", "train/NG/b.png", "test/OK/c.png", "test/NG/d.png"])

@@ -63,6 +63,16 @@ import Testing
         }
     }
 
+    /// Features of a small scale are not taken for black: they are refused with what to do.
+    @Test(arguments: ["kde", "gaussian", "ocsvm-rbf", "svdd", "knn"])
+    func featuresOfASmallScaleAreRefused(_ name: String) throws {
+        var rows = Self.data(30, 5, seed: 3)
+        for index in rows.values.indices { rows.values[index] *= 1e-7 }
+        let small = rows
+        let error = #expect(throws: OCCError.self) { try Self.entry(name).fit(small) }
+        #expect(error?.message.contains("30 of 30 rows") == true && error?.remedy != nil)
+    }
+
     /// Neighbors are those of a plain search, also where features lie far from zero and hardly vary.
     @Test func nearestByMahalanobisAreThoseOfAPlainSearch() throws {
         var rows = Self.data(60, 6, seed: 3), queries = Self.data(20, 6, seed: 4)
@@ -90,6 +100,10 @@ import Testing
         }
         let failure = difference(try detector.scores(queries), expected, tolerance: 1e-12)
         #expect(failure == nil, "\(failure ?? "")")
+        // What is too far for single precision has no neighbors: an error, and nothing read that is not there.
+        let far = FeatureMatrix(rows: 1, columns: 6, values: [1e38, -1e38, 1e38, 1e38, 1, 1e38])
+        #expect(throws: OCCError.self) { try detector.scores(far) }
+        #expect(throws: OCCError.self) { try detector.scoreGradient(far) }
         // Of rows that are one, none is far from another.
         let one = FeatureMatrix(rows: 3, columns: 2, values: [1, 2, 1, 2, 1, 2])
         #expect(try MahalanobisNearestNeighbors().fit(one).scores(one) == [0, 0, 0])

@@ -154,7 +154,7 @@ struct DetectorNodes {
         let own = graph.cast(graph.cast(try whitened(rows, fitted), to: .float), to: .double)
         // The largest of 2 z t - |t|^2 are nearest, and |z|^2 less them are squared distances.
         let lengths = try fitted.squaredLengths()
-        let twice = graph.add("Mul", try products(own, fitted), graph.double(2))
+        let twice = try products(graph.add("Mul", own, graph.double(2)), fitted)
         let nearness = graph.add(
             "Sub", twice,
             graph.doubles(lengths, [fitted.locations, 1, lengths.count / fitted.locations]))
