@@ -15,18 +15,16 @@ extension DatasetFolder {
         "good", "ok", "normal", "normals", "non_defective", "non-defective", "defect_free", "defect-free",
         "no_defect", "clean", "pass", "passed", "accept", "accepted", "healthy", "perfect", "anomaly_free",
         // German, Dutch, French, Spanish, Portuguese, Italian; Chinese and Japanese
-        "gut", "in_ordnung", "io", "i.o.", "fehlerfrei", "goed", "bon", "bons", "conforme", "conformes",
-        "bueno",
-        "buenos", "correcto", "bom", "buono", "buoni", "良品", "正常", "合格",
+        "gut", "in_ordnung", "io", "i.o.", "fehlerfrei", "goed", "bon", "bons", "conforme",
+        "conformes", "bueno", "buenos", "correcto", "bom", "buono", "buoni", "良品", "正常", "合格",
     ]
     /// What a folder of images that are not normal is called, where it is on its own.
     private static let anomalousNames: Set<String> = [
         "bad", "nok", "not_ok", "ng", "anomaly", "anomalies", "anomalous", "abnormal", "defect", "defects",
         "defective", "fail", "failed", "faulty", "reject", "rejected", "damaged", "broken", "ko",
         "schlecht", "nio", "n.i.o.", "fehlerhaft", "defekt", "ausschuss", "fout", "mauvais", "non_conforme",
-        "non-conforme", "non_conformes", "défaut", "défauts", "malo", "malos", "defectuoso", "ruim",
-        "difettoso",
-        "scarto", "不良", "不良品", "异常", "異常", "不合格",
+        "non-conforme", "non_conformes", "défaut", "défauts", "malo", "malos", "defectuoso",
+        "ruim", "difettoso", "scarto", "不良", "不良品", "异常", "異常", "不合格",
     ]
     private static func isNormal(_ name: String) -> Bool { normalNames.contains(name.lowercased()) }
     private static func isAnomalous(_ name: String) -> Bool { anomalousNames.contains(name.lowercased()) }
@@ -227,7 +225,10 @@ extension DatasetFolder {
                 normal = ImageClass(name: alike[0].name, folder: normal.folder, images: normal.images)
             }
         }
-        test.sort { ($0.name == normal.name ? 0 : 1, $0.name) < ($1.name == normal.name ? 0 : 1, $1.name) }
+        test.sort {
+            ($0.name == normal.name ? 0 : 1, $0.name, $0.folder)
+                < ($1.name == normal.name ? 0 : 1, $1.name, $1.folder)
+        }
         var others: [ImageClass] = []
         for own in test where own.name != normal.name && !others.contains(where: { $0.name == own.name }) {
             others.append(own)

@@ -140,15 +140,19 @@ struct FittedMahalanobisNeighbors: OneClassClassifier {
 
     /// The k nearest rows of each whitened row, nearest first, and their distances.
     private func nearest(_ rows: FeatureMatrix) throws -> [[(place: Int, distance: Double)]] {
-        // Features so large have no products, and no neighbors by them.
-        try rows.requireFinite()
         let count = min(support.rows, neighbors + Self.spare), columns = support.columns
         let queries = rows.extended { _ in 1 }
         let places = try largestProducts(queries, searched, count: count).places
+        // Of what single precision cannot hold there are no products, and no neighbors by them.
+        guard places.allSatisfy({ $0 >= 0 }), rows.values.allSatisfy(\.isFinite) else {
+            throw OCCError(
+                .badData, "features are too far from all training rows to be compared with them",
+                remedy: "Check that they are of the same encoder, and of the same scale.")
+        }
         return rows.values.withUnsafeBufferPointer { rowValues in
             support.values.withUnsafeBufferPointer { supportValues in
                 (0..<rows.rows).map { row in
-                    let found = places[row * count..<(row + 1) * count].filter { $0 >= 0 }.map { place in
+                    let found = places[row * count..<(row + 1) * count].map { place in
                         (
                             place: Int(place),
                             distance: squaredDistance(

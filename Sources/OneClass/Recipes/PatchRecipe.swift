@@ -4,8 +4,8 @@ import OCCDetectors
 /// What a look at normal images decides about a model of patches: whether each place has a detector of its own, and
 /// which detector.
 ///
-/// Chosen on MVTec AD's bottle, four papers of PIPED, and the built-in cloth, bracket and wheel; the page Measurements
-/// has what it gives on each of them.
+/// Chosen on MVTec AD's bottle, four papers of PIPED, the built-in cloth, bracket and wheel, and nine sets of drawn
+/// pictures that are not part of the project; the page Measurements has what it gives on each of them.
 public struct PatchRecipe: Sendable, Equatable {
     /// Whether images lie alike. If they do, each place has a Gaussian of its own (Defard et al. 2020, PaDiM). In
     /// others, textures and objects in any pose, the score is the distance to the nearest normal patch (Roth et al. 2022,
